@@ -1,0 +1,741 @@
+/*
+ * Weft: one concurrency runtime behind one C ABI.
+ *
+ * This file is generated from the Rust sources; edit those. License: MIT OR Apache-2.0.
+ *
+ * Rules that hold for every function
+ *
+ *   Handles      Opaque, reference counted, usable from any thread. weft_X_new gives one reference, weft_X_retain adds one,
+ *                weft_X_release drops one (NULL is a no-op). The last release never blocks. A tag tells a handle of a wrong
+ *                kind (WEFT_INVALID); using a handle after its last release is undefined, like free().
+ *   Status       Functions that can fail return a weft_status. Results come through out-parameters, last in the list, which are
+ *                written on WEFT_OK only. weft_error_message() explains this thread's last failure. Functions that
+ *                return something else return the neutral value that their comment names, and set the message.
+ *   NULL         A handle or a required pointer that is NULL gives WEFT_INVALID, with a message that names the argument.
+ *   Consumption  On any status but WEFT_OK nothing was consumed: arguments, values and elements are still the caller's, no drop
+ *                has run.
+ *   Time         timeout_ns, on CLOCK_MONOTONIC. WEFT_FOREVER blocks without limit; 0 or less never blocks
+ *                (WEFT_WOULD_BLOCK); anything else blocks at most that long (WEFT_TIMEOUT).
+ *   Options      A struct whose first member is its size. weft_X_options_init(&options, sizeof options) fills in the defaults; NULL
+ *                instead of a struct means the defaults. A struct of a later version is accepted as long as the members that this
+ *                version does not know are zero; else WEFT_INVALID.
+ *   Runtime      NULL means the calling task's runtime, outside any task the process-wide default runtime.
+ *   Blocking     Each comment says whether a function can block. Blocking inside a task is fine: another thread takes over.
+ *   Callbacks    A function, an argument, and where it matters a drop: the callback runs exactly once, or its drop does. They
+ *                run on worker threads unless their comment says otherwise, never under a lock of Weft's, and must not unwind
+ *                or longjmp out. A Rust panic is caught nevertheless (WEFT_PANIC); a C++ exception that gets out ends
+ *                the process, with a message that names the task. weft.hpp carries exceptions across.
+ *   Fork         In a child of fork() every inherited handle answers WEFT_FORKED for ever; its release leaks it, quietly. New objects
+ *                can be made after weft_after_fork().
+ */
+#ifndef WEFT_H
+#define WEFT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* timeout_ns: no limit. */
+#define WEFT_FOREVER INT64_MAX
+/* weft_channel_options.capacity: no limit. */
+#define WEFT_UNBOUNDED SIZE_MAX
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Types ----------------------------------------------------------------------------------------------------------- */
+
+/* Bytes with a reference count. */
+typedef struct weft_bytes weft_bytes;
+
+/* A queue with two ends. */
+typedef struct weft_channel weft_channel;
+
+/* Why a future failed. Belongs to the future. */
+typedef struct weft_error weft_error;
+
+/* The end of a result that waits for it. */
+typedef struct weft_future weft_future;
+
+/* The end of a result that settles it. */
+typedef struct weft_promise weft_promise;
+
+/* Worker threads and their queues. */
+typedef struct weft_runtime weft_runtime;
+
+/* What a machine looks like. */
+typedef struct weft_topology weft_topology;
+
+/*
+ The worker thread that a callback runs on. Passed to each callback, and of use on that thread only, until the callback
+ returns.
+ */
+typedef struct weft_worker weft_worker;
+
+/* What a call came to: one of the WEFT_ constants below, or a number that a callback returned. */
+typedef int32_t weft_status;
+
+/* A task. */
+typedef void (*weft_task_fn)(struct weft_worker *worker, void *arg);
+
+/* A task with a result: WEFT_OK and *result, or a failure. To fail with a message: return weft_error_set(...). */
+typedef weft_status (*weft_call_fn)(struct weft_worker *worker, void *arg, void **result);
+
+/* Frees a value that nobody will use. May run on any thread. */
+typedef void (*weft_drop_fn)(void *ctx, void *value);
+
+/* Status, errors, version ----------------------------------------------------------------------------------------- */
+
+/* The version of this header. */
+#define WEFT_VERSION_MAJOR 0
+/* The version of this header. */
+#define WEFT_VERSION_MINOR 1
+/* The version of this header. */
+#define WEFT_VERSION_PATCH 0
+/* The number in the shared library's name. Programs built against another number do not work with this library. */
+#define WEFT_ABI_VERSION 0
+/* weft_capabilities: waits sleep in the kernel. */
+#define WEFT_CAP_FUTEX 1
+/* weft_capabilities: fork() exists, and children of it are told from their parent. */
+#define WEFT_CAP_FORK 2
+/* weft_capabilities: the affinity mask is respected. */
+#define WEFT_CAP_AFFINITY 4
+/* weft_capabilities: this machine has more than one NUMA node. */
+#define WEFT_CAP_NUMA 8
+/* weft_capabilities: the kernel has the private expedited membarrier. */
+#define WEFT_CAP_MEMBARRIER 16
+/* Success. */
+#define WEFT_OK 0
+/* Flow: a call that may not block would have had to. */
+#define WEFT_WOULD_BLOCK 1
+/* Flow: the time allowed has passed. */
+#define WEFT_TIMEOUT 2
+/* Flow: cancelled. Kept for cancellation; nothing returns it yet. */
+#define WEFT_CANCELLED 3
+/* Flow: a signal ended the wait of a thread that asked for that, see weft_thread_interruptible. */
+#define WEFT_INTERRUPTED 4
+/* Flow: the channel is closed. */
+#define WEFT_CLOSED 5
+/* Flow: refused by a limit. Kept for limits; nothing returns it yet. */
+#define WEFT_REJECTED 6
+/* Caller: an argument is wrong; the message names it. */
+#define WEFT_INVALID 20
+/* Caller: in use, or used up. */
+#define WEFT_BUSY 21
+/* Caller: not available on this system or in this build. */
+#define WEFT_UNSUPPORTED 22
+/* Caller: larger than the limit. */
+#define WEFT_TOO_LARGE 23
+/* Caller: there is no such thing. */
+#define WEFT_NOT_FOUND 24
+/* Caller: the wait could never end. */
+#define WEFT_DEADLOCK 25
+/* Environment: no memory. */
+#define WEFT_NOMEM 40
+/* Environment: the operating system refused. */
+#define WEFT_OS 41
+/* Environment: the runtime is shutting down. */
+#define WEFT_SHUTDOWN 42
+/* Environment: the object belongs to the parent of this forked process. */
+#define WEFT_FORKED 43
+/* Other side: a callback failed. */
+#define WEFT_FAILED 60
+/* Other side: a callback panicked (Rust). */
+#define WEFT_PANIC 61
+/* Other side: the promise was released unsettled. */
+#define WEFT_BROKEN 62
+/* Other side: the other process died. Kept for processes; nothing returns it yet. */
+#define WEFT_DIED 63
+/* Other side: the other process sent nonsense. Kept for processes; nothing returns it yet. */
+#define WEFT_PROTOCOL 64
+
+/*
+ The name of a status in English, such as "timeout"; "unknown" for a number that is none. Static. Any thread, never
+ blocks.
+ */
+const char *weft_status_name(weft_status status);
+
+/*
+ The calling thread's last failure in words, at most 511 bytes; "" before the first. Valid on this thread until its next
+ failure. Never NULL, never blocks.
+ */
+const char *weft_error_message(void);
+
+/*
+ Sets the calling thread's message and returns `status`, so that a callback can end with `return
+ weft_error_set(WEFT_FAILED, "no such file")`. The message is copied; NULL stands for the status' name.
+ */
+weft_status weft_error_set(weft_status status, const char *message);
+
+/* The status a future failed with: a WEFT_ constant, or the number its callback returned. NULL: WEFT_INVALID. */
+weft_status weft_error_status(const weft_error *error);
+
+/* What happened. Valid while the future lives. NULL: "". */
+const char *weft_error_text(const weft_error *error);
+
+/* Where it happened: "task resize, worker 3", "unnamed task, worker 0", "promise". Valid while the future lives. NULL: "". */
+const char *weft_error_origin(const weft_error *error);
+
+/*
+ What the producer attached to weft_promise_reject, such as a serialised exception; NULL and *len 0 when there is
+ nothing. Valid while the future lives. `len` may be NULL.
+ */
+const void *weft_error_payload(const weft_error *error, size_t *len);
+
+/* The version of the library: major << 24 | minor << 16 | patch << 8. */
+uint32_t weft_version(void);
+
+/* WEFT_ABI_VERSION of the library. */
+uint32_t weft_abi_version(void);
+
+/* What this library can do on this system: WEFT_CAP_ bits. */
+uint64_t weft_capabilities(void);
+
+/* Time, threads, processes ---------------------------------------------------------------------------------------- */
+
+/* Nanoseconds on CLOCK_MONOTONIC, the clock of all timeouts. */
+int64_t weft_now(void);
+
+/*
+ The point in time `timeout_ns` from now. weft_deadline(t) - weft_now() is a timeout again, whatever t was: sums that
+ are too large saturate, WEFT_FOREVER stays WEFT_FOREVER, and 0 or less is now.
+ */
+int64_t weft_deadline(int64_t timeout_ns);
+
+/*
+ In a child of fork(): lets new objects be made. Takes no lock that was held in the parent. What was inherited keeps
+ answering WEFT_FORKED; the log is silent, the default runtime is a new one. In any other process it changes nothing.
+ Always WEFT_OK.
+ */
+weft_status weft_after_fork(void);
+
+/*
+ Whether a signal handler that runs on the calling thread ends the thread's current wait with WEFT_INTERRUPTED (`on` not
+ 0) or lets it wait on (0, as every thread begins). For virtual machines, whose interrupts arrive as signals. Waits that
+ must finish (weft_run, weft_join, weft_for, weft_reduce) are never interrupted. Returns the setting before, 0 or 1.
+ */
+int32_t weft_thread_interruptible(int32_t on);
+
+/* Log ------------------------------------------------------------------------------------------------------------- */
+
+/* No messages. */
+#define WEFT_LOG_OFF 0
+/* A failure that nobody else is told of, such as a panic in a task. */
+#define WEFT_LOG_ERROR 1
+/* Something is wrong, and work goes on. */
+#define WEFT_LOG_WARN 2
+/* Worth knowing. */
+#define WEFT_LOG_INFO 3
+/* Worth knowing when looking for a fault. */
+#define WEFT_LOG_DEBUG 4
+
+/* One message. Valid during the callback. */
+typedef struct weft_log_record {
+  /* sizeof(weft_log_record) in the library; later versions append members. */
+  size_t size;
+  /* WEFT_LOG_ERROR to WEFT_LOG_DEBUG. */
+  int32_t level;
+  /* The worker's index, -1 outside. */
+  int32_t worker;
+  /* When, as by weft_now. */
+  int64_t time_ns;
+  /* The runtime's name, or "". */
+  const char *runtime;
+  /* The task's name, or "". */
+  const char *task;
+  /* What happened. */
+  const char *message;
+} weft_log_record;
+
+/* Gets the messages, one at a time, in order, on a thread of its own. */
+typedef void (*weft_log_fn)(const struct weft_log_record *record, void *arg);
+
+/*
+ Sets the callback that gets messages of `level` and graver ones; NULL or WEFT_LOG_OFF: none. Before this returns, the
+ callback set before has got every earlier message, and it never runs again (called from within that callback: not
+ after it returns). So this waits for that callback. It is called on a thread of its own, never under a lock of
+ Weft's. What it cannot keep up with is dropped, and the number of lost messages is logged. When the process exits
+ normally, what is queued is still delivered. Any thread. WEFT_INVALID: an unknown level. WEFT_OS: the thread cannot be
+ started; the callback set before stays.
+ */
+weft_status weft_log_set(weft_log_fn fn, void *arg, int32_t level);
+
+/* Bytes ----------------------------------------------------------------------------------------------------------- */
+
+/* Bytes that are a copy of `data`. `data` may be NULL when `len` is 0. Never blocks. WEFT_NOMEM: no memory. */
+weft_status weft_bytes_new(const void *data, size_t len, weft_bytes **out);
+
+/*
+ Bytes that stay where they are. They must not change until the last release, which calls drop(ctx, data), on whatever
+ thread it happens. `drop` may be NULL. Never blocks.
+ */
+weft_status weft_bytes_adopt(void *data, size_t len, weft_drop_fn drop, void *ctx, weft_bytes **out);
+
+/* Where the bytes are; valid until the last release. NULL on a bad handle, and possibly for no bytes. */
+const void *weft_bytes_data(const weft_bytes *bytes);
+
+/* How many there are; 0 on a bad handle. */
+size_t weft_bytes_len(const weft_bytes *bytes);
+
+/* One more reference. Returns its argument; NULL on a bad handle. */
+weft_bytes *weft_bytes_retain(weft_bytes *bytes);
+
+/* One reference less. Never blocks. */
+void weft_bytes_release(weft_bytes *bytes);
+
+/* Topology -------------------------------------------------------------------------------------------------------- */
+
+/*
+ This machine, as far as this process may use it (cgroup, and the calling thread's affinity mask). Takes milliseconds.
+ WEFT_OS: the system does not tell.
+ */
+weft_status weft_topology_new(weft_topology **out);
+
+/*
+ A machine that is not there, in hwloc's synthetic form, for tests: "numa:4 core:16 pu:1" has 64 cores on 4 nodes.
+ WEFT_INVALID: hwloc does not accept it.
+ */
+weft_status weft_topology_from_string(const char *synthetic, weft_topology **out);
+
+/* Its logical CPUs; 0 on a bad handle. */
+uint32_t weft_topology_cpus(const weft_topology *topology);
+
+/* Its cores; 0 on a bad handle. */
+uint32_t weft_topology_cores(const weft_topology *topology);
+
+/* Its NUMA nodes; 0 on a bad handle. */
+uint32_t weft_topology_nodes(const weft_topology *topology);
+
+/* One more reference. Returns its argument; NULL on a bad handle. */
+weft_topology *weft_topology_retain(weft_topology *topology);
+
+/* One reference less. Never blocks. */
+void weft_topology_release(weft_topology *topology);
+
+/* Runtime --------------------------------------------------------------------------------------------------------- */
+
+/* Run everything that is queued, and what that spawns, then end. */
+#define WEFT_SHUTDOWN_DRAIN 0
+/* Drop queued tasks that have an arg_drop; run those that have none, then end. */
+#define WEFT_SHUTDOWN_DISCARD 1
+
+/* Called on each worker thread, before its first or after its last task. */
+typedef void (*weft_worker_hook_fn)(weft_worker *worker, void *arg);
+
+/* How to make a runtime. Fill in with weft_runtime_options_init, then change what matters. */
+typedef struct weft_runtime_options {
+  /* sizeof(weft_runtime_options). */
+  size_t size;
+  /* Thread-name prefix; NULL: "weft". Copied. The system shows 15 bytes, of which the thread's number takes some. */
+  const char *name;
+  /*
+   Threads that run at once; 0: the CPUs this process may use (affinity mask, cgroup quota), or those of `topology`.
+   At most 4096.
+   */
+  int32_t workers;
+  /* Threads in all, those blocked inside a task included; 0: 256, or `workers` if that is more. At most 16383. */
+  int32_t max_threads;
+  /* Bytes of stack for each thread; 0: 2 MiB. Below 64 KiB: WEFT_INVALID. */
+  size_t stack_size;
+  /* How long a spare thread sleeps before it leaves; 0: one second; WEFT_FOREVER: it stays. */
+  int64_t keep_alive_ns;
+  /* The machine that `workers` 0 counts; NULL: this one. Read during the call only. */
+  weft_topology *topology;
+  /* Called first on each worker thread; NULL: nothing. */
+  weft_worker_hook_fn on_worker_start;
+  /* Called last on each worker thread; NULL: nothing. */
+  weft_worker_hook_fn on_worker_stop;
+  /* Handed to both. */
+  void *hook_arg;
+} weft_runtime_options;
+
+/* What a runtime has done so far. */
+typedef struct weft_runtime_stats {
+  /* Set by the caller: sizeof(weft_runtime_stats). */
+  size_t size;
+  /* Threads that run at once. */
+  uint32_t workers;
+  /* Threads there are. */
+  uint32_t threads;
+  /* The most there have been. */
+  uint32_t threads_peak;
+  /* Threads that run a task or look for one. */
+  uint32_t active;
+  /* Threads asleep. */
+  uint32_t idle;
+  /* Threads that wait inside a task. */
+  uint32_t blocked;
+  /* Tasks accepted. */
+  uint64_t spawned;
+  /* Tasks run to the end, panicked ones included. */
+  uint64_t executed;
+  /* Tasks dropped unrun by a shutdown. */
+  uint64_t discarded;
+  /* Callbacks that ended in a Rust panic. */
+  uint64_t panicked;
+  /* Calls of weft_join, those of loops included. */
+  uint64_t joins;
+  /* Tasks and join halves taken from the thread's own queues. */
+  uint64_t local_hits;
+  /* Thefts: tasks and join halves taken from another thread. */
+  uint64_t steals;
+  /* Sweeps over all other threads that found nothing. */
+  uint64_t failed_steals;
+  /* Times a worker went to sleep. */
+  uint64_t parks;
+  /* Times a sleeping worker was woken. */
+  uint64_t wakes;
+  /* Times a thread waited inside a task and passed its turn on. */
+  uint64_t blocks;
+  /* Times max_threads kept work from starting. */
+  uint64_t ceiling_hits;
+  /* Threads that the system refused. */
+  uint64_t start_failures;
+} weft_runtime_stats;
+
+/* Fills in the defaults. `size` is sizeof *options as the caller knows it. */
+weft_status weft_runtime_options_init(struct weft_runtime_options *options, size_t size);
+
+/*
+ Starts a runtime, with one thread; others start when there is work for them. NULL options: the defaults. End it with
+ weft_runtime_shutdown, or leave that to the last release. WEFT_INVALID: an option is out of range. WEFT_OS: the
+ system refuses a thread.
+ */
+weft_status weft_runtime_new(const struct weft_runtime_options *options, weft_runtime **out);
+
+/*
+ Sets the options of the default runtime, the one that NULL stands for outside any task. It starts on its first use
+ and is shut down (DISCARD) when the process exits normally, before static destructors of objects made earlier run;
+ the exit waits up to one second for its running tasks. WEFT_BUSY once it runs.
+ */
+weft_status weft_runtime_configure_default(const struct weft_runtime_options *options);
+
+/* One more reference. Returns its argument; NULL on a bad handle. */
+weft_runtime *weft_runtime_retain(weft_runtime *runtime);
+
+/*
+ One reference less. The last one without a shutdown begins one (DISCARD) and leaves it to the worker threads. Never
+ blocks.
+ */
+void weft_runtime_release(weft_runtime *runtime);
+
+/*
+ Ends a runtime: WEFT_OK once all its threads have gone. From now on work from outside is refused (WEFT_SHUTDOWN); by
+ DISCARD, work from tasks, too. Tasks that have begun run to their end, blocked ones included. When the time is up
+ (WEFT_TIMEOUT, or WEFT_WOULD_BLOCK for 0), the end goes on by itself, and can be waited for by another call. Calling it
+ again, or from several threads, is fine; DISCARD after DRAIN hurries it. From one of the runtime's own tasks only a
+ timeout of 0 makes sense, any other gives WEFT_DEADLOCK and begins nothing. Runtime NULL ends the default runtime, if it
+ runs; a later use starts a new one. Any thread.
+ */
+weft_status weft_runtime_shutdown(weft_runtime *runtime,
+                                  int32_t mode,
+                                  int64_t timeout_ns);
+
+/* How many threads run at once; -1 on a bad handle. NULL starts the default runtime if need be. */
+int32_t weft_runtime_workers(weft_runtime *runtime);
+
+/*
+ What a runtime has done so far. Set out->size first. Numbers of different threads are not from exactly the same
+ moment. Never blocks.
+ */
+weft_status weft_runtime_stats_get(weft_runtime *runtime, struct weft_runtime_stats *out);
+
+/* The worker whose thread this is; NULL outside any task. */
+weft_worker *weft_worker_current(void);
+
+/* The runtime that a worker belongs to, borrowed while the task runs. NULL on a bad handle. */
+weft_runtime *weft_worker_runtime(const weft_worker *worker);
+
+/*
+ The worker's number: 0 up to max_threads - 1, one for each thread that is alive, given again when a thread has gone.
+ -1 on a bad handle.
+ */
+int32_t weft_worker_index(const weft_worker *worker);
+
+/* Tasks ----------------------------------------------------------------------------------------------------------- */
+
+/* What a task is started with. Fill in with weft_spawn_options_init, then change what matters. */
+typedef struct weft_spawn_options {
+  /* sizeof(weft_spawn_options). */
+  size_t size;
+  /* For messages and logs; NULL: none. Copied. */
+  const char *name;
+  /*
+   arg_drop(drop_ctx, arg) is called instead of the task when the task is dropped unrun; NULL: the task is never
+   dropped unrun.
+   */
+  weft_drop_fn arg_drop;
+  /* For weft_async: result_drop(drop_ctx, result) is called when the future goes and nobody took the result. */
+  weft_drop_fn result_drop;
+  /* Handed to both. */
+  void *drop_ctx;
+} weft_spawn_options;
+
+/* Fills in the defaults. `size` is sizeof *options as the caller knows it. */
+weft_status weft_spawn_options_init(struct weft_spawn_options *options, size_t size);
+
+/*
+ Starts a task: calls fn(worker, arg) once, on a worker of the runtime. Fire and forget. From one of the runtime's own
+ tasks it goes to this thread's queue (the newest runs first, others steal the oldest); from elsewhere to the
+ runtime's (the oldest first). Never blocks; any thread. A Rust panic in it is logged and counted. WEFT_SHUTDOWN: the
+ runtime no longer takes work. WEFT_NOMEM: no memory.
+ */
+weft_status weft_spawn(weft_runtime *runtime, weft_task_fn fn, void *arg);
+
+/* weft_spawn with options; NULL: none. */
+weft_status weft_spawn_with(weft_runtime *runtime,
+                            weft_task_fn fn,
+                            void *arg,
+                            const struct weft_spawn_options *options);
+
+/*
+ Starts a task with a result: calls fn(worker, arg, &result) once, on a worker of the runtime, and settles *out with
+ the result, or with the failure that fn returned (its message included), or with WEFT_PANIC. Dropped unrun by a
+ shutdown, it fails with WEFT_BROKEN. NULL options: none. Never blocks; any thread. Failures as for weft_spawn.
+ */
+weft_status weft_async(weft_runtime *runtime,
+                       weft_call_fn fn,
+                       void *arg,
+                       const struct weft_spawn_options *options,
+                       weft_future **out);
+
+/*
+ Runs fn(worker, arg) on a worker of the runtime and waits until it has ended; the way into fork-join from outside.
+ Called from one of the runtime's own tasks it runs at once, on this thread. It blocks without limit and is not
+ interrupted. WEFT_PANIC: fn panicked. Failures as for weft_spawn.
+ */
+weft_status weft_run(weft_runtime *runtime, weft_task_fn fn, void *arg);
+
+/*
+ Runs a(worker, a_arg) on this thread and b(worker, b_arg) perhaps in parallel on another, and returns when both have
+ ended. While it waits for a half that another thread took, this thread runs nothing else. `worker` is the one passed
+ to the calling task, or NULL for that. WEFT_INVALID outside any task (weft_run leads in) and for another thread's
+ worker; nothing has run then. WEFT_PANIC: a half panicked; both have ended.
+ */
+weft_status weft_join(weft_worker *worker, weft_task_fn a, void *a_arg, weft_task_fn b, void *b_arg);
+
+/* Loops ----------------------------------------------------------------------------------------------------------- */
+
+/* How to run a loop. Fill in with weft_loop_options_init, then change what matters. */
+typedef struct weft_loop_options {
+  /* sizeof(weft_loop_options). */
+  size_t size;
+  /* Indices per call at most; 0: chosen from the length and the number of workers. */
+  size_t grain;
+  /*
+   For weft_reduce: acc_drop(acc_drop_ctx, acc) is called for each accumulator that a failure strands, so that what it
+   owns can be freed; NULL: nothing.
+   */
+  weft_drop_fn acc_drop;
+  /* Handed to acc_drop. */
+  void *acc_drop_ctx;
+} weft_loop_options;
+
+/* The body of a loop: works on the indices from begin to before end. Anything but WEFT_OK stops the loop. */
+typedef weft_status (*weft_range_fn)(weft_worker *worker, size_t begin, size_t end, void *arg);
+
+/* What became of a loop's indices. */
+typedef struct weft_loop_report {
+  /* Set by the caller: sizeof(weft_loop_report). */
+  size_t size;
+  /* Indices in calls that returned WEFT_OK. */
+  size_t done;
+  /* Indices in calls that did not. */
+  size_t failed;
+  /* Indices that were not reached. */
+  size_t skipped;
+} weft_loop_report;
+
+/* Adds the indices from begin to before end to *acc, in order. */
+typedef weft_status (*weft_fold_fn)(weft_worker *worker, size_t begin, size_t end, void *acc, void *arg);
+
+/* Adds *from, what comes right after it, to *into. Whatever *from owns has moved when this returns WEFT_OK. */
+typedef weft_status (*weft_combine_fn)(weft_worker *worker, void *into, void *from, void *arg);
+
+/* Fills in the defaults. `size` is sizeof *options as the caller knows it. */
+weft_status weft_loop_options_init(struct weft_loop_options *options, size_t size);
+
+/*
+ Calls fn on consecutive ranges that cover [begin, end), in parallel, and returns when all calls have ended. The first
+ failure stops what has not begun, and is returned with its message. NULL options: the defaults. `report`, if not NULL,
+ is written whenever the loop ran, also when it failed; set its size first. Nested loops are fine. Blocks without
+ limit, is not interrupted. begin == end: WEFT_OK, nothing is called. begin > end: WEFT_INVALID. WEFT_PANIC: fn
+ panicked. Otherwise as weft_run.
+ */
+weft_status weft_for(weft_runtime *runtime,
+                     size_t begin,
+                     size_t end,
+                     weft_range_fn fn,
+                     void *arg,
+                     const struct weft_loop_options *options,
+                     struct weft_loop_report *report);
+
+/*
+ Reduces [begin, end) in parallel into *out. Accumulators of acc_size bytes, aligned to 16, begin as bitwise copies of
+ *identity; fold adds ranges, combine adds what comes right after. Only neighbours are combined, left with right, so
+ combine must be associative and need not be commutative. How the range is cut depends on its length and the grain,
+ with a grain of 0 on the number of workers, too: a fixed grain gives bit-identical floats everywhere. An empty range
+ gives the identity. On failure *out is as it was, and acc_drop has been called for every accumulator: the first failure
+ is returned. NULL options: the defaults. acc_size 0, begin > end: WEFT_INVALID. WEFT_NOMEM: no memory for an
+ accumulator. Otherwise as weft_for.
+ */
+weft_status weft_reduce(weft_runtime *runtime,
+                        size_t begin,
+                        size_t end,
+                        size_t acc_size,
+                        const void *identity,
+                        weft_fold_fn fold,
+                        weft_combine_fn combine,
+                        void *arg,
+                        const struct weft_loop_options *options,
+                        void *out);
+
+/* Futures and promises -------------------------------------------------------------------------------------------- */
+
+/* weft_future_state: not settled. */
+#define WEFT_FUTURE_PENDING 0
+/* weft_future_state: settled with a value. */
+#define WEFT_FUTURE_READY 1
+/* weft_future_state: settled with a failure. */
+#define WEFT_FUTURE_FAILED 2
+
+/* A promise, and the future it settles. One reference to each. */
+weft_status weft_promise_new(weft_promise **promise, weft_future **future);
+
+/*
+ Settles the future with a value, which belongs to the future from then on: drop(ctx, value) is called at the
+ future's end, on whatever thread that is, unless the value is taken. `drop` may be NULL. WEFT_BUSY: settled already; the
+ value is still the caller's. Any thread, never blocks.
+ */
+weft_status weft_promise_resolve(weft_promise *promise,
+                                 void *value,
+                                 weft_drop_fn drop,
+                                 void *ctx);
+
+/*
+ Fails the future with a status (one of the WEFT_ constants or a number of your own, but not WEFT_OK), a message (copied;
+ NULL: the status' name) and a payload (may be NULL; the future takes a reference of its own). WEFT_BUSY: settled
+ already. Any thread, never blocks.
+ */
+weft_status weft_promise_reject(weft_promise *promise,
+                                weft_status status,
+                                const char *message,
+                                weft_bytes *payload);
+
+/* One more reference. Returns its argument; NULL on a bad handle. */
+weft_promise *weft_promise_retain(weft_promise *promise);
+
+/* One reference less. The last one fails an unsettled future with WEFT_BROKEN. Never blocks. */
+void weft_promise_release(weft_promise *promise);
+
+/*
+ Waits until the future is settled, whatever the outcome. Blocks; inside a task the thread's turn passes to another.
+ WEFT_TIMEOUT, WEFT_WOULD_BLOCK, WEFT_INTERRUPTED: it is still pending.
+ */
+weft_status weft_future_wait(weft_future *future, int64_t timeout_ns);
+
+/*
+ Waits for the value, which stays the future's: *value is good until the last release or weft_future_take. If the future
+ failed, its status and message. WEFT_BUSY: the value has been taken. Waits as weft_future_wait does.
+ */
+weft_status weft_future_get(weft_future *future, int64_t timeout_ns, void **value);
+
+/*
+ Waits for the value and moves it out: it is the caller's, and its drop will not run. WEFT_BUSY unless this is the only
+ reference to the future, and when the value has been taken already. If the future failed, its status and message.
+ Waits as weft_future_wait does.
+ */
+weft_status weft_future_take(weft_future *future, int64_t timeout_ns, void **value);
+
+/* WEFT_FUTURE_PENDING, _READY (also when the value has been taken) or _FAILED; -1 on a bad handle. Never blocks. */
+int32_t weft_future_state(const weft_future *future);
+
+/* Why it failed; NULL unless it did, and on a bad handle. Belongs to the future. Never blocks. */
+const weft_error *weft_future_error(const weft_future *future);
+
+/* One more reference. Returns its argument; NULL on a bad handle. */
+weft_future *weft_future_retain(weft_future *future);
+
+/* One reference less. The last one drops the value; a task that has not ended runs on. Never blocks. */
+void weft_future_release(weft_future *future);
+
+/* Channels -------------------------------------------------------------------------------------------------------- */
+
+/* What a channel is made with. Fill in with weft_channel_options_init, then change what matters. */
+typedef struct weft_channel_options {
+  /* sizeof(weft_channel_options). */
+  size_t size;
+  /* Bytes of an element; 0: sizeof(void *). */
+  size_t elem_size;
+  /* Alignment of an element, a power of two up to 4096 that divides elem_size; 0: the largest that does, up to 16. */
+  size_t elem_align;
+  /*
+   Elements it holds; 0: none, each send waits for its receiver (rendezvous); WEFT_UNBOUNDED: as many as there is
+   memory for. init sets 1000.
+   */
+  size_t capacity;
+  /*
+   drop(drop_ctx, pointer to the element) is called for each element that is never received, at the last release;
+   NULL: nothing.
+   */
+  weft_drop_fn drop;
+  /* Handed to drop. */
+  void *drop_ctx;
+  /* For people; NULL: none. Copied. */
+  const char *name;
+} weft_channel_options;
+
+/* Fills in the defaults. `size` is sizeof *options as the caller knows it. */
+weft_status weft_channel_options_init(struct weft_channel_options *options, size_t size);
+
+/* A channel. NULL options: pointers, up to 1000. The handle is both ends. WEFT_NOMEM: no memory for the capacity. */
+weft_status weft_channel_new(const struct weft_channel_options *options, weft_channel **out);
+
+/*
+ Copies *elem into the channel, waiting for room (at a rendezvous: for a receiver). Elements of one producer are received
+ in their order. Blocks; inside a task the thread's turn passes to another. Any thread. On any failure the element is
+ still the caller's: WEFT_CLOSED after weft_channel_close, WEFT_TIMEOUT, WEFT_WOULD_BLOCK, WEFT_INTERRUPTED, WEFT_NOMEM
+ (unbounded only).
+ */
+weft_status weft_channel_send(weft_channel *channel,
+                              const void *elem,
+                              int64_t timeout_ns);
+
+/*
+ Copies the oldest element out into *elem, waiting for one. Blocks as weft_channel_send does. Any thread. WEFT_CLOSED once
+ the channel is closed and everything has been received. On any failure *elem is as it was.
+ */
+weft_status weft_channel_recv(weft_channel *channel,
+                              void *elem,
+                              int64_t timeout_ns);
+
+/*
+ Refuses what is sent from now on. Waiting senders get WEFT_CLOSED and keep their element; what is in the channel can still
+ be received, then receivers get WEFT_CLOSED. Again: nothing. Any thread, never blocks.
+ */
+void weft_channel_close(weft_channel *channel);
+
+/* Whether it has been closed; true on a bad handle. */
+bool weft_channel_is_closed(const weft_channel *channel);
+
+/* Elements in it at the moment; 0 on a bad handle. */
+size_t weft_channel_len(const weft_channel *channel);
+
+/* Elements it holds at most: WEFT_UNBOUNDED, or the number given; 0 on a bad handle. */
+size_t weft_channel_capacity(const weft_channel *channel);
+
+/* One more reference. Returns its argument; NULL on a bad handle. */
+weft_channel *weft_channel_retain(weft_channel *channel);
+
+/*
+ One reference less. The last one drops what was never received. Whoever waits on the channel must hold a reference.
+ Never blocks.
+ */
+void weft_channel_release(weft_channel *channel);
+
+#ifdef __cplusplus
+} /* extern "C" */
+#endif
+
+#endif /* WEFT_H */

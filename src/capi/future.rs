@@ -1,0 +1,253 @@
+//! Futures and promises.
+
+use std::ffi::{c_char, c_void};
+use std::mem::ManuallyDrop;
+
+use super::args::{invalid, may_create, place};
+use super::boundary::{boundary, boundary_value};
+use super::handle::{Handle, Noun};
+use super::types::{weft_bytes, weft_drop_fn, weft_error, weft_future, weft_promise, weft_status};
+use crate::error::{Error, Failure, Result, Status, c_string};
+use crate::future::{self, Future, Promise, State};
+use crate::memory::Bytes;
+use crate::panics;
+use crate::sync::Deadline;
+
+/// weft_future_state: not settled.
+pub const WEFT_FUTURE_PENDING: i32 = 0;
+/// weft_future_state: settled with a value.
+pub const WEFT_FUTURE_READY: i32 = 1;
+/// weft_future_state: settled with a failure.
+pub const WEFT_FUTURE_FAILED: i32 = 2;
+
+const _: () = assert!(
+    WEFT_FUTURE_PENDING == State::Pending as i32
+        && WEFT_FUTURE_READY == State::Ready as i32
+        && WEFT_FUTURE_FAILED == State::Failed as i32
+);
+
+/// A pointer that a future owns, with its drop.
+pub struct Value {
+    value: *mut c_void,
+    drop: weft_drop_fn,
+    ctx: *mut c_void,
+}
+
+// SAFETY: whoever settles a promise promises that the value may be read and dropped on any thread.
+unsafe impl Send for Value {}
+// SAFETY: as above.
+unsafe impl Sync for Value {}
+
+impl Value {
+    /// A value to be dropped by `drop(ctx, value)` unless taken.
+    pub(super) fn new(value: *mut c_void, drop: weft_drop_fn, ctx: *mut c_void) -> Self {
+        Value { value, drop, ctx }
+    }
+
+    fn into_raw(self) -> *mut c_void {
+        ManuallyDrop::new(self).value
+    }
+}
+
+impl Drop for Value {
+    fn drop(&mut self) {
+        if let Some(drop) = self.drop {
+            // SAFETY: given for this call, which happens once, when nobody can get at the value any more.
+            panics::contain("the drop callback of a future's value", || unsafe { drop(self.ctx, self.value) });
+        }
+    }
+}
+
+impl Noun for Future<Value> {
+    type Opaque = weft_future;
+    const TAG: u32 = u32::from_le_bytes(*b"Wfut");
+    const NAME: &'static str = "future";
+}
+
+impl Noun for Promise<Value> {
+    type Opaque = weft_promise;
+    const TAG: u32 = u32::from_le_bytes(*b"Wpro");
+    const NAME: &'static str = "promise";
+}
+
+/// A handle with one reference.
+pub(super) fn new_handle(future: Future<Value>) -> *mut weft_future {
+    Handle::create(future)
+}
+
+unsafe fn get_future<'a>(future: *const weft_future) -> Result<&'a Future<Value>> {
+    // SAFETY: the caller's contract.
+    unsafe { Handle::get(future, "future") }
+}
+
+unsafe fn get_promise<'a>(promise: *const weft_promise) -> Result<&'a Promise<Value>> {
+    // SAFETY: the caller's contract.
+    unsafe { Handle::get(promise, "promise") }
+}
+
+/// A promise, and the future it settles. One reference to each.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_promise_new(promise: *mut *mut weft_promise, future: *mut *mut weft_future) -> weft_status {
+    boundary(|| {
+        let promise = place(promise, "promise")?;
+        let future = place(future, "future")?;
+        may_create()?;
+        let (new_promise, new_future) = future::channel();
+        // SAFETY: writable by contract.
+        unsafe {
+            *promise = Handle::create(new_promise);
+            *future = Handle::create(new_future);
+        }
+        Ok(())
+    })
+}
+
+/// Settles the future with a value, which belongs to the future from then on: drop(ctx, value) is called at the
+/// future's end, on whatever thread that is, unless the value is taken. `drop` may be NULL. WEFT_BUSY: settled already; the
+/// value is still the caller's. Any thread, never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_promise_resolve(
+    promise: *mut weft_promise,
+    value: *mut c_void,
+    drop: weft_drop_fn,
+    ctx: *mut c_void,
+) -> weft_status {
+    boundary(|| {
+        // SAFETY: a handle by contract.
+        let promise = unsafe { get_promise(promise)? };
+        match promise.settle(Ok(Value::new(value, drop, ctx))) {
+            Ok(()) => Ok(()),
+            Err(value) => {
+                value.map(Value::into_raw).ok();
+                Err(ALREADY_SETTLED)
+            }
+        }
+    })
+}
+
+/// Fails the future with a status (one of the WEFT_ constants or a number of your own, but not WEFT_OK), a message (copied;
+/// NULL: the status' name) and a payload (may be NULL; the future takes a reference of its own). WEFT_BUSY: settled
+/// already. Any thread, never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_promise_reject(
+    promise: *mut weft_promise,
+    status: weft_status,
+    message: *const c_char,
+    payload: *mut weft_bytes,
+) -> weft_status {
+    boundary(|| {
+        // SAFETY: handles and a string by contract.
+        let (promise, message, payload) = unsafe {
+            let payload = match payload.is_null() {
+                true => None,
+                false => Some(Handle::<Bytes>::get(payload, "payload")?.clone()),
+            };
+            (get_promise(promise)?, super::args::name(message), payload)
+        };
+        if status == Status::Ok as i32 {
+            return Err(invalid("status: WEFT_OK is no failure".into()));
+        }
+        let text = message.unwrap_or_else(|| match Status::from_number(status) {
+            Some(status) => status.name().to_owned(),
+            None => c_string(&format!("failure {status}")),
+        });
+        let error = Error { status, text, origin: c"promise".to_owned(), payload };
+        promise.settle(Err(error)).map_err(|_| ALREADY_SETTLED)
+    })
+}
+
+const ALREADY_SETTLED: Failure = Failure::new(Status::Busy, "the promise has been settled already");
+
+/// One more reference. Returns its argument; NULL on a bad handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_promise_retain(promise: *mut weft_promise) -> *mut weft_promise {
+    // SAFETY: a handle by contract.
+    unsafe { Handle::<Promise<Value>>::retain(promise) }
+}
+
+/// One reference less. The last one fails an unsettled future with WEFT_BROKEN. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_promise_release(promise: *mut weft_promise) {
+    // SAFETY: a handle by contract.
+    unsafe { Handle::<Promise<Value>>::release(promise) }
+}
+
+/// Waits until the future is settled, whatever the outcome. Blocks; inside a task the thread's turn passes to another.
+/// WEFT_TIMEOUT, WEFT_WOULD_BLOCK, WEFT_INTERRUPTED: it is still pending.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_future_wait(future: *mut weft_future, timeout_ns: i64) -> weft_status {
+    // SAFETY: a handle by contract.
+    boundary(|| unsafe { get_future(future)? }.wait(Deadline::after(timeout_ns)))
+}
+
+/// Waits for the value, which stays the future's: *value is good until the last release or weft_future_take. If the future
+/// failed, its status and message. WEFT_BUSY: the value has been taken. Waits as weft_future_wait does.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_future_get(
+    future: *mut weft_future,
+    timeout_ns: i64,
+    value: *mut *mut c_void,
+) -> weft_status {
+    boundary(|| {
+        let place = place(value, "value")?;
+        // SAFETY: a handle by contract.
+        let got = unsafe { get_future(future)? }.get(Deadline::after(timeout_ns))?;
+        // SAFETY: writable by contract.
+        unsafe { *place = got.value };
+        Ok(())
+    })
+}
+
+/// Waits for the value and moves it out: it is the caller's, and its drop will not run. WEFT_BUSY unless this is the only
+/// reference to the future, and when the value has been taken already. If the future failed, its status and message.
+/// Waits as weft_future_wait does.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_future_take(
+    future: *mut weft_future,
+    timeout_ns: i64,
+    value: *mut *mut c_void,
+) -> weft_status {
+    boundary(|| {
+        let place = place(value, "value")?;
+        // SAFETY: a handle by contract; the only reference to it, so nobody else uses the value.
+        unsafe {
+            let object = get_future(future)?;
+            if !Handle::<Future<Value>>::is_sole(future) {
+                return Err(Failure::new(Status::Busy, "there are other references to the future"));
+            }
+            *place = object.take(Deadline::after(timeout_ns))?.into_raw();
+        }
+        Ok(())
+    })
+}
+
+/// WEFT_FUTURE_PENDING, _READY (also when the value has been taken) or _FAILED; -1 on a bad handle. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_future_state(future: *const weft_future) -> i32 {
+    // SAFETY: a handle by contract.
+    boundary_value(-1, || Ok(unsafe { get_future(future)? }.state() as i32))
+}
+
+/// Why it failed; NULL unless it did, and on a bad handle. Belongs to the future. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_future_error(future: *const weft_future) -> *const weft_error {
+    boundary_value(std::ptr::null(), || {
+        // SAFETY: a handle by contract.
+        let error = unsafe { get_future(future)? }.error();
+        Ok(error.map_or(std::ptr::null(), |error| std::ptr::from_ref(error).cast()))
+    })
+}
+
+/// One more reference. Returns its argument; NULL on a bad handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_future_retain(future: *mut weft_future) -> *mut weft_future {
+    // SAFETY: a handle by contract.
+    unsafe { Handle::<Future<Value>>::retain(future) }
+}
+
+/// One reference less. The last one drops the value; a task that has not ended runs on. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_future_release(future: *mut weft_future) {
+    // SAFETY: a handle by contract.
+    unsafe { Handle::<Future<Value>>::release(future) }
+}

@@ -1,0 +1,96 @@
+//! Handles: boxes with a tag, a process epoch and a reference count, behind opaque pointers.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::args::check_header;
+use super::boundary::boundary_value;
+use crate::error::Result;
+use crate::memory::Header;
+
+/// A kind of object that C programs hold by handle.
+pub trait Noun: Sized {
+    /// The type C sees.
+    type Opaque;
+    /// Tells it from other kinds.
+    const TAG: u32;
+    /// What it is called in messages.
+    const NAME: &'static str;
+}
+
+/// The box.
+#[repr(C)]
+pub struct Handle<T> {
+    header: Header,
+    references: AtomicUsize,
+    value: T,
+}
+
+impl<T: Noun> Handle<T> {
+    /// A handle with one reference.
+    pub fn create(value: T) -> *mut T::Opaque {
+        let handle = Handle { header: Header::new(T::TAG), references: AtomicUsize::new(1), value };
+        Box::into_raw(Box::new(handle)).cast()
+    }
+
+    /// The object behind a handle.
+    ///
+    /// # Safety
+    /// `pointer` is NULL or a live handle of some kind.
+    pub unsafe fn get<'a>(pointer: *const T::Opaque, name: &str) -> Result<&'a T> {
+        // SAFETY: promised by the caller; the tag says that it is this kind.
+        unsafe {
+            check_header(pointer.cast(), T::TAG, name, T::NAME)?;
+            Ok(&(*pointer.cast::<Self>()).value)
+        }
+    }
+
+    /// Whether the caller's reference is the only one.
+    ///
+    /// # Safety
+    /// `pointer` passed [`Handle::get`].
+    pub unsafe fn is_sole(pointer: *const T::Opaque) -> bool {
+        // Acquire: what former holders did comes before.
+        // SAFETY: promised by the caller.
+        unsafe { (*pointer.cast::<Self>()).references.load(Ordering::Acquire) == 1 }
+    }
+
+    /// Adds a reference; the body of weft_X_retain.
+    ///
+    /// # Safety
+    /// As for [`Handle::get`].
+    pub unsafe fn retain(pointer: *mut T::Opaque) -> *mut T::Opaque {
+        boundary_value(std::ptr::null_mut(), || {
+            if !pointer.is_null() {
+                // SAFETY: promised by the caller; checked to be this kind. Relaxed: a reference comes from a reference.
+                unsafe {
+                    Self::get(pointer, T::NAME)?;
+                    (*pointer.cast::<Self>()).references.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+            Ok(pointer)
+        })
+    }
+
+    /// Drops a reference; the body of weft_X_release.
+    ///
+    /// # Safety
+    /// As for [`Handle::get`]; the caller's reference is given up.
+    pub unsafe fn release(pointer: *mut T::Opaque) {
+        boundary_value((), || {
+            if pointer.is_null() {
+                return Ok(());
+            }
+            // SAFETY: promised by the caller; checked to be this kind. AcqRel: every holder's use comes before the drop.
+            unsafe {
+                Self::get(pointer, T::NAME)?;
+                let handle = pointer.cast::<Self>();
+                if (*handle).references.fetch_sub(1, Ordering::AcqRel) == 1 {
+                    // A later use of the dangling pointer is likelier to be noticed.
+                    (*handle).header.tag = 0;
+                    drop(Box::from_raw(handle));
+                }
+            }
+            Ok(())
+        });
+    }
+}

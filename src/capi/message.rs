@@ -1,0 +1,40 @@
+//! This thread's last failure, in words: a buffer in thread-local memory, without allocation or destructor.
+
+use std::cell::UnsafeCell;
+use std::ffi::{CStr, c_char};
+
+/// Bytes of a message at most, its end included.
+const SIZE: usize = 512;
+
+thread_local! {
+    static MESSAGE: UnsafeCell<[u8; SIZE]> = const { UnsafeCell::new([0; SIZE]) };
+}
+
+/// Keeps `text`, cut at a character's boundary if it is too long, and at its first NUL.
+pub fn set(text: &str) {
+    let mut end = text.floor_char_boundary(SIZE - 1);
+    end = text.as_bytes()[..end].iter().position(|&byte| byte == 0).unwrap_or(end);
+    MESSAGE.with(|message| {
+        // SAFETY: this thread's own buffer, and nothing borrowed from it is held by Rust code.
+        let message = unsafe { &mut *message.get() };
+        message[..end].copy_from_slice(&text.as_bytes()[..end]);
+        message[end] = 0;
+    });
+}
+
+/// Forgets the last message.
+pub fn clear() {
+    set("");
+}
+
+/// The message; valid on this thread until the next failure.
+pub fn as_ptr() -> *const c_char {
+    MESSAGE.with(|message| message.get().cast_const().cast())
+}
+
+/// A copy of the message, if there is one.
+pub fn take() -> Option<String> {
+    // SAFETY: the buffer always holds a NUL, and nobody changes it meanwhile.
+    let message = unsafe { CStr::from_ptr(as_ptr()) };
+    (!message.is_empty()).then(|| message.to_string_lossy().into_owned())
+}

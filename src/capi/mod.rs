@@ -1,0 +1,23 @@
+//! The C ABI: one file per noun, and in each function a panic boundary, argument checks, one call into the
+//! crate. No logic.
+//!
+//! `include/weft/weft.h` is made from these files, in the order of `SECTIONS` in `tools/header`; the doc
+//! comments here are its comments, so they are written for C readers.
+#![allow(non_camel_case_types)]
+
+mod args;
+mod boundary;
+mod handle;
+mod message;
+
+pub mod bytes;
+pub mod channel;
+pub mod future;
+pub mod log;
+pub mod loops;
+pub mod process;
+pub mod runtime;
+pub mod status;
+pub mod task;
+pub mod topology;
+pub mod types;

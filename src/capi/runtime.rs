@@ -1,0 +1,333 @@
+//! The runtime.
+
+use std::ffi::{c_char, c_void};
+use std::sync::Arc;
+
+use super::args::{self, check_header, invalid, may_create, place};
+use super::boundary::{boundary, boundary_value};
+use super::handle::Handle;
+use super::types::{weft_runtime, weft_status, weft_topology, weft_worker};
+use crate::error::Result;
+use crate::scheduler::{self, Core, Mode, Options, RUNTIME_TAG, Runtime, Worker, WorkerHook};
+use crate::sync::Deadline;
+use crate::topology::Topology;
+
+/// Called on each worker thread, before its first or after its last task.
+pub type weft_worker_hook_fn = Option<unsafe extern "C-unwind" fn(worker: *mut weft_worker, arg: *mut c_void)>;
+
+/// How to make a runtime. Fill in with weft_runtime_options_init, then change what matters.
+#[repr(C)]
+pub struct weft_runtime_options {
+    /// sizeof(weft_runtime_options).
+    pub size: usize,
+    /// Thread-name prefix; NULL: "weft". Copied. The system shows 15 bytes, of which the thread's number takes some.
+    pub name: *const c_char,
+    /// Threads that run at once; 0: the CPUs this process may use (affinity mask, cgroup quota), or those of `topology`.
+    /// At most 4096.
+    pub workers: i32,
+    /// Threads in all, those blocked inside a task included; 0: 256, or `workers` if that is more. At most 16383.
+    pub max_threads: i32,
+    /// Bytes of stack for each thread; 0: 2 MiB. Below 64 KiB: WEFT_INVALID.
+    pub stack_size: usize,
+    /// How long a spare thread sleeps before it leaves; 0: one second; WEFT_FOREVER: it stays.
+    pub keep_alive_ns: i64,
+    /// The machine that `workers` 0 counts; NULL: this one. Read during the call only.
+    pub topology: *mut weft_topology,
+    /// Called first on each worker thread; NULL: nothing.
+    pub on_worker_start: weft_worker_hook_fn,
+    /// Called last on each worker thread; NULL: nothing.
+    pub on_worker_stop: weft_worker_hook_fn,
+    /// Handed to both.
+    pub hook_arg: *mut c_void,
+}
+
+impl args::Sized for weft_runtime_options {
+    fn defaults() -> Self {
+        weft_runtime_options {
+            size: size_of::<Self>(),
+            name: std::ptr::null(),
+            workers: 0,
+            max_threads: 0,
+            stack_size: 0,
+            keep_alive_ns: 0,
+            topology: std::ptr::null_mut(),
+            on_worker_start: None,
+            on_worker_stop: None,
+            hook_arg: std::ptr::null_mut(),
+        }
+    }
+}
+
+/// Run everything that is queued, and what that spawns, then end.
+pub const WEFT_SHUTDOWN_DRAIN: i32 = 0;
+/// Drop queued tasks that have an arg_drop; run those that have none, then end.
+pub const WEFT_SHUTDOWN_DISCARD: i32 = 1;
+
+/// What a runtime has done so far.
+#[repr(C)]
+pub struct weft_runtime_stats {
+    /// Set by the caller: sizeof(weft_runtime_stats).
+    pub size: usize,
+    /// Threads that run at once.
+    pub workers: u32,
+    /// Threads there are.
+    pub threads: u32,
+    /// The most there have been.
+    pub threads_peak: u32,
+    /// Threads that run a task or look for one.
+    pub active: u32,
+    /// Threads asleep.
+    pub idle: u32,
+    /// Threads that wait inside a task.
+    pub blocked: u32,
+    /// Tasks accepted.
+    pub spawned: u64,
+    /// Tasks run to the end, panicked ones included.
+    pub executed: u64,
+    /// Tasks dropped unrun by a shutdown.
+    pub discarded: u64,
+    /// Callbacks that ended in a Rust panic.
+    pub panicked: u64,
+    /// Calls of weft_join, those of loops included.
+    pub joins: u64,
+    /// Tasks and join halves taken from the thread's own queues.
+    pub local_hits: u64,
+    /// Thefts: tasks and join halves taken from another thread.
+    pub steals: u64,
+    /// Sweeps over all other threads that found nothing.
+    pub failed_steals: u64,
+    /// Times a worker went to sleep.
+    pub parks: u64,
+    /// Times a sleeping worker was woken.
+    pub wakes: u64,
+    /// Times a thread waited inside a task and passed its turn on.
+    pub blocks: u64,
+    /// Times max_threads kept work from starting.
+    pub ceiling_hits: u64,
+    /// Threads that the system refused.
+    pub start_failures: u64,
+}
+
+/// Fills in the defaults. `size` is sizeof *options as the caller knows it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_runtime_options_init(options: *mut weft_runtime_options, size: usize) -> weft_status {
+    // SAFETY: writable for `size` bytes by contract.
+    boundary(|| unsafe { args::init(options, size) })
+}
+
+struct Hook {
+    function: unsafe extern "C-unwind" fn(*mut weft_worker, *mut c_void),
+    arg: *mut c_void,
+}
+
+// SAFETY: whoever gives a hook promises that it may be called with its argument on each worker thread.
+unsafe impl Send for Hook {}
+// SAFETY: as above.
+unsafe impl Sync for Hook {}
+
+impl Hook {
+    fn call(&self, worker: &Worker) {
+        // SAFETY: as promised; the worker is this thread's.
+        unsafe { (self.function)(as_opaque(worker), self.arg) }
+    }
+
+    fn wrap(function: weft_worker_hook_fn, arg: *mut c_void) -> Option<WorkerHook> {
+        let hook = Hook { function: function?, arg };
+        Some(Arc::new(move |worker: &Worker| hook.call(worker)))
+    }
+}
+
+/// A worker as C sees it.
+pub(super) fn as_opaque(worker: &Worker) -> *mut weft_worker {
+    std::ptr::from_ref(worker).cast_mut().cast()
+}
+
+unsafe fn read_options(options: *const weft_runtime_options) -> Result<Options> {
+    // SAFETY: options, strings and handles by contract.
+    unsafe {
+        let options = args::options(options)?;
+        let count = |number: i32, name: &str| {
+            u32::try_from(number).map_err(|_| invalid(format!("{name}: {number} is negative")))
+        };
+        let mut workers = count(options.workers, "workers")?;
+        if !options.topology.is_null() {
+            let topology = Handle::<Topology>::get(options.topology, "topology")?;
+            if workers == 0 {
+                workers = topology.cpus;
+            }
+        }
+        Ok(Options {
+            name: args::name(options.name).map(|name| name.to_string_lossy().into_owned()),
+            workers,
+            max_threads: count(options.max_threads, "max_threads")?,
+            stack_size: options.stack_size,
+            keep_alive_ns: options.keep_alive_ns,
+            on_start: Hook::wrap(options.on_worker_start, options.hook_arg),
+            on_stop: Hook::wrap(options.on_worker_stop, options.hook_arg),
+        })
+    }
+}
+
+/// Starts a runtime, with one thread; others start when there is work for them. NULL options: the defaults. End it with
+/// weft_runtime_shutdown, or leave that to the last release. WEFT_INVALID: an option is out of range. WEFT_OS: the
+/// system refuses a thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_runtime_new(
+    options: *const weft_runtime_options,
+    out: *mut *mut weft_runtime,
+) -> weft_status {
+    boundary(|| {
+        let out = place(out, "out")?;
+        // SAFETY: options by contract.
+        let options = unsafe { read_options(options)? };
+        may_create()?;
+        let runtime = Runtime::new(options)?;
+        // SAFETY: writable by contract.
+        unsafe { *out = runtime.into_raw().cast_mut().cast() };
+        Ok(())
+    })
+}
+
+/// Sets the options of the default runtime, the one that NULL stands for outside any task. It starts on its first use
+/// and is shut down (DISCARD) when the process exits normally, before static destructors of objects made earlier run;
+/// the exit waits up to one second for its running tasks. WEFT_BUSY once it runs.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_runtime_configure_default(options: *const weft_runtime_options) -> weft_status {
+    boundary(|| {
+        // SAFETY: options by contract.
+        let options = unsafe { read_options(options)? };
+        may_create()?;
+        scheduler::configure_default(options)
+    })
+}
+
+/// The runtime behind a handle that is not NULL.
+unsafe fn get<'a>(runtime: *const weft_runtime) -> Result<&'a Core> {
+    // SAFETY: a handle by contract, checked to be a runtime.
+    unsafe {
+        check_header(runtime.cast(), RUNTIME_TAG, "runtime", "runtime")?;
+        Ok(&*runtime.cast())
+    }
+}
+
+/// One more reference. Returns its argument; NULL on a bad handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_runtime_retain(runtime: *mut weft_runtime) -> *mut weft_runtime {
+    boundary_value(std::ptr::null_mut(), || {
+        if !runtime.is_null() {
+            // SAFETY: a handle by contract.
+            unsafe { get(runtime)? }.retain().into_raw();
+        }
+        Ok(runtime)
+    })
+}
+
+/// One reference less. The last one without a shutdown begins one (DISCARD) and leaves it to the worker threads. Never
+/// blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_runtime_release(runtime: *mut weft_runtime) {
+    boundary_value((), || {
+        if !runtime.is_null() {
+            // SAFETY: a handle by contract; the caller's reference is given up.
+            unsafe {
+                get(runtime)?;
+                drop(Runtime::from_raw(runtime.cast()));
+            }
+        }
+        Ok(())
+    });
+}
+
+/// Ends a runtime: WEFT_OK once all its threads have gone. From now on work from outside is refused (WEFT_SHUTDOWN); by
+/// DISCARD, work from tasks, too. Tasks that have begun run to their end, blocked ones included. When the time is up
+/// (WEFT_TIMEOUT, or WEFT_WOULD_BLOCK for 0), the end goes on by itself, and can be waited for by another call. Calling it
+/// again, or from several threads, is fine; DISCARD after DRAIN hurries it. From one of the runtime's own tasks only a
+/// timeout of 0 makes sense, any other gives WEFT_DEADLOCK and begins nothing. Runtime NULL ends the default runtime, if it
+/// runs; a later use starts a new one. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_runtime_shutdown(runtime: *mut weft_runtime, mode: i32, timeout_ns: i64) -> weft_status {
+    boundary(|| {
+        let mode = match mode {
+            WEFT_SHUTDOWN_DRAIN => Mode::Drain,
+            WEFT_SHUTDOWN_DISCARD => Mode::Discard,
+            _ => return Err(invalid(format!("mode: {mode} is none"))),
+        };
+        let deadline = Deadline::after(timeout_ns);
+        if runtime.is_null() && Worker::current().is_none() {
+            may_create()?;
+            return scheduler::shutdown_default(mode, deadline);
+        }
+        // SAFETY: a handle by contract.
+        unsafe { args::runtime(runtime)? }.shutdown(mode, deadline)
+    })
+}
+
+/// How many threads run at once; -1 on a bad handle. NULL starts the default runtime if need be.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_runtime_workers(runtime: *mut weft_runtime) -> i32 {
+    // SAFETY: a handle by contract.
+    boundary_value(-1, || Ok(unsafe { args::runtime(runtime)? }.workers() as i32))
+}
+
+/// What a runtime has done so far. Set out->size first. Numbers of different threads are not from exactly the same
+/// moment. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_runtime_stats_get(runtime: *mut weft_runtime, out: *mut weft_runtime_stats) -> weft_status {
+    boundary(|| {
+        // SAFETY: a struct by contract.
+        let out = unsafe { args::result_struct(out, "out")? };
+        // SAFETY: a handle by contract.
+        let stats = unsafe { args::runtime(runtime)? }.stats();
+        // SAFETY: at least this version's size, as checked.
+        unsafe {
+            let size = (*out).size;
+            *out = weft_runtime_stats {
+                size,
+                workers: stats.workers,
+                threads: stats.threads,
+                threads_peak: stats.threads_peak,
+                active: stats.active,
+                idle: stats.idle,
+                blocked: stats.blocked,
+                spawned: stats.spawned,
+                executed: stats.executed,
+                discarded: stats.discarded,
+                panicked: stats.panicked,
+                joins: stats.joins,
+                local_hits: stats.local_hits,
+                steals: stats.steals,
+                failed_steals: stats.failed_steals,
+                parks: stats.parks,
+                wakes: stats.wakes,
+                blocks: stats.blocks,
+                ceiling_hits: stats.ceiling_hits,
+                start_failures: stats.start_failures,
+            };
+        }
+        Ok(())
+    })
+}
+
+/// The worker whose thread this is; NULL outside any task.
+#[unsafe(no_mangle)]
+pub extern "C" fn weft_worker_current() -> *mut weft_worker {
+    Worker::current().map_or(std::ptr::null_mut(), as_opaque)
+}
+
+/// The runtime that a worker belongs to, borrowed while the task runs. NULL on a bad handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_worker_runtime(worker: *const weft_worker) -> *mut weft_runtime {
+    boundary_value(std::ptr::null_mut(), || {
+        // SAFETY: a worker by contract.
+        let worker = unsafe { args::worker(worker)? };
+        Ok(std::ptr::from_ref(worker.core()).cast_mut().cast())
+    })
+}
+
+/// The worker's number: 0 up to max_threads - 1, one for each thread that is alive, given again when a thread has gone.
+/// -1 on a bad handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_worker_index(worker: *const weft_worker) -> i32 {
+    // SAFETY: a worker by contract.
+    boundary_value(-1, || Ok(unsafe { args::worker(worker)? }.index() as i32))
+}

@@ -1,0 +1,57 @@
+//! What the other sections speak of.
+
+use std::ffi::c_void;
+
+/// What a call came to: one of the WEFT_ constants below, or a number that a callback returned.
+pub type weft_status = i32;
+
+/// Bytes with a reference count.
+pub struct weft_bytes {
+    _private: [u8; 0],
+}
+
+/// Why a future failed. Belongs to the future.
+pub struct weft_error {
+    _private: [u8; 0],
+}
+
+/// What a machine looks like.
+pub struct weft_topology {
+    _private: [u8; 0],
+}
+
+/// Worker threads and their queues.
+pub struct weft_runtime {
+    _private: [u8; 0],
+}
+
+/// The worker thread that a callback runs on. Passed to each callback, and of use on that thread only, until the callback
+/// returns.
+pub struct weft_worker {
+    _private: [u8; 0],
+}
+
+/// The end of a result that settles it.
+pub struct weft_promise {
+    _private: [u8; 0],
+}
+
+/// The end of a result that waits for it.
+pub struct weft_future {
+    _private: [u8; 0],
+}
+
+/// A queue with two ends.
+pub struct weft_channel {
+    _private: [u8; 0],
+}
+
+/// A task.
+pub type weft_task_fn = Option<unsafe extern "C-unwind" fn(worker: *mut weft_worker, arg: *mut c_void)>;
+
+/// A task with a result: WEFT_OK and *result, or a failure. To fail with a message: return weft_error_set(...).
+pub type weft_call_fn =
+    Option<unsafe extern "C-unwind" fn(worker: *mut weft_worker, arg: *mut c_void, result: *mut *mut c_void) -> weft_status>;
+
+/// Frees a value that nobody will use. May run on any thread.
+pub type weft_drop_fn = Option<unsafe extern "C-unwind" fn(ctx: *mut c_void, value: *mut c_void)>;

@@ -1,0 +1,83 @@
+//! The channel against a simple queue, and its edges.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use super::*;
+
+fn send(channel: &Channel, value: u64, deadline: Deadline) -> Result<()> {
+    // SAFETY: the channels of these tests carry u64s.
+    unsafe { channel.send((&raw const value).cast(), deadline) }
+}
+
+fn receive(channel: &Channel, deadline: Deadline) -> Result<u64> {
+    let mut value = 0u64;
+    // SAFETY: as in send.
+    unsafe { channel.receive((&raw mut value).cast(), deadline) }.map(|()| value)
+}
+
+#[test]
+fn behaves_like_a_simple_queue() {
+    for capacity in [Capacity::Bounded(1), Capacity::Bounded(3), Capacity::Bounded(64), Capacity::Unbounded] {
+        let channel = Channel::new(Layout::new::<u64>(), capacity, None).unwrap();
+        let mut queue = VecDeque::new();
+        let mut random = 0x2545_F491_4F6C_DD1Du64;
+        for i in 0..20_000u64 {
+            random ^= random << 13;
+            random ^= random >> 7;
+            random ^= random << 17;
+            // Runs of sends and runs of receives, so that rings wrap and chains grow and shrink.
+            if (random >> 20) % 1000 < if (i / 700) % 2 == 0 { 700 } else { 300 } {
+                let full = matches!(capacity, Capacity::Bounded(limit) if queue.len() == limit);
+                assert_eq!(send(&channel, i, Deadline::Now).is_ok(), !full);
+                if !full {
+                    queue.push_back(i);
+                }
+            } else {
+                assert_eq!(receive(&channel, Deadline::Now).ok(), queue.pop_front());
+            }
+            assert_eq!(channel.len(), queue.len());
+        }
+    }
+}
+
+#[test]
+fn what_is_never_received_is_discarded_once() {
+    for capacity in [Capacity::Bounded(600), Capacity::Unbounded] {
+        let discarded = Arc::new(AtomicUsize::new(0));
+        let discard = {
+            let discarded = discarded.clone();
+            // SAFETY: the channel hands out its own u64s.
+            Box::new(move |element: *mut u8| {
+                discarded.fetch_add(unsafe { element.cast::<u64>().read() } as usize, Ordering::Relaxed);
+            })
+        };
+        let channel = Channel::new(Layout::new::<u64>(), capacity, Some(discard)).unwrap();
+        (1..=600).for_each(|i| send(&channel, i, Deadline::Now).unwrap());
+        (1..=300).for_each(|i| assert_eq!(receive(&channel, Deadline::Now), Ok(i)));
+        channel.close();
+        assert!(send(&channel, 1, Deadline::Never).is_err_and(|failure| failure.is(Status::Closed)));
+        drop(channel);
+        assert_eq!(discarded.load(Ordering::Relaxed), (301..=600usize).sum::<usize>());
+    }
+}
+
+#[test]
+fn timeouts_leave_nothing_behind() {
+    let channel = Channel::new(Layout::new::<u64>(), Capacity::Bounded(0), None).unwrap();
+    assert!(send(&channel, 1, Deadline::At(1)).is_err_and(|failure| failure.is(Status::Timeout)));
+    assert!(receive(&channel, Deadline::At(1)).is_err_and(|failure| failure.is(Status::Timeout)));
+    assert!(send(&channel, 1, Deadline::Now).is_err_and(|failure| failure.is(Status::WouldBlock)));
+    let state = channel.state.lock();
+    assert!(state.senders.is_empty() && state.receivers.is_empty());
+}
+
+#[test]
+fn absurd_sizes_are_refused() {
+    let huge = Layout::from_size_align(1 << 40, 8).unwrap();
+    for capacity in [usize::MAX - 1, 1 << 40, usize::MAX >> 3] {
+        let refused = Channel::new(huge, Capacity::Bounded(capacity), None);
+        assert!(refused.is_err_and(|failure| failure.is(Status::NoMemory)));
+    }
+}

@@ -1,0 +1,7 @@
+//! What handles and bytes are made of.
+
+mod bytes;
+mod header;
+
+pub use bytes::Bytes;
+pub use header::Header;

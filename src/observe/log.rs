@@ -1,0 +1,208 @@
+//! The log: silent until a sink is set.
+//!
+//! A record is made only if its level is wanted (one load otherwise), queued, and handed to the sink by the sink's own
+//! thread, so that no sink ever runs on a worker or under a lock of ours. Setting another sink (or none) first
+//! delivers what is queued to the old one and ends its thread: after that the old sink never runs again.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::ffi::{CStr, CString};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::thread::{self, JoinHandle};
+
+use crate::error::{Failure, Result, Status, c_string};
+use crate::panics;
+use crate::platform::{self, clock::now_ns, fork::ForkCell};
+use crate::sync::Lock;
+use crate::sync::tokens::Tokens;
+
+/// How much a record matters. A sink gets its level and those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(i32)]
+pub enum Level {
+    /// Something failed and nobody else will be told.
+    Error = 1,
+    /// Something is wrong, and work goes on.
+    Warn = 2,
+    /// Worth knowing.
+    Info = 3,
+    /// Worth knowing when looking for a fault.
+    Debug = 4,
+}
+
+/// One entry of the log.
+pub struct Record {
+    /// How much it matters.
+    pub level: Level,
+    /// When, in nanoseconds on CLOCK_MONOTONIC.
+    pub time_ns: i64,
+    /// The worker's index, or -1 outside.
+    pub worker: i32,
+    /// The runtime's name, or empty.
+    pub runtime: CString,
+    /// The task's name, or empty.
+    pub task: CString,
+    /// What happened.
+    pub message: CString,
+}
+
+/// What records are handed to.
+pub type Sink = Box<dyn Fn(&Record) + Send>;
+
+/// Records that may wait for the sink. Beyond that they are counted, and the count is logged.
+const QUEUE: usize = 4096;
+
+/// The level that is wanted; 0 when there is no sink. A word of its own, so that silence costs one load.
+static LEVEL: AtomicI32 = AtomicI32::new(0);
+static LOG: ForkCell<Lock<Log>> = ForkCell::new();
+
+thread_local! {
+    /// The drain whose thread this is. A plain word: no destructor on a path that any thread may take.
+    static DRAINING: Cell<*const Drain> = const { Cell::new(std::ptr::null()) };
+}
+
+#[derive(Default)]
+struct Log {
+    drain: Option<(Arc<Drain>, JoinHandle<()>)>,
+    exit_hook: bool,
+}
+
+#[derive(Default)]
+struct Drain {
+    queue: Lock<Queue>,
+    /// One token for each time the queue stops being empty, and one for the end.
+    filled: Tokens,
+}
+
+#[derive(Default)]
+struct Queue {
+    records: VecDeque<Record>,
+    lost: u64,
+    ended: bool,
+}
+
+/// Where a record comes from.
+#[derive(Clone, Copy)]
+pub struct Origin<'a> {
+    /// The worker's index, or -1.
+    pub worker: i32,
+    /// The runtime's name, or empty.
+    pub runtime: &'a CStr,
+    /// The task's name, or empty.
+    pub task: &'a CStr,
+}
+
+/// Logs a message, if anyone wants messages of this level.
+pub fn log(level: Level, origin: Origin<'_>, message: fmt::Arguments<'_>) {
+    // Relaxed: a record around a change of the sink may go either way.
+    if (level as i32) > LEVEL.load(Ordering::Relaxed) {
+        return;
+    }
+    let record = Record {
+        level,
+        time_ns: now_ns(),
+        worker: origin.worker,
+        runtime: origin.runtime.to_owned(),
+        task: origin.task.to_owned(),
+        message: c_string(&message.to_string()),
+    };
+    let drain = LOG.get().lock().drain.as_ref().map(|(drain, _)| drain.clone());
+    if let Some(drain) = drain {
+        drain.put(record);
+    }
+}
+
+/// Sets the sink and the level it wants, or none. What was logged before goes to the sink before. When this returns,
+/// that sink is gone (called from within it, it goes when it returns).
+pub fn set_sink(sink: Option<(Sink, Level)>) -> Result<()> {
+    let level = sink.as_ref().map_or(0, |(_, level)| *level as i32);
+    let new = match sink {
+        None => None,
+        Some((sink, _)) => {
+            let drain = Arc::new(Drain::default());
+            let thread = {
+                let drain = drain.clone();
+                thread::Builder::new().name("weft-log".into()).spawn(move || drain.run(&sink))
+            };
+            let thread = thread
+                .map_err(|error| Failure::with(Status::Os, format!("cannot start the log's thread: {error}")))?;
+            Some((drain, thread))
+        }
+    };
+    let old = {
+        let mut log = LOG.get().lock();
+        log.exit_hook = log.exit_hook || platform::at_exit(flush_at_exit);
+        // Under the lock, so that the level is that of the sink set last.
+        LEVEL.store(level, Ordering::Relaxed);
+        std::mem::replace(&mut log.drain, new)
+    };
+    if let Some((drain, thread)) = old {
+        drain.end();
+        if DRAINING.get() != Arc::as_ptr(&drain) {
+            // Its panics were contained.
+            let _ = thread.join();
+        }
+    }
+    Ok(())
+}
+
+/// The log of a forked child starts silent.
+pub fn after_fork() {
+    LEVEL.store(0, Ordering::Relaxed);
+}
+
+extern "C" fn flush_at_exit() {
+    if platform::fork::admitted() {
+        let _ = set_sink(None);
+    }
+}
+
+impl Drain {
+    fn put(&self, record: Record) {
+        let mut queue = self.queue.lock();
+        if queue.records.len() >= QUEUE {
+            queue.lost += 1;
+            return;
+        }
+        queue.records.push_back(record);
+        if queue.records.len() == 1 {
+            drop(queue);
+            self.filled.post(1);
+        }
+    }
+
+    fn end(&self) {
+        self.queue.lock().ended = true;
+        self.filled.post(1);
+    }
+
+    fn run(&self, sink: &Sink) {
+        DRAINING.set(self);
+        loop {
+            self.filled.take(None);
+            let (records, lost, ended) = {
+                let mut queue = self.queue.lock();
+                (std::mem::take(&mut queue.records), std::mem::take(&mut queue.lost), queue.ended)
+            };
+            for record in &records {
+                panics::contain("the log callback", || sink(record));
+            }
+            if lost > 0 {
+                let record = Record {
+                    level: Level::Warn,
+                    time_ns: now_ns(),
+                    worker: -1,
+                    runtime: CString::default(),
+                    task: CString::default(),
+                    message: c_string(&format!("{lost} records were lost: the log callback is too slow")),
+                };
+                panics::contain("the log callback", || sink(&record));
+            }
+            if ended {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The only room with raw system calls: futexes, the clock, what a fork changes, and a few facts about
+//! the machine. Everything else in the crate is portable Rust.
+
+pub mod clock;
+pub mod fork;
+pub mod futex;
+
+/// Gives the CPU to another thread that wants it.
+pub fn yield_now() {
+    // SAFETY: sched_yield takes no arguments and cannot fail on Linux.
+    unsafe { libc::sched_yield() };
+}
+
+/// CPUs that are online, at least 1; asked of the system once.
+pub fn online_cpus() -> u32 {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    static CPUS: AtomicU32 = AtomicU32::new(0);
+    // Relaxed: the number stands for itself, and every thread computes the same one.
+    match CPUS.load(Ordering::Relaxed) {
+        0 => {
+            // SAFETY: sysconf reads a constant of the system.
+            let cpus = unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) }.clamp(1, 1 << 20) as u32;
+            CPUS.store(cpus, Ordering::Relaxed);
+            cpus
+        }
+        cpus => cpus,
+    }
+}
+
+/// CPUs this process may keep busy: its affinity mask and its cgroup's CPU quota (v1 and v2) considered.
+pub fn usable_cpus() -> u32 {
+    std::thread::available_parallelism().map_or(1, |n| n.get().min(u32::MAX as usize) as u32)
+}
+
+/// Whether the kernel has the private expedited membarrier.
+pub fn has_membarrier() -> bool {
+    const QUERY: libc::c_int = 0;
+    const PRIVATE_EXPEDITED: libc::c_long = 1 << 3;
+    // SAFETY: the query command reads nothing but its arguments.
+    let commands = unsafe { libc::syscall(libc::SYS_membarrier, QUERY, 0, 0) };
+    commands > 0 && commands & PRIVATE_EXPEDITED != 0
+}
+
+/// Runs `hook` when the process exits normally, before the static destructors of objects that were made earlier.
+pub fn at_exit(hook: extern "C" fn()) -> bool {
+    // SAFETY: hook is a function of this library, which is linked so that it is never unloaded.
+    unsafe { libc::atexit(hook) == 0 }
+}
+
+/// Whether this machine has more than one NUMA node. Read from sysfs: loading a topology takes milliseconds.
+pub fn has_several_nodes() -> bool {
+    let nodes = std::fs::read_to_string("/sys/devices/system/node/online").unwrap_or_default();
+    nodes.contains(['-', ','])
+}

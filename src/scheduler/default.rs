@@ -1,0 +1,88 @@
+//! The process-wide default runtime: started on first use, shut down at exit.
+
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use super::options::Options;
+use super::runtime::{Core, Mode, Runtime};
+use super::worker::Worker;
+use crate::error::{Failure, Result, Status};
+use crate::platform::{self, fork::ForkCell};
+use crate::sync::{Deadline, Lock};
+
+#[derive(Default)]
+struct Default {
+    /// What uses of the default runtime read, without a lock.
+    current: AtomicPtr<Core>,
+    state: Lock<State>,
+}
+
+#[derive(Default)]
+struct State {
+    options: Options,
+    exit_hook: bool,
+    /// All default runtimes there have been. They are never freed, so that a use that races with a shutdown
+    /// meets a runtime that refuses work instead of freed memory.
+    runtimes: Vec<Runtime>,
+}
+
+static DEFAULT: ForkCell<Default> = ForkCell::new();
+
+/// How long the exit of the process waits for tasks of the default runtime that are running.
+const EXIT_WAIT_NS: i64 = 1_000_000_000;
+
+/// The default runtime, started if there is none.
+pub fn default_runtime() -> Result<&'static Core> {
+    let default = DEFAULT.get();
+    // Acquire pairs with the Release below. SAFETY: runtimes in `state` are never freed.
+    if let Some(core) = unsafe { default.current.load(Ordering::Acquire).as_ref() } {
+        return Ok(core);
+    }
+    let mut state = default.state.lock();
+    // SAFETY: as above.
+    if let Some(core) = unsafe { default.current.load(Ordering::Acquire).as_ref() } {
+        return Ok(core);
+    }
+    let runtime = Runtime::new(state.options.clone())?;
+    state.exit_hook = state.exit_hook || platform::at_exit(stop_at_exit);
+    let core: *const Core = &*runtime;
+    state.runtimes.push(runtime);
+    default.current.store(core.cast_mut(), Ordering::Release);
+    // SAFETY: kept in `state.runtimes` for ever.
+    Ok(unsafe { &*core })
+}
+
+/// Sets the options of the default runtime; Busy while it runs.
+pub fn configure_default(options: Options) -> Result<()> {
+    options.check()?;
+    let default = DEFAULT.get();
+    let mut state = default.state.lock();
+    if !default.current.load(Ordering::Acquire).is_null() {
+        return Err(Failure::new(Status::Busy, "the default runtime is running already"));
+    }
+    state.options = options;
+    Ok(())
+}
+
+/// Shuts the default runtime down, if it runs. The next use starts a new one.
+pub fn shutdown_default(mode: Mode, deadline: Deadline) -> Result<()> {
+    let default = DEFAULT.get();
+    let current = default.current.load(Ordering::Acquire);
+    // SAFETY: runtimes in `state` are never freed.
+    let Some(core) = (unsafe { current.as_ref() }) else { return Ok(()) };
+    let result = core.shutdown(mode, deadline);
+    if !matches!(&result, Err(failure) if failure.is(Status::Deadlock)) {
+        // Whoever comes next starts a new one; if somebody else has seen to that already, theirs stays.
+        let _ = default.current.compare_exchange(current, ptr::null_mut(), Ordering::AcqRel, Ordering::Relaxed);
+    }
+    result
+}
+
+extern "C" fn stop_at_exit() {
+    if !platform::fork::admitted() {
+        return;
+    }
+    // A task that calls exit() cannot wait for itself.
+    let wait = if Worker::current().is_some() { 0 } else { EXIT_WAIT_NS };
+    let _ = shutdown_default(Mode::Discard, Deadline::after(wait));
+}

@@ -1,0 +1,481 @@
+//! Who sleeps, who searches, who is woken: one packed word.
+//!
+//! The word counts four kinds of threads, 14 bits each (so 16,383 threads at most):
+//!
+//! - *active*: has a turn; runs a task or looks for one. At most `limit` of them are woken on purpose; there
+//!   may be more for a moment, when blocked threads go on.
+//! - *searching*: active threads that have run dry and look for work elsewhere.
+//! - *idle*: asleep, waiting for a token.
+//! - *alive*: all of them, those blocked inside a task included.
+//!
+//! Whoever makes work available calls [`Idle::notify`]: it wakes or starts at most one thread, and none while
+//! another searches; a searcher that finds something passes the notification on, so a burst wakes threads
+//! one by one, each on behalf of work that is there. Two rules keep wake-ups from being lost:
+//!
+//! 1. Work is made visible first, then (after a SeqCst fence) the word is read. A thread that gives its turn up
+//!    changes the word first, then (after a SeqCst fence) looks for work once more. One of the two sees the other.
+//! 2. The thread that notifies on someone's behalf moves a thread from idle to active *and* searching in one step,
+//!    so that a second notifier sees it and need not wake another.
+//!
+//! The scheme is that of the Go and Tokio schedulers, with turns that a blocked thread gives back.
+
+use crate::sync::atomic::{AtomicU64, Ordering, fence};
+use crate::sync::tokens::Tokens;
+
+/// Threads that one runtime can have.
+pub const MAX_THREADS: u32 = (1 << BITS) - 1;
+
+const BITS: u32 = 14;
+const ACTIVE: u64 = 1;
+const SEARCHING: u64 = 1 << BITS;
+const IDLE: u64 = 1 << (2 * BITS);
+const ALIVE: u64 = 1 << (3 * BITS);
+/// Set once the runtime is over: nobody is woken for work any more, everybody is dismissed.
+const DISMISSED: u64 = 1 << (4 * BITS);
+
+/// A snapshot of the word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// Threads with a turn.
+    pub active: u32,
+    /// Active threads without a task.
+    pub searching: u32,
+    /// Sleeping threads.
+    pub idle: u32,
+    /// All threads.
+    pub alive: u32,
+    /// Whether the runtime is over.
+    pub dismissed: bool,
+}
+
+impl Counts {
+    fn of(word: u64) -> Self {
+        let field = |unit: u64| (word / unit) as u32 & MAX_THREADS;
+        Counts {
+            active: field(ACTIVE),
+            searching: field(SEARCHING),
+            idle: field(IDLE),
+            alive: field(ALIVE),
+            dismissed: word & DISMISSED != 0,
+        }
+    }
+
+    /// Whether no thread runs a task or is blocked in one.
+    pub fn at_rest(self) -> bool {
+        self.idle == self.alive
+    }
+}
+
+/// What a notifier has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notified {
+    /// Nothing: somebody searches, or all turns are taken.
+    Nobody,
+    /// A sleeping thread has been woken.
+    Woke,
+    /// The caller must start a thread, already counted as alive, active and searching, or take it back with
+    /// [`Idle::start_failed`].
+    MustStart,
+    /// A turn is free and nobody sleeps, but there are `max` threads already.
+    Ceiling,
+}
+
+/// Why [`Idle::sleep`] returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Slept {
+    /// Woken: this thread is active and searching.
+    Woken,
+    /// Asleep for too long, and there are more threads than turns: this thread is active and must leave.
+    Surplus,
+}
+
+/// The packed word and the tokens its sleepers wait for.
+pub struct Idle {
+    word: AtomicU64,
+    tokens: Tokens,
+    limit: u32,
+    max: u32,
+}
+
+impl Idle {
+    /// A word for a runtime that runs `limit` threads at once and owns `max` at most.
+    pub fn new(limit: u32, max: u32) -> Self {
+        Idle { word: AtomicU64::new(0), tokens: Tokens::new(), limit, max }
+    }
+
+    /// A snapshot.
+    pub fn counts(&self) -> Counts {
+        Counts::of(self.word.load(Ordering::SeqCst))
+    }
+
+    /// Applies `change` to the word until it holds; None stops. Returns the counts after the change, or the ones that
+    /// stopped it. The exchange is SeqCst so that it and the fences order the word against the queues (rule 1).
+    fn update(&self, change: impl Fn(u64, Counts) -> Option<u64>) -> Result<Counts, Counts> {
+        let mut word = self.word.load(Ordering::SeqCst);
+        loop {
+            let Some(new) = change(word, Counts::of(word)) else { return Err(Counts::of(word)) };
+            match self.word.compare_exchange_weak(word, new, Ordering::SeqCst, Ordering::SeqCst) {
+                Ok(_) => return Ok(Counts::of(new)),
+                Err(now) => word = now,
+            }
+        }
+    }
+
+    fn add(&self, units: u64) -> Counts {
+        Counts::of(self.word.fetch_add(units, Ordering::SeqCst) + units)
+    }
+
+    fn subtract(&self, units: u64) -> Counts {
+        Counts::of(self.word.fetch_sub(units, Ordering::SeqCst) - units)
+    }
+
+    /// Work has been made visible: sees to it that somebody looks for it.
+    pub fn notify(&self) -> Notified {
+        // Rule 1: pairs with the fence in `gave_up_turn`.
+        fence(Ordering::SeqCst);
+        // Relaxed is enough after the fence, and this load is all that a notify costs in a busy runtime.
+        let counts = Counts::of(self.word.load(Ordering::Relaxed));
+        if self.nobody_needed(counts) { Notified::Nobody } else { self.notify_slow() }
+    }
+
+    fn nobody_needed(&self, counts: Counts) -> bool {
+        counts.searching > 0 || counts.active >= self.limit || counts.dismissed
+    }
+
+    #[cold]
+    fn notify_slow(&self) -> Notified {
+        let wake = |word, counts: Counts| {
+            (!self.nobody_needed(counts) && counts.idle > 0).then(|| word - IDLE + ACTIVE + SEARCHING)
+        };
+        let start = |word, counts: Counts| {
+            (!self.nobody_needed(counts) && counts.idle == 0 && counts.alive < self.max)
+                .then(|| word + ALIVE + ACTIVE + SEARCHING)
+        };
+        loop {
+            if self.update(wake).is_ok() {
+                self.tokens.post(1);
+                return Notified::Woke;
+            }
+            let Err(counts) = self.update(start) else { return Notified::MustStart };
+            if self.nobody_needed(counts) {
+                return Notified::Nobody;
+            }
+            if counts.idle == 0 {
+                return Notified::Ceiling;
+            }
+        }
+    }
+
+    /// Counts the first thread, which is started whether or not there is work. Goes on as for [`Notified::MustStart`].
+    pub fn start_first(&self) {
+        self.add(ALIVE + ACTIVE + SEARCHING);
+    }
+
+    /// Takes back a thread that could not be started. The caller must notify again when there is work: others may
+    /// have kept quiet because this one was to search.
+    pub fn start_failed(&self) -> Counts {
+        self.subtract(ALIVE + ACTIVE + SEARCHING)
+    }
+
+    /// A thread has run dry and looks for work elsewhere.
+    pub fn begin_search(&self) {
+        self.add(SEARCHING);
+    }
+
+    /// A searcher has found something. True for the last one, which must notify: work that arrived while it
+    /// searched has woken nobody.
+    #[must_use]
+    pub fn end_search(&self) -> bool {
+        self.subtract(SEARCHING).searching == 0
+    }
+
+    /// A searcher that found nothing gives its turn up to go to sleep. The caller must then look for work once more
+    /// (and notify if there is some), and call [`Idle::sleep`].
+    pub fn lie_down(&self) {
+        // One addition for all three fields: a half-way state would be acted upon. IDLE outweighs what is taken.
+        self.add(IDLE - SEARCHING - ACTIVE);
+        self.gave_up_turn();
+    }
+
+    /// At a task boundary: whether there are more active threads than turns.
+    pub fn is_crowded(&self) -> bool {
+        // Relaxed: a hint; `step_back` decides.
+        Counts::of(self.word.load(Ordering::Relaxed)).active > self.limit
+    }
+
+    /// Gives up the turn of an active thread if there are more than `limit`; then it must look and sleep as after
+    /// [`Idle::lie_down`].
+    #[must_use]
+    pub fn step_back(&self) -> bool {
+        let stepped = self.update(|word, counts| (counts.active > self.limit).then(|| word - ACTIVE + IDLE));
+        self.gave_up_turn();
+        stepped.is_ok()
+    }
+
+    /// An active thread is about to block inside its task. The caller must then look for work, and notify if there
+    /// is some.
+    pub fn block(&self) {
+        self.subtract(ACTIVE);
+        self.gave_up_turn();
+    }
+
+    /// A blocked thread goes on, at once, even when all turns are taken.
+    pub fn unblock(&self) {
+        self.add(ACTIVE);
+    }
+
+    fn gave_up_turn(&self) {
+        // Rule 1: pairs with the fence in `notify`.
+        fence(Ordering::SeqCst);
+    }
+
+    /// Sleeps until woken. A thread that is one too many leaves after `keep_alive(true)`.
+    pub fn sleep(&self, keep_alive: impl Fn() -> Option<i64>) -> Slept {
+        loop {
+            let surplus = self.counts().alive > self.limit;
+            let deadline = if surplus { keep_alive() } else { None };
+            if self.tokens.take(deadline) {
+                return Slept::Woken;
+            }
+            // A notifier takes a thread off the idle count before it posts the token. So taking ourselves off means
+            // that there is a token for everyone who still sleeps; failing to means that one is on its way to us.
+            let left = self.update(|word, counts| {
+                (counts.idle > 0 && counts.alive > self.limit && !counts.dismissed)
+                    .then(|| word - IDLE + ACTIVE)
+            });
+            match left {
+                Ok(_) => return Slept::Surplus,
+                Err(counts) if counts.idle == 0 || counts.dismissed => {
+                    self.tokens.take(None);
+                    return Slept::Woken;
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// An active thread ends; it takes no part any more.
+    pub fn leave(&self) {
+        self.subtract(ALIVE + ACTIVE);
+        self.gave_up_turn();
+    }
+
+    /// Wakes every sleeper for good if the runtime is at rest. The caller has made sure that nothing can arrive.
+    /// A late notifier (its task has long been run) finds the mark and leaves the sleepers alone.
+    pub fn dismiss(&self) {
+        let marked = self.update(|word, counts| (counts.at_rest() && !counts.dismissed).then(|| word | DISMISSED));
+        if let Ok(counts) = marked {
+            self.tokens.post(counts.idle);
+        }
+    }
+
+    /// Whether the runtime is over.
+    pub fn is_dismissed(&self) -> bool {
+        self.counts().dismissed
+    }
+
+    /// A dismissed thread ends. True for the last one.
+    #[must_use]
+    pub fn dismissed(&self) -> bool {
+        self.subtract(ALIVE + IDLE).alive == 0
+    }
+}
+
+#[cfg(all(test, weft_loom))]
+mod models {
+    use super::*;
+    use crate::sync::model;
+    use std::sync::Arc;
+
+    /// A runtime in small: the queue is a counter of tasks, the loop is the shape of the shipping worker's.
+    struct Pool {
+        idle: Idle,
+        queue: AtomicU64,
+        ran: AtomicU64,
+        closed: AtomicU64,
+    }
+
+    impl Pool {
+        fn new(limit: u32, max: u32) -> Arc<Self> {
+            Arc::new(Pool {
+                idle: Idle::new(limit, max),
+                queue: AtomicU64::new(0),
+                ran: AtomicU64::new(0),
+                closed: AtomicU64::new(0),
+            })
+        }
+
+        fn has_work(&self) -> bool {
+            self.queue.load(Ordering::Relaxed) > 0
+        }
+
+        fn pop(&self) -> bool {
+            self.queue
+                .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |n| n.checked_sub(1))
+                .is_ok()
+        }
+
+        fn push(self: &Arc<Self>) -> Option<loom::thread::JoinHandle<()>> {
+            self.queue.fetch_add(1, Ordering::Release);
+            self.notify()
+        }
+
+        fn notify(self: &Arc<Self>) -> Option<loom::thread::JoinHandle<()>> {
+            (self.idle.notify() == Notified::MustStart).then(|| {
+                let pool = self.clone();
+                loom::thread::spawn(move || pool.work())
+            })
+        }
+
+        fn dismiss_if_over(&self) {
+            if self.closed.load(Ordering::SeqCst) == 1 && !self.has_work() {
+                self.idle.dismiss();
+            }
+        }
+
+        /// A worker that arrives active and searching.
+        fn work(self: &Arc<Self>) {
+            let mut started = Vec::new();
+            loop {
+                if self.pop() {
+                    if self.idle.end_search() {
+                        started.extend(self.notify());
+                    }
+                    self.ran.fetch_add(1, Ordering::Relaxed);
+                    while self.pop() {
+                        self.ran.fetch_add(1, Ordering::Relaxed);
+                    }
+                    self.idle.begin_search();
+                    continue;
+                }
+                self.idle.lie_down();
+                if self.has_work() {
+                    started.extend(self.notify());
+                } else {
+                    self.dismiss_if_over();
+                }
+                self.idle.sleep(|| None);
+                if self.idle.is_dismissed() {
+                    let _ = self.idle.dismissed();
+                    break;
+                }
+            }
+            started.into_iter().for_each(|thread| thread.join().unwrap());
+        }
+
+        fn close(&self) {
+            self.closed.store(1, Ordering::SeqCst);
+            fence(Ordering::SeqCst);
+            self.dismiss_if_over();
+        }
+    }
+
+
+    #[test]
+    fn loom_idle_no_task_is_left_behind() {
+        model(3, || {
+            let pool = Pool::new(1, 1);
+            pool.idle.start_first();
+            let worker = {
+                let pool = pool.clone();
+                loom::thread::spawn(move || pool.work())
+            };
+            assert!(pool.push().is_none());
+            assert!(pool.push().is_none());
+            pool.close();
+            worker.join().unwrap();
+            assert_eq!(pool.ran.load(Ordering::SeqCst), 2);
+            assert_eq!(pool.idle.counts(), Counts::of(DISMISSED));
+        });
+    }
+
+    #[test]
+    fn loom_idle_two_workers_drain() {
+        model(2, || {
+            let pool = Pool::new(2, 2);
+            pool.idle.start_first();
+            let worker = {
+                let pool = pool.clone();
+                loom::thread::spawn(move || pool.work())
+            };
+            let second = pool.push();
+            pool.close();
+            worker.join().unwrap();
+            second.into_iter().for_each(|thread| thread.join().unwrap());
+            assert_eq!(pool.ran.load(Ordering::SeqCst), 1);
+        });
+    }
+
+    /// A task blocks until another task has run: with one turn, the second runs only if the turn is passed on.
+    #[test]
+    fn loom_idle_a_blocked_thread_passes_its_turn() {
+        model(2, || {
+            let pool = Pool::new(1, 2);
+            pool.idle.start_first();
+            // This thread is the worker; it runs a task that blocks.
+            let _ = pool.idle.end_search();
+            let submitter = {
+                let pool = pool.clone();
+                loom::thread::spawn(move || pool.push())
+            };
+            pool.idle.block();
+            let mine = if pool.has_work() { pool.notify() } else { None };
+            let theirs = submitter.join().unwrap();
+            let spare = mine.or(theirs).expect("somebody saw the free turn");
+            pool.idle.unblock();
+            pool.idle.begin_search();
+            pool.close();
+            pool.work();
+            spare.join().unwrap();
+            assert_eq!(pool.ran.load(Ordering::SeqCst), 1);
+        });
+    }
+}
+
+#[cfg(all(test, not(weft_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notify_wakes_starts_or_meets_the_ceiling() {
+        let idle = Idle::new(2, 2);
+        assert_eq!(idle.notify(), Notified::MustStart);
+        assert_eq!(idle.notify(), Notified::Nobody, "one searches already");
+        assert!(idle.end_search());
+        assert_eq!(idle.notify(), Notified::MustStart);
+        assert!(idle.end_search());
+        assert_eq!(idle.notify(), Notified::Nobody, "all turns are taken");
+        idle.block();
+        assert_eq!(idle.notify(), Notified::Ceiling);
+        idle.unblock();
+        idle.begin_search();
+        idle.lie_down();
+        assert_eq!(idle.notify(), Notified::Woke);
+        assert_eq!(idle.sleep(|| None), Slept::Woken);
+    }
+
+    #[test]
+    fn a_thread_that_cannot_start_is_taken_back() {
+        let idle = Idle::new(1, 1);
+        assert_eq!(idle.notify(), Notified::MustStart);
+        assert_eq!(idle.start_failed(), Counts::of(0));
+        assert_eq!(idle.notify(), Notified::MustStart);
+    }
+
+    #[test]
+    fn a_surplus_thread_leaves_and_a_needed_one_stays() {
+        let idle = Idle::new(1, 2);
+        idle.start_first();
+        assert!(idle.end_search());
+        idle.block();
+        assert_eq!(idle.notify(), Notified::MustStart);
+        assert!(idle.end_search());
+        idle.unblock();
+        assert!(idle.is_crowded());
+        assert!(idle.step_back());
+        assert!(!idle.step_back());
+        assert_eq!(idle.sleep(|| Some(0)), Slept::Surplus);
+        idle.leave();
+        assert_eq!(idle.counts(), Counts { active: 1, searching: 0, idle: 0, alive: 1, dismissed: false });
+    }
+}

@@ -1,0 +1,43 @@
+//! Where work runs.
+//!
+//! A [`Runtime`] keeps `workers` threads busy. Tasks spawned by a task go to its thread's own deque (newest
+//! first); tasks from outside go to the [`inbox`] (oldest first); a thread that has neither steals from the
+//! others, from a random start. Halves of joins sit in a deque of their own, so that a join only ever finds
+//! its own half there.
+//!
+//! [`idle`] decides who sleeps and who is woken. A thread that blocks inside a task passes its turn on: the
+//! runtime owns more threads than run at once, up to `max_threads`, and starts or wakes one when there is
+//! something to run and a turn is free. Spare threads leave after `keep_alive`.
+
+pub mod idle;
+
+#[cfg(not(weft_loom))]
+mod default;
+#[cfg(not(weft_loom))]
+mod inbox;
+#[cfg(not(weft_loom))]
+mod options;
+#[cfg(not(weft_loom))]
+mod runtime;
+#[cfg(not(weft_loom))]
+mod seat;
+#[cfg(not(weft_loom))]
+mod stats;
+#[cfg(not(weft_loom))]
+pub mod task;
+#[cfg(not(weft_loom))]
+mod worker;
+
+#[cfg(not(weft_loom))]
+pub use {
+    runtime::{Core, RUNTIME_TAG},
+    default::{configure_default, default_runtime, shutdown_default},
+    options::{Options, WorkerHook},
+    runtime::{Mode, Runtime},
+    stats::Stats,
+    task::Work,
+    worker::{JobHeader, WORKER_TAG, Worker},
+};
+
+#[cfg(all(test, not(weft_loom)))]
+mod tests;

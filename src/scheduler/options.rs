@@ -1,0 +1,94 @@
+//! What a runtime is made with, checked.
+
+use std::ffi::CString;
+use std::sync::Arc;
+
+use super::idle::MAX_THREADS;
+use super::worker::Worker;
+use crate::error::{Failure, Result, Status};
+use crate::platform;
+
+/// Called on each worker thread, first or last.
+pub type WorkerHook = Arc<dyn Fn(&Worker) + Send + Sync>;
+
+/// How to make a runtime. Zero means the default.
+#[derive(Clone, Default)]
+pub struct Options {
+    /// Thread-name prefix; None: "weft".
+    pub name: Option<String>,
+    /// Threads that run at once; 0: the CPUs this process may use.
+    pub workers: u32,
+    /// Threads in all, blocked ones included; 0: 256, or `workers` if that is more.
+    pub max_threads: u32,
+    /// Bytes; 0: 2 MiB.
+    pub stack_size: usize,
+    /// How long a spare thread stays, in nanoseconds; 0: one second; `i64::MAX`: for ever.
+    pub keep_alive_ns: i64,
+    /// Called on each worker thread before its first task.
+    pub on_start: Option<WorkerHook>,
+    /// Called on each worker thread after its last task.
+    pub on_stop: Option<WorkerHook>,
+}
+
+/// Options with every default filled in.
+pub(super) struct Resolved {
+    pub name: CString,
+    pub workers: u32,
+    pub max_threads: u32,
+    pub stack_size: usize,
+    pub keep_alive_ns: i64,
+    pub on_start: Option<WorkerHook>,
+    pub on_stop: Option<WorkerHook>,
+}
+
+const MAX_WORKERS: u32 = 4096;
+const MIN_STACK: usize = 64 << 10;
+const DEFAULT_STACK: usize = 2 << 20;
+const DEFAULT_MAX_THREADS: u32 = 256;
+const DEFAULT_KEEP_ALIVE_NS: i64 = 1_000_000_000;
+
+impl Options {
+    /// Checks the options without making anything.
+    pub fn check(&self) -> Result<()> {
+        self.clone().resolve().map(drop)
+    }
+
+    pub(super) fn resolve(self) -> Result<Resolved> {
+        let invalid = |message: &'static str| Err(Failure::new(Status::Invalid, message));
+        if self.workers > MAX_WORKERS {
+            return invalid("workers: at most 4096");
+        }
+        let workers = match self.workers {
+            0 => platform::usable_cpus().clamp(1, MAX_WORKERS),
+            workers => workers,
+        };
+        if self.max_threads > MAX_THREADS {
+            return invalid("max_threads: at most 16383");
+        }
+        let max_threads = match self.max_threads {
+            0 => DEFAULT_MAX_THREADS.max(workers),
+            max if max < workers => return invalid("max_threads: below workers"),
+            max => max,
+        };
+        let stack_size = match self.stack_size {
+            0 => DEFAULT_STACK,
+            size if size < MIN_STACK => return invalid("stack_size: below 64 KiB"),
+            size if size > isize::MAX as usize => return invalid("stack_size: more than the address space"),
+            size => size,
+        };
+        let keep_alive_ns = match self.keep_alive_ns {
+            0 => DEFAULT_KEEP_ALIVE_NS,
+            ns if ns < 0 => return invalid("keep_alive_ns: negative"),
+            ns => ns,
+        };
+        Ok(Resolved {
+            name: crate::error::c_string(self.name.as_deref().unwrap_or("weft")),
+            workers,
+            max_threads,
+            stack_size,
+            keep_alive_ns,
+            on_start: self.on_start,
+            on_stop: self.on_stop,
+        })
+    }
+}

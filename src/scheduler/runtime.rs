@@ -1,0 +1,372 @@
+//! A runtime: its threads, its queues, its end.
+
+use std::fmt;
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+use std::thread::{self, JoinHandle};
+
+use super::idle::{Idle, Notified};
+use super::inbox::Inbox;
+use super::options::{Options, Resolved};
+use super::seat::Seats;
+use super::stats::Stats;
+use super::task::{Task, Work};
+use super::worker::Worker;
+use crate::error::{Failure, Result, Status};
+use crate::memory::Header;
+use crate::observe::{self, Level, Origin};
+use crate::platform::clock::now_ns;
+use crate::sync::wait::{Ended, Waiter};
+use crate::sync::{Deadline, Gate, Lock};
+
+/// How to end a runtime.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Run everything that is queued, and what that spawns.
+    Drain,
+    /// Drop queued work that may be dropped; run the rest.
+    Discard,
+}
+
+/// How far a runtime's life has got. Phases only go up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(super) enum Phase {
+    Open,
+    Drain,
+    Discard,
+}
+
+/// Tells runtimes from other handles.
+pub const RUNTIME_TAG: u32 = u32::from_le_bytes(*b"Wrun");
+
+/// What the handles of a runtime and its threads share. C programs see it as `weft_runtime`.
+#[repr(C)]
+pub struct Core {
+    header: Header,
+    /// References that users hold. The memory lives longer: each thread holds a reference to it, too.
+    handles: AtomicUsize,
+    pub(super) options: Resolved,
+    pub(super) idle: Idle,
+    pub(super) inbox: Inbox,
+    pub(super) seats: Seats,
+    phase: AtomicU32,
+    /// Open when the last thread has gone.
+    pub(super) gone: Gate,
+    threads: Lock<Vec<JoinHandle<()>>>,
+    threads_peak: AtomicU32,
+    ceiling_hits: AtomicU64,
+    ceiling_told: AtomicBool,
+    start_failures: AtomicU64,
+}
+
+/// A counted handle to a runtime. When the last one goes, the runtime is shut down as by [`Mode::Discard`], without
+/// waiting.
+pub struct Runtime(Arc<Core>);
+
+impl Runtime {
+    /// Starts a runtime with one thread; the others start when there is work for them.
+    pub fn new(options: Options) -> Result<Runtime> {
+        let options = options.resolve()?;
+        let core = Arc::new(Core {
+            header: Header::new(RUNTIME_TAG),
+            handles: AtomicUsize::new(1),
+            idle: Idle::new(options.workers, options.max_threads),
+            inbox: Inbox::default(),
+            seats: Seats::new(options.max_threads),
+            phase: AtomicU32::new(Phase::Open as u32),
+            gone: Gate::default(),
+            threads: Lock::default(),
+            threads_peak: AtomicU32::new(0),
+            ceiling_hits: AtomicU64::new(0),
+            ceiling_told: AtomicBool::new(false),
+            start_failures: AtomicU64::new(0),
+            options,
+        });
+        core.idle.start_first();
+        core.start_thread()
+            .map_err(|error| Failure::with(Status::Os, format!("cannot start a worker thread: {error}")))?;
+        Ok(Runtime(core))
+    }
+
+    /// The handle as a pointer; gives up this reference.
+    pub fn into_raw(self) -> *const Core {
+        Arc::as_ptr(&ManuallyDrop::new(self).0)
+    }
+
+    /// One reference back from a pointer.
+    ///
+    /// # Safety
+    /// `core` stands for a reference that came from `into_raw` or `retain` and is given up here.
+    pub unsafe fn from_raw(core: *const Core) -> Runtime {
+        // SAFETY: each handle reference owns one strong count.
+        Runtime(unsafe { Arc::from_raw(core) })
+    }
+}
+
+impl Deref for Runtime {
+    type Target = Core;
+    fn deref(&self) -> &Core {
+        &self.0
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        // AcqRel: what other handles' users did comes before the shutdown that the last of them begins.
+        if self.0.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.0.begin_shutdown(Mode::Discard);
+        }
+    }
+}
+
+impl Core {
+    /// One more reference for the user.
+    pub fn retain(&self) -> Runtime {
+        self.handles.fetch_add(1, Ordering::Relaxed);
+        Runtime(self.share())
+    }
+
+    fn share(&self) -> Arc<Core> {
+        // SAFETY: a Core lives in an Arc only, and `self` is alive.
+        unsafe {
+            Arc::increment_strong_count(self);
+            Arc::from_raw(self)
+        }
+    }
+
+    /// Threads that run at once.
+    pub fn workers(&self) -> u32 {
+        self.options.workers
+    }
+
+    /// The name given to the runtime.
+    pub fn name(&self) -> &std::ffi::CStr {
+        &self.options.name
+    }
+
+    fn is_own(&self, worker: &Worker) -> bool {
+        std::ptr::eq(worker.core(), self)
+    }
+
+    /// Queues work. On failure (the runtime takes no more, or there is no memory) `Work::refused` has been called.
+    pub fn spawn<W: Work>(&self, work: W) -> Result<()> {
+        let task = match Task::new(work) {
+            Ok(task) => task,
+            Err(work) => {
+                work.refused();
+                return Err(Failure::new(Status::NoMemory, "no memory for a task"));
+            }
+        };
+        let refused = match Worker::current().filter(|worker| self.is_own(worker)) {
+            Some(_) if self.phase() == Phase::Discard => Err(task),
+            Some(worker) => {
+                worker.spawn(task);
+                Ok(())
+            }
+            None => self.inbox.push(task),
+        };
+        match refused {
+            Ok(()) => {
+                self.notify();
+                Ok(())
+            }
+            Err(task) => {
+                task.refuse();
+                Err(Failure::new(Status::Shutdown, "the runtime is shutting down"))
+            }
+        }
+    }
+
+    /// Runs `f` on a worker and waits for it: at once and here when this thread is one of the runtime's own.
+    /// The error's message is the panic's.
+    pub fn run<R: Send>(&self, f: impl FnOnce(&Worker) -> R + Send) -> Result<R> {
+        const WHAT: &str = "a task that is waited for";
+        let panicked = |message| Failure::with(Status::Panic, message);
+        if let Some(worker) = Worker::current().filter(|worker| self.is_own(worker)) {
+            return worker.protect(&WHAT, || f(worker)).map_err(panicked);
+        }
+        struct Frame<F, R> {
+            f: Option<F>,
+            result: Option<std::result::Result<R, String>>,
+            waiter: Waiter,
+        }
+        struct Run<F, R>(*mut Frame<F, R>);
+        // SAFETY: F and R are Send, and the frame waits for the task.
+        unsafe impl<F: Send, R: Send> Send for Run<F, R> {}
+        impl<F: FnOnce(&Worker) -> R + Send, R: Send> Work for Run<F, R> {
+            fn run(self, worker: &Worker) {
+                // SAFETY: the frame stays until its wait is finished, which is the last thing done here. Nobody
+                // else claims or gives up this wait.
+                unsafe {
+                    let frame = self.0;
+                    let f = (*frame).f.take();
+                    (*frame).result = f.map(|f| worker.protect(&WHAT, || f(worker)));
+                    (*frame).waiter.claim();
+                    Waiter::finish(&raw const (*frame).waiter, 0);
+                }
+            }
+        }
+        let mut frame = Frame { f: Some(f), result: None, waiter: Waiter::new() };
+        let frame = &raw mut frame;
+        self.spawn(Run(frame))?;
+        // SAFETY: the frame is alive, and what the worker does with it comes before the wait's end.
+        unsafe {
+            (*frame).waiter.wait_until_fired();
+            (*frame).result.take().expect("the task ran").map_err(panicked)
+        }
+    }
+
+    pub(super) fn phase(&self) -> Phase {
+        // Relaxed: a hint on hot paths; the inbox's lock and the fences around `idle` make the end exact.
+        match self.phase.load(Ordering::Relaxed) {
+            0 => Phase::Open,
+            1 => Phase::Drain,
+            _ => Phase::Discard,
+        }
+    }
+
+    /// Ends the runtime; returns when all its threads have gone, or at the deadline (the end then goes on by itself).
+    pub fn shutdown(&self, mode: Mode, deadline: Deadline) -> Result<()> {
+        let own = Worker::current().is_some_and(|worker| self.is_own(worker));
+        if own && deadline != Deadline::Now {
+            return Err(Failure::new(
+                Status::Deadlock,
+                "a task cannot wait for the end of its own runtime; use a timeout of 0",
+            ));
+        }
+        self.begin_shutdown(mode);
+        match self.gone.wait(deadline) {
+            Ended::Fired(_) => {}
+            Ended::Interrupted => return Err(INTERRUPTED),
+            Ended::TimedOut if deadline == Deadline::Now => {
+                return Err(Failure::new(Status::WouldBlock, "tasks are still running"));
+            }
+            Ended::TimedOut => return Err(Failure::new(Status::Timeout, "tasks are still running")),
+        }
+        for thread in std::mem::take(&mut *self.threads.lock()) {
+            // The thread has done all its work; its panics were contained.
+            let _ = thread.join();
+        }
+        Ok(())
+    }
+
+    fn begin_shutdown(&self, mode: Mode) {
+        self.inbox.close();
+        let phase = match mode {
+            Mode::Drain => Phase::Drain,
+            Mode::Discard => Phase::Discard,
+        };
+        self.phase.fetch_max(phase as u32, Ordering::SeqCst);
+        // Rule 1 of `idle`: the phase is set, now look whether everybody sleeps already; they look the other way round.
+        fence(Ordering::SeqCst);
+        self.look_again();
+    }
+
+    fn has_work(&self) -> bool {
+        !self.inbox.is_empty() || self.seats.iter().any(|seat| seat.has_work())
+    }
+
+    /// Work has been made visible.
+    pub(super) fn notify(&self) {
+        match self.idle.notify() {
+            Notified::Nobody | Notified::Woke => {}
+            Notified::MustStart => self.start_spare(),
+            Notified::Ceiling => self.tell_ceiling(),
+        }
+    }
+
+    /// A turn was given up: somebody must look for work that came meanwhile.
+    pub(super) fn notify_if_work(&self) {
+        if self.has_work() {
+            self.notify();
+        }
+    }
+
+    /// What a thread does after it has given up its turn for good.
+    pub(super) fn look_again(&self) {
+        if self.has_work() {
+            self.notify();
+        } else if self.phase() != Phase::Open {
+            self.idle.dismiss();
+        }
+    }
+
+    pub(super) fn keep_alive_deadline(&self) -> Option<i64> {
+        now_ns().checked_add(self.options.keep_alive_ns)
+    }
+
+    #[cold]
+    fn tell_ceiling(&self) {
+        self.ceiling_hits.fetch_add(1, Ordering::Relaxed);
+        if !self.ceiling_told.swap(true, Ordering::Relaxed) {
+            self.warn(format_args!(
+                "{} threads are blocked in tasks and max_threads is reached: queued work waits for one of them",
+                self.options.max_threads
+            ));
+        }
+    }
+
+    #[cold]
+    fn start_spare(&self) {
+        while let Err(error) = self.start_thread() {
+            self.start_failures.fetch_add(1, Ordering::Relaxed);
+            self.warn(format_args!("cannot start a worker thread: {error}"));
+            // Others may have gone to sleep because this thread was to search. Wake one of them; if none sleeps, the
+            // running ones will get to the work.
+            let counts = self.idle.start_failed();
+            if counts.idle == 0 || !self.has_work() || self.idle.notify() != Notified::MustStart {
+                return;
+            }
+        }
+    }
+
+    fn warn(&self, message: fmt::Arguments<'_>) {
+        observe::log(Level::Warn, Origin { worker: -1, runtime: self.name(), task: c"" }, message);
+    }
+
+    /// Starts a thread that `idle` has counted already.
+    fn start_thread(&self) -> std::io::Result<()> {
+        let core = self.share();
+        let index = self.seats.take(|index| Worker::furnish(self, index));
+        // The kernel keeps 15 bytes of a name; the number matters more than the end of a long prefix.
+        let number = format!("-{index}");
+        let prefix = self.options.name.to_string_lossy();
+        let keep = prefix.floor_char_boundary(15usize.saturating_sub(number.len()));
+        let thread = thread::Builder::new()
+            .name(format!("{}{number}", &prefix[..keep]))
+            .stack_size(self.options.stack_size)
+            .spawn(move || core.seats.sit_down(index).live(core))
+            .inspect_err(|_| self.seats.give_back(index))?;
+        // Relaxed: statistics.
+        self.threads_peak.fetch_max(self.idle.counts().alive, Ordering::Relaxed);
+        let mut threads = self.threads.lock();
+        threads.retain(|thread| !thread.is_finished());
+        threads.push(thread);
+        Ok(())
+    }
+
+    /// A snapshot of the statistics. Numbers of different threads are not from exactly the same moment.
+    pub fn stats(&self) -> Stats {
+        let counts = self.idle.counts();
+        let mut stats = Stats {
+            workers: self.options.workers,
+            threads: counts.alive,
+            threads_peak: self.threads_peak.load(Ordering::Relaxed).max(counts.alive),
+            active: counts.active,
+            idle: counts.idle,
+            blocked: counts.alive.saturating_sub(counts.active + counts.idle),
+            ceiling_hits: self.ceiling_hits.load(Ordering::Relaxed),
+            start_failures: self.start_failures.load(Ordering::Relaxed),
+            spawned: self.inbox.accepted(),
+            ..Stats::default()
+        };
+        self.seats.iter().for_each(|seat| stats.add(&seat.counters));
+        stats
+    }
+}
+
+/// A failed wait of a thread that lets signals end its waits.
+pub const INTERRUPTED: Failure = Failure::new(Status::Interrupted, "a signal ended the wait");

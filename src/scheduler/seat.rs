@@ -1,0 +1,100 @@
+//! Where a worker thread sits: what others may see of it, and what it leaves behind for the next one.
+
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+
+use crossbeam_deque::Stealer;
+
+use super::stats::Counters;
+use super::worker::{JobPtr, TaskPtr, Worker};
+use crate::sync::Lock;
+
+/// One worker thread's place. It outlives the thread; tasks left in its deques stay reachable.
+pub struct Seat {
+    pub tasks: Stealer<TaskPtr>,
+    pub jobs: Stealer<JobPtr>,
+    pub counters: Counters,
+    /// The owner's side, while no thread sits here.
+    pub vacant: Lock<Option<Box<Worker>>>,
+}
+
+impl Seat {
+    /// Whether there is something to steal.
+    pub fn has_work(&self) -> bool {
+        !self.tasks.is_empty() || !self.jobs.is_empty()
+    }
+}
+
+/// All seats of a runtime: a table that only grows, up to the most threads there can be. Reading it takes no lock.
+pub struct Seats {
+    table: Box<[AtomicPtr<Seat>]>,
+    taken_ever: AtomicUsize,
+    free: Lock<Vec<usize>>,
+}
+
+impl Seats {
+    pub fn new(max: u32) -> Self {
+        Seats {
+            table: (0..max).map(|_| AtomicPtr::new(ptr::null_mut())).collect(),
+            taken_ever: AtomicUsize::new(0),
+            free: Lock::new(Vec::new()),
+        }
+    }
+
+    /// The seats that have ever been taken.
+    pub fn iter(&self) -> impl Iterator<Item = &Seat> {
+        (0..self.len()).filter_map(|index| self.get(index))
+    }
+
+    /// How many seats have ever been taken.
+    pub fn len(&self) -> usize {
+        // Relaxed: a seat that is not seen yet is seen when its first work is announced (rule 1 of `idle`).
+        self.taken_ever.load(Ordering::Relaxed)
+    }
+
+    /// The seat at `index`, if it has been taken before.
+    pub fn get(&self, index: usize) -> Option<&Seat> {
+        // Acquire pairs with the Release in `take`. SAFETY: seats are freed only with the table.
+        unsafe { self.table.get(index)?.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// Reserves a free seat, the one given back last if there is one; `furnish` makes one that was never used.
+    pub fn take(&self, furnish: impl FnOnce(usize) -> Seat) -> usize {
+        let mut free = self.free.lock();
+        free.pop().unwrap_or_else(|| {
+            let index = self.len();
+            let seat = Box::into_raw(Box::new(furnish(index)));
+            self.table[index].store(seat, Ordering::Release);
+            self.taken_ever.store(index + 1, Ordering::Release);
+            index
+        })
+    }
+
+    /// The owner's side of a reserved seat.
+    pub fn sit_down(&self, index: usize) -> Box<Worker> {
+        let seat = self.get(index).expect("the seat was reserved");
+        seat.vacant.lock().take().expect("a reserved seat is vacant")
+    }
+
+    /// Leaves a seat; it stays reserved.
+    pub fn stand_up(&self, index: usize, worker: Box<Worker>) {
+        *self.get(index).expect("the seat was reserved").vacant.lock() = Some(worker);
+    }
+
+    /// Gives a vacant seat back.
+    pub fn give_back(&self, index: usize) {
+        self.free.lock().push(index);
+    }
+}
+
+impl Drop for Seats {
+    fn drop(&mut self) {
+        for seat in &mut self.table {
+            let seat = *seat.get_mut();
+            if !seat.is_null() {
+                // SAFETY: made by Box::into_raw in `take`; nobody else holds the table.
+                drop(unsafe { Box::from_raw(seat) });
+            }
+        }
+    }
+}

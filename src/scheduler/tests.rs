@@ -1,0 +1,204 @@
+//! The runtime through its Rust face: everything runs exactly once, whoever blocks, panics or shuts down.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::task::{Call, Work};
+use super::*;
+use crate::error::Status;
+use crate::observe;
+use crate::sync::{Deadline, Gate};
+
+fn runtime(workers: u32, max_threads: u32) -> Runtime {
+    Runtime::new(Options { workers, max_threads, ..Options::default() }).unwrap()
+}
+
+fn spawn(runtime: &Core, f: impl FnOnce(&Worker) + Send + 'static) {
+    runtime.spawn(Call(f)).unwrap();
+}
+
+#[test]
+fn every_task_runs_once_and_a_drain_waits_for_all() {
+    let runtime = runtime(2, 0);
+    let ran = Arc::new(AtomicUsize::new(0));
+    for _ in 0..1000 {
+        let ran = ran.clone();
+        spawn(&runtime, move |worker| {
+            ran.fetch_add(1, Ordering::Relaxed);
+            for _ in 0..3 {
+                let ran = ran.clone();
+                spawn(worker.core(), move |_| {
+                    ran.fetch_add(1, Ordering::Relaxed);
+                });
+            }
+        });
+    }
+    runtime.shutdown(Mode::Drain, Deadline::Never).unwrap();
+    assert_eq!(ran.load(Ordering::Relaxed), 4000);
+    let stats = runtime.stats();
+    assert_eq!((stats.spawned, stats.executed, stats.threads), (4000, 4000, 0));
+    let refused = runtime.spawn(Call(|_: &Worker| {}));
+    assert!(refused.is_err_and(|failure| failure.is(Status::Shutdown)));
+}
+
+#[test]
+fn blocked_tasks_pass_their_turn_on() {
+    const TASKS: usize = 50;
+    let runtime = runtime(1, 0);
+    let gate = Arc::new(Gate::default());
+    for _ in 0..TASKS {
+        let gate = gate.clone();
+        spawn(&runtime, move |_| {
+            gate.wait(Deadline::Never);
+        });
+    }
+    let opener = gate.clone();
+    spawn(&runtime, move |_| opener.open());
+    runtime.shutdown(Mode::Drain, Deadline::Never).unwrap();
+    let stats = runtime.stats();
+    assert_eq!(stats.executed as usize, TASKS + 1);
+    assert_eq!(stats.ceiling_hits, 0);
+}
+
+#[test]
+fn the_ceiling_is_counted_and_lifts() {
+    let told = Arc::new(Gate::default());
+    let tell = told.clone();
+    let sink = move |record: &observe::Record| {
+        if record.message.to_string_lossy().contains("max_threads") {
+            tell.open();
+        }
+    };
+    observe::set_sink(Some((Box::new(sink), observe::Level::Warn))).unwrap();
+    let runtime = runtime(1, 2);
+    let gate = Arc::new(Gate::default());
+    let (blocked, waiting) = (Arc::new(Gate::default()), Arc::new(Gate::default()));
+    for announce in [blocked.clone(), waiting.clone()] {
+        let gate = gate.clone();
+        spawn(&runtime, move |_| {
+            announce.open();
+            gate.wait(Deadline::Never);
+        });
+    }
+    blocked.wait(Deadline::Never);
+    waiting.wait(Deadline::Never);
+    // Both threads block now or are about to. Work that comes meets the ceiling at the latest when they have.
+    let ran = Arc::new(Gate::default());
+    let last = ran.clone();
+    spawn(&runtime, move |_| last.open());
+    told.wait(Deadline::Never);
+    observe::set_sink(None).unwrap();
+    assert!(!ran.is_open());
+    gate.open();
+    ran.wait(Deadline::Never);
+    assert!(runtime.stats().ceiling_hits > 0);
+    runtime.shutdown(Mode::Drain, Deadline::Never).unwrap();
+    assert_eq!(runtime.stats().threads_peak, 2);
+}
+
+#[test]
+fn panics_stay_in_their_task() {
+    let runtime = runtime(2, 0);
+    for _ in 0..100 {
+        spawn(&runtime, |_| std::panic::resume_unwind(Box::new("contained")));
+    }
+    assert_eq!(runtime.run(|_| 7), Ok(7));
+    let failed = runtime.run(|_| -> i32 { std::panic::resume_unwind(Box::new("told")) });
+    assert!(failed.is_err_and(|failure| failure.is(Status::Panic) && failure.message == "told"));
+    runtime.shutdown(Mode::Drain, Deadline::Never).unwrap();
+    assert_eq!((runtime.stats().panicked, runtime.stats().executed), (101, 102));
+}
+
+#[test]
+fn discard_drops_what_may_be_dropped() {
+    struct Droppable(Arc<AtomicUsize>, Arc<AtomicUsize>);
+    impl Work for Droppable {
+        fn run(self, _: &Worker) {
+            self.1.fetch_add(1, Ordering::Relaxed);
+        }
+        fn droppable(&self) -> bool {
+            true
+        }
+    }
+    impl Drop for Droppable {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let runtime = runtime(1, 1);
+    let (dropped, ran) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (began, gate) = (Arc::new(Gate::default()), Arc::new(Gate::default()));
+    let (begin, hold) = (began.clone(), gate.clone());
+    spawn(&runtime, move |_| {
+        begin.open();
+        hold.wait(Deadline::Never);
+    });
+    began.wait(Deadline::Never);
+    for _ in 0..10 {
+        runtime.spawn(Droppable(dropped.clone(), ran.clone())).unwrap();
+        let ran = ran.clone();
+        spawn(&runtime, move |_| {
+            ran.fetch_add(100, Ordering::Relaxed);
+        });
+    }
+    assert!(runtime.shutdown(Mode::Discard, Deadline::Now).is_err_and(|failure| failure.is(Status::WouldBlock)));
+    gate.open();
+    runtime.shutdown(Mode::Discard, Deadline::Never).unwrap();
+    assert_eq!(dropped.load(Ordering::Relaxed), 10);
+    assert_eq!(ran.load(Ordering::Relaxed), 1000);
+    assert_eq!(runtime.stats().discarded, 10);
+}
+
+#[test]
+fn the_last_release_lets_work_finish() {
+    let gate = Arc::new(Gate::default());
+    let opener = gate.clone();
+    let runtime = runtime(2, 0);
+    spawn(&runtime, move |_| opener.open());
+    drop(runtime);
+    gate.wait(Deadline::Never);
+}
+
+#[test]
+fn a_task_cannot_wait_for_its_own_runtime() {
+    let runtime = runtime(1, 0);
+    let refused = runtime.run(|worker| worker.core().shutdown(Mode::Drain, Deadline::Never)).unwrap();
+    assert!(refused.is_err_and(|failure| failure.is(Status::Deadlock)));
+    let begun = runtime.run(|worker| worker.core().shutdown(Mode::Drain, Deadline::Now)).unwrap();
+    assert!(begun.is_err_and(|failure| failure.is(Status::WouldBlock)));
+    runtime.shutdown(Mode::Drain, Deadline::Never).unwrap();
+}
+
+#[test]
+fn surplus_threads_leave() {
+    let left = Arc::new(Gate::default());
+    let leave = left.clone();
+    let on_stop: WorkerHook = Arc::new(move |_| leave.open());
+    let options = Options { workers: 1, keep_alive_ns: 1, on_stop: Some(on_stop), ..Options::default() };
+    let runtime = Runtime::new(options).unwrap();
+    let gate = Arc::new(Gate::default());
+    for _ in 0..4 {
+        let gate = gate.clone();
+        spawn(&runtime, move |_| {
+            gate.wait(Deadline::Never);
+        });
+    }
+    let opener = gate.clone();
+    spawn(&runtime, move |_| opener.open());
+    // Nobody has asked the runtime to end, so a thread that stops does so because it is one too many.
+    left.wait(Deadline::Never);
+    assert!(runtime.stats().threads_peak > 1);
+    assert_eq!(runtime.run(|_| 1), Ok(1));
+    runtime.shutdown(Mode::Drain, Deadline::Never).unwrap();
+}
+
+#[test]
+fn options_out_of_range_are_refused() {
+    let check = |options: Options| Runtime::new(options).err().map(|failure| failure.status);
+    let invalid = Some(Status::Invalid as i32);
+    assert_eq!(check(Options { workers: 4097, ..Options::default() }), invalid);
+    assert_eq!(check(Options { max_threads: 16384, ..Options::default() }), invalid);
+    assert_eq!(check(Options { workers: 4, max_threads: 3, ..Options::default() }), invalid);
+    assert_eq!(check(Options { stack_size: 1, ..Options::default() }), invalid);
+    assert_eq!(check(Options { keep_alive_ns: -1, ..Options::default() }), invalid);
+}

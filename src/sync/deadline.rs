@@ -1,0 +1,41 @@
+//! When a wait gives up.
+
+/// A point on CLOCK_MONOTONIC, or one of the two ends: at once, never.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deadline {
+    /// Do not wait at all.
+    Now,
+    /// Nanoseconds on CLOCK_MONOTONIC.
+    At(i64),
+    /// Wait without limit.
+    Never,
+}
+
+#[cfg(not(weft_loom))]
+impl Deadline {
+    /// The deadline `timeout_ns` from now, in the C API's form: 0 or less does not wait, `i64::MAX` waits for ever.
+    pub fn after(timeout_ns: i64) -> Self {
+        match timeout_ns {
+            i64::MAX => Deadline::Never,
+            ns if ns <= 0 => Deadline::Now,
+            ns => match crate::platform::clock::now_ns().checked_add(ns) {
+                Some(at) => Deadline::At(at),
+                None => Deadline::Never,
+            },
+        }
+    }
+}
+
+#[cfg(all(test, not(weft_loom)))]
+mod tests {
+    use super::Deadline;
+
+    #[test]
+    fn timeouts_of_every_size() {
+        assert_eq!(Deadline::after(0), Deadline::Now);
+        assert_eq!(Deadline::after(i64::MIN), Deadline::Now);
+        assert_eq!(Deadline::after(i64::MAX), Deadline::Never);
+        assert_eq!(Deadline::after(i64::MAX - 1), Deadline::Never);
+        assert!(matches!(Deadline::after(1), Deadline::At(_)));
+    }
+}

@@ -1,0 +1,49 @@
+//! Bounded spinning before a thread parks.
+//!
+//! Waking a halted CPU costs tens of microseconds on a virtual machine, so a short wait is better spent
+//! awake, but only while nobody else wants this CPU. The policy: yield once; if the yield came back late,
+//! others are waiting for the CPU, so do not spin; if it came back at once, pause ever longer between looks,
+//! about as long as a halt and a wake-up cost, and then give up.
+
+/// Pauses in all: about 20 to 40 microseconds.
+#[cfg(not(weft_loom))]
+const BUDGET: u32 = 1000;
+
+/// A yield that took longer than this let somebody else run.
+#[cfg(not(weft_loom))]
+const LATE_NS: i64 = 2_000;
+
+/// Waits a little for `ready`; returns what it said last.
+#[cfg(not(weft_loom))]
+pub fn until(ready: impl Fn() -> bool) -> bool {
+    use crate::platform::{clock::now_ns, online_cpus, yield_now};
+    if ready() {
+        return true;
+    }
+    let before = now_ns();
+    yield_now();
+    if ready() {
+        return true;
+    }
+    if now_ns() - before > LATE_NS || online_cpus() == 1 {
+        return false;
+    }
+    let (mut pauses, mut spent) = (4, 0);
+    while spent < BUDGET {
+        for _ in 0..pauses {
+            std::hint::spin_loop();
+        }
+        if ready() {
+            return true;
+        }
+        spent += pauses;
+        pauses = (pauses * 2).min(64);
+    }
+    false
+}
+
+/// Under loom a spin is a single look: the model explores what happens when it fails and when it does not.
+#[cfg(weft_loom)]
+pub fn until(ready: impl Fn() -> bool) -> bool {
+    ready()
+}

@@ -1,0 +1,458 @@
+//! The one waiting protocol.
+//!
+//! A [`Waiter`] is one wait of one thread. Its claim word goes
+//!
+//! ```text
+//! WAITING --claim--> CLAIMED --finish--> DONE + outcome
+//!    \---give up---> ABORTED
+//! ```
+//!
+//! and carries the PARKED bit while the thread sleeps on it. Whoever fires the wait must win the
+//! exchange from WAITING to CLAIMED; only then may it write into the waiter's frame (an element's
+//! place, say), and `finish` is its last access. A timeout or an interrupt must win the exchange to ABORTED; if
+//! it loses, the wait has been fired and the waiter stays until DONE. So nobody writes into a frame that has
+//! gone, and no wake-up is swallowed: a fired wait always reports that it was fired.
+//!
+//! A [`WaitList`] is the queue of waits on one object. It is intrusive (nodes live in the waiters' frames)
+//! and is guarded by the object's own lock. A waiter that gave up unlinks its node under that lock before its
+//! frame goes.
+
+use std::marker::PhantomPinned;
+use std::ptr;
+
+use super::atomic::Ordering;
+use super::deadline::Deadline;
+use super::futex::{Futex, PARKED, Woken};
+use super::{park, spin};
+
+const WAITING: u32 = 0;
+const CLAIMED: u32 = 1;
+const ABORTED: u32 = 2;
+/// DONE with outcome n is DONE + n.
+const DONE: u32 = 4;
+
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was fired, with this outcome.
+    Fired(u32),
+    /// The deadline passed first.
+    TimedOut,
+    /// A signal came first, on a thread that asked for it.
+    Interrupted,
+}
+
+/// One wait of one thread.
+pub struct Waiter {
+    word: Futex,
+}
+
+impl Default for Waiter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Waiter {
+    /// A wait that nobody has fired.
+    pub fn new() -> Self {
+        Waiter { word: Futex::new(WAITING) }
+    }
+
+    /// Wins the right to end this wait; false when it has ended already. Whoever wins must finish.
+    pub fn claim(&self) -> bool {
+        let mut word = self.word.load(Ordering::Relaxed);
+        while word & !PARKED == WAITING {
+            // AcqRel: acquires the frame that the waiter filled before it queued, in case the queue's lock did not.
+            match self.word.compare_exchange_weak(
+                word,
+                CLAIMED | word & PARKED,
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
+        false
+    }
+
+    /// Ends a claimed wait. The waiter's frame may be gone as soon as this has stored the outcome.
+    ///
+    /// # Safety
+    /// The caller won `claim` on this waiter, finishes once, and does not touch it afterwards.
+    pub unsafe fn finish(this: *const Waiter, outcome: u32) {
+        // SAFETY: a claimed waiter stays in its frame until DONE is stored. The store releases what was
+        // written into the frame to the Acquire load in `done`.
+        unsafe { Futex::publish(&raw const (*this).word, DONE + outcome) }
+    }
+
+    fn done(&self) -> Option<u32> {
+        // Acquire pairs with the Release in finish.
+        let word = self.word.load(Ordering::Acquire) & !PARKED;
+        (word >= DONE).then(|| word - DONE)
+    }
+
+    /// Ends the wait from the waiter's side; false when it has been fired, and DONE is about to come.
+    pub fn give_up(&self) -> bool {
+        let mut word = self.word.load(Ordering::Relaxed);
+        while word & !PARKED == WAITING {
+            // Relaxed: the waiter publishes nothing here; what it unlinks afterwards, a lock guards.
+            match self.word.compare_exchange_weak(word, ABORTED, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return true,
+                Err(now) => word = now,
+            }
+        }
+        false
+    }
+
+    /// Waits until fired, until the deadline, or until a signal on a thread that asked for that. Spins a little, then
+    /// parks, between the calls of the thread's hook.
+    pub fn wait(&self, deadline: Deadline) -> Ended {
+        self.wait_for(deadline, park::interruptible())
+    }
+
+    /// Waits until fired, whatever comes; the outcome.
+    pub fn wait_until_fired(&self) -> u32 {
+        match self.wait_for(Deadline::Never, false) {
+            Ended::Fired(outcome) => outcome,
+            Ended::TimedOut | Ended::Interrupted => unreachable!("nothing else ends this wait"),
+        }
+    }
+
+    fn wait_for(&self, deadline: Deadline, interruptible: bool) -> Ended {
+        spin::until(|| self.done().is_some());
+        match self.done() {
+            Some(outcome) => Ended::Fired(outcome),
+            None => park::around(|| self.sleep(deadline, interruptible)),
+        }
+    }
+
+    fn sleep(&self, deadline: Deadline, mut interruptible: bool) -> Ended {
+        let mut deadline = match deadline {
+            Deadline::Never => None,
+            Deadline::At(at) => Some(at),
+            Deadline::Now => Some(0),
+        };
+        loop {
+            // AcqRel: the sleeper's frame is released to a claimer, and a finished wait is acquired by `done` below.
+            let word = self.word.fetch_or(PARKED, Ordering::AcqRel) | PARKED;
+            if let Some(outcome) = self.done() {
+                return Ended::Fired(outcome);
+            }
+            let woken = self.word.wait(word, deadline);
+            if let Some(outcome) = self.done() {
+                return Ended::Fired(outcome);
+            }
+            let ended = match woken {
+                Woken::TimedOut => Ended::TimedOut,
+                Woken::Interrupted if interruptible => Ended::Interrupted,
+                _ => continue,
+            };
+            if self.give_up() {
+                return ended;
+            }
+            // Claimed: DONE is a few instructions of the claimer away, and must be awaited.
+            (deadline, interruptible) = (None, false);
+        }
+    }
+}
+
+/// A waiter's place in a queue, with the place in its frame that whoever fires it may fill.
+pub struct WaitNode {
+    next: *mut WaitNode,
+    previous: *mut WaitNode,
+    linked: bool,
+    waiter: *const Waiter,
+    /// Where an element goes to or comes from; what it means is the object's business.
+    pub slot: *mut u8,
+    _pinned: PhantomPinned,
+}
+
+impl WaitNode {
+    /// A node for `waiter`. Both must stay where they are while the node is linked.
+    pub fn new(waiter: &Waiter, slot: *mut u8) -> Self {
+        WaitNode {
+            next: ptr::null_mut(),
+            previous: ptr::null_mut(),
+            linked: false,
+            waiter,
+            slot,
+            _pinned: PhantomPinned,
+        }
+    }
+}
+
+/// A first-in, first-out queue of waits, guarded by its owner's lock.
+pub struct WaitList {
+    head: *mut WaitNode,
+    tail: *mut WaitNode,
+    len: usize,
+}
+
+// SAFETY: the pointers lead to nodes whose owners keep them in place until they are unlinked; the lock that guards
+// the list makes every access exclusive.
+unsafe impl Send for WaitList {}
+
+impl Default for WaitList {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A wait that this thread has claimed and must finish.
+#[must_use = "a claimed waiter waits for finish"]
+pub struct Claimed {
+    waiter: *const Waiter,
+    /// The node's slot.
+    pub slot: *mut u8,
+}
+
+impl Claimed {
+    /// Ends the wait with this outcome.
+    pub fn finish(self, outcome: u32) {
+        // SAFETY: a Claimed exists only for a waiter whose claim was won, and is consumed here.
+        unsafe { Waiter::finish(self.waiter, outcome) }
+    }
+}
+
+impl WaitList {
+    /// An empty list.
+    pub const fn new() -> Self {
+        WaitList { head: ptr::null_mut(), tail: ptr::null_mut(), len: 0 }
+    }
+
+    /// Number of waits, those that have given up and not yet unlinked themselves included.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether nobody waits.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Appends a node.
+    ///
+    /// # Safety
+    /// The node and its waiter stay in place until the node is unlinked or its waiter is DONE.
+    pub unsafe fn push(&mut self, node: *mut WaitNode) {
+        // SAFETY: `node` is live by the contract, the tail because it is linked.
+        unsafe {
+            (*node).next = ptr::null_mut();
+            (*node).previous = self.tail;
+            (*node).linked = true;
+            match self.tail.as_mut() {
+                Some(tail) => tail.next = node,
+                None => self.head = node,
+            }
+        }
+        self.tail = node;
+        self.len += 1;
+    }
+
+    /// Takes a node out, if it is still in.
+    ///
+    /// # Safety
+    /// `node` was pushed to this list, or to none, and is live.
+    pub unsafe fn unlink(&mut self, node: *mut WaitNode) {
+        // SAFETY: the node is live by the contract; its neighbours are, because they are linked.
+        unsafe {
+            if !(*node).linked {
+                return;
+            }
+            (*node).linked = false;
+            let (previous, next) = ((*node).previous, (*node).next);
+            match previous.as_mut() {
+                Some(previous) => previous.next = next,
+                None => self.head = next,
+            }
+            match next.as_mut() {
+                Some(next) => next.previous = previous,
+                None => self.tail = previous,
+            }
+        }
+        self.len -= 1;
+    }
+
+    /// Unlinks and claims the first wait that has not given up.
+    pub fn claim_first(&mut self) -> Option<Claimed> {
+        while !self.head.is_null() {
+            let node = self.head;
+            // SAFETY: a linked node is live. After a lost claim its owner still has to take the list's lock
+            // before the frame goes; after a won one the frame stays until we finish.
+            unsafe {
+                self.unlink(node);
+                let (waiter, slot) = ((*node).waiter, (*node).slot);
+                if (*waiter).claim() {
+                    return Some(Claimed { waiter, slot });
+                }
+            }
+        }
+        None
+    }
+
+    /// Unlinks and claims all waits, for finishing them outside the lock.
+    pub fn claim_all(&mut self) -> ClaimedAll {
+        let mut first = ptr::null_mut();
+        let mut last: *mut WaitNode = ptr::null_mut();
+        while !self.head.is_null() {
+            let node = self.head;
+            // SAFETY: as in claim_first; claimed nodes stay in their frames and are chained through `next`.
+            unsafe {
+                self.unlink(node);
+                (*node).next = ptr::null_mut();
+                if (*(*node).waiter).claim() {
+                    match last.as_mut() {
+                        Some(last) => last.next = node,
+                        None => first = node,
+                    }
+                    last = node;
+                }
+            }
+        }
+        ClaimedAll { first }
+    }
+}
+
+/// Waits that this thread has claimed and must finish.
+#[must_use = "claimed waiters wait for finish"]
+pub struct ClaimedAll {
+    first: *mut WaitNode,
+}
+
+impl ClaimedAll {
+    /// Ends all of them with this outcome.
+    pub fn finish(self, outcome: u32) {
+        let mut node = self.first;
+        while !node.is_null() {
+            // SAFETY: the chain consists of claimed nodes; each is read before its waiter is finished.
+            unsafe {
+                let (waiter, next) = ((*node).waiter, (*node).next);
+                Waiter::finish(waiter, outcome);
+                node = next;
+            }
+        }
+    }
+}
+
+#[cfg(all(test, weft_loom))]
+mod models {
+    use super::*;
+    use crate::sync::Lock;
+    use loom::cell::UnsafeCell;
+    use loom::sync::Arc;
+
+    /// A frame that a waiter owns: freed (dropped) as soon as its wait is over.
+    struct Frame {
+        waiter: Waiter,
+        value: UnsafeCell<u32>,
+    }
+
+    unsafe impl Send for Frame {}
+    unsafe impl Sync for Frame {}
+
+    #[test]
+    fn loom_fire_reaches_a_parked_waiter() {
+        loom::model(|| {
+            let frame = Box::into_raw(Box::new(Frame { waiter: Waiter::new(), value: UnsafeCell::new(0) }));
+            let address = frame as usize;
+            let firer = loom::thread::spawn(move || {
+                let frame = address as *const Frame;
+                unsafe {
+                    assert!((*frame).waiter.claim());
+                    (*frame).value.with_mut(|value| *value = 7);
+                    Waiter::finish(&raw const (*frame).waiter, 3);
+                }
+            });
+            unsafe {
+                assert_eq!((*frame).waiter.wait(Deadline::Never), Ended::Fired(3));
+                assert_eq!((*frame).value.with(|value| *value), 7);
+                drop(Box::from_raw(frame));
+            }
+            firer.join().unwrap();
+        });
+    }
+
+    /// Two firers and a waiter that gives up: exactly one of the three ends the wait, and what it says is true.
+    #[test]
+    fn loom_fire_against_fire_against_timeout() {
+        loom::model(|| {
+            let list = Arc::new(Lock::new(WaitList::new()));
+            let waiter = Waiter::new();
+            let mut value = 0u32;
+            let mut node = WaitNode::new(&waiter, (&raw mut value).cast());
+            unsafe { list.lock().push(&mut node) };
+            let firers: Vec<_> = (1..=2u32)
+                .map(|id| {
+                    let list = list.clone();
+                    loom::thread::spawn(move || {
+                        let claimed = list.lock().claim_first();
+                        match claimed {
+                            Some(claimed) => {
+                                unsafe { *claimed.slot.cast::<u32>() += id };
+                                claimed.finish(id);
+                                true
+                            }
+                            None => false,
+                        }
+                    })
+                })
+                .collect();
+            let gave_up = waiter.give_up();
+            if gave_up {
+                unsafe { list.lock().unlink(&mut node) };
+                assert_eq!(value, 0);
+            } else {
+                let Ended::Fired(id) = waiter.wait(Deadline::Never) else { panic!("fired waits say so") };
+                assert_eq!(value, id);
+            }
+            let fired = firers.into_iter().filter(|_| true).map(|f| f.join().unwrap()).filter(|&f| f).count();
+            assert_eq!(fired + gave_up as usize, 1);
+        });
+    }
+}
+
+#[cfg(all(test, not(weft_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_unlink_from_any_place() {
+        let waiters = [Waiter::new(), Waiter::new(), Waiter::new()];
+        let mut nodes = [0, 1, 2].map(|i| WaitNode::new(&waiters[i], ptr::null_mut()));
+        for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2], [1, 2, 0]] {
+            let mut list = WaitList::new();
+            for node in &mut nodes {
+                // SAFETY: nodes and waiters outlive the list.
+                unsafe { list.push(node) };
+            }
+            for (i, &which) in order.iter().enumerate() {
+                // SAFETY: as above.
+                unsafe {
+                    list.unlink(&mut nodes[which]);
+                    list.unlink(&mut nodes[which]);
+                }
+                assert_eq!(list.len(), 2 - i);
+            }
+            assert!(list.claim_first().is_none());
+        }
+    }
+
+    #[test]
+    fn a_deadline_in_the_past_gives_up() {
+        assert_eq!(Waiter::new().wait(Deadline::At(1)), Ended::TimedOut);
+    }
+
+    #[test]
+    fn a_wait_that_gave_up_cannot_be_claimed() {
+        let waiter = Waiter::new();
+        let mut node = WaitNode::new(&waiter, ptr::null_mut());
+        let mut list = WaitList::new();
+        // SAFETY: node and waiter outlive the list.
+        unsafe { list.push(&mut node) };
+        assert!(waiter.give_up());
+        assert!(list.claim_first().is_none());
+        assert!(list.is_empty());
+    }
+}
