@@ -18,10 +18,7 @@
 
 #![cfg_attr(weft_loom, allow(missing_docs, dead_code, clippy::undocumented_unsafe_blocks))]
 
-#[cfg(not(all(
-    target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64")
-)))]
+#[cfg(not(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 compile_error!("Weft supports Linux on x86-64 and aarch64; src/platform is the room to port");
 
 #[cfg(not(panic = "unwind"))]

@@ -155,9 +155,7 @@ pub unsafe fn options<T: Sized>(options: *const T) -> Result<T> {
     let size = unsafe { options.cast::<usize>().read_unaligned() };
     check_size::<T>(size, "options->size")?;
     // SAFETY: readable for `size` bytes, which are at least a T.
-    let beyond = unsafe {
-        std::slice::from_raw_parts(options.cast::<u8>().add(size_of::<T>()), size - size_of::<T>())
-    };
+    let beyond = unsafe { std::slice::from_raw_parts(options.cast::<u8>().add(size_of::<T>()), size - size_of::<T>()) };
     if beyond.iter().any(|&byte| byte != 0) {
         return Err(invalid("options: a member that this version of Weft does not know is set".into()));
     }

@@ -87,7 +87,10 @@ unsafe fn get_promise<'a>(promise: *const weft_promise) -> Result<&'a Promise<Va
 
 /// A promise, and the future it settles. One reference to each.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn weft_promise_new(promise: *mut *mut weft_promise, future: *mut *mut weft_future) -> weft_status {
+pub unsafe extern "C" fn weft_promise_new(
+    promise: *mut *mut weft_promise,
+    future: *mut *mut weft_future,
+) -> weft_status {
     boundary(|| {
         let promise = place(promise, "promise")?;
         let future = place(future, "future")?;

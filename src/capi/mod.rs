@@ -3,7 +3,8 @@
 //!
 //! `include/weft/weft.h` is made from these files, in the order of `SECTIONS` in `tools/header`; the doc
 //! comments here are its comments, so they are written for C readers.
-#![allow(non_camel_case_types)]
+// The names are C's. The contract of every function is in its comment and in the rules at the top of the header.
+#![allow(non_camel_case_types, clippy::missing_safety_doc)]
 
 mod args;
 mod boundary;

@@ -272,7 +272,10 @@ pub unsafe extern "C" fn weft_runtime_workers(runtime: *mut weft_runtime) -> i32
 /// What a runtime has done so far. Set out->size first. Numbers of different threads are not from exactly the same
 /// moment. Never blocks.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn weft_runtime_stats_get(runtime: *mut weft_runtime, out: *mut weft_runtime_stats) -> weft_status {
+pub unsafe extern "C" fn weft_runtime_stats_get(
+    runtime: *mut weft_runtime,
+    out: *mut weft_runtime_stats,
+) -> weft_status {
     boundary(|| {
         // SAFETY: a struct by contract.
         let out = unsafe { args::result_struct(out, "out")? };

@@ -9,9 +9,7 @@ use super::boundary::{boundary, from_callback};
 use super::future::{Value, new_handle};
 use super::message;
 use super::runtime::as_opaque;
-use super::types::{
-    weft_call_fn, weft_drop_fn, weft_future, weft_runtime, weft_status, weft_task_fn, weft_worker,
-};
+use super::types::{weft_call_fn, weft_drop_fn, weft_future, weft_runtime, weft_status, weft_task_fn, weft_worker};
 use crate::error::{Error, Failure, Result, Status};
 use crate::future::{self, Promise};
 use crate::panics;

@@ -50,8 +50,9 @@ pub struct weft_channel {
 pub type weft_task_fn = Option<unsafe extern "C-unwind" fn(worker: *mut weft_worker, arg: *mut c_void)>;
 
 /// A task with a result: WEFT_OK and *result, or a failure. To fail with a message: return weft_error_set(...).
-pub type weft_call_fn =
-    Option<unsafe extern "C-unwind" fn(worker: *mut weft_worker, arg: *mut c_void, result: *mut *mut c_void) -> weft_status>;
+pub type weft_call_fn = Option<
+    unsafe extern "C-unwind" fn(worker: *mut weft_worker, arg: *mut c_void, result: *mut *mut c_void) -> weft_status,
+>;
 
 /// Frees a value that nobody will use. May run on any thread.
 pub type weft_drop_fn = Option<unsafe extern "C-unwind" fn(ctx: *mut c_void, value: *mut c_void)>;

@@ -17,7 +17,6 @@ fn receive(channel: &Channel, deadline: Deadline) -> Result<u64> {
     unsafe { channel.receive((&raw mut value).cast(), deadline) }.map(|()| value)
 }
 
-
 #[test]
 fn loom_channel_rendezvous_hands_over() {
     loom::model(|| {

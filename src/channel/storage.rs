@@ -90,9 +90,7 @@ impl Storage {
             Kind::Chain { element, per_block, blocks, spare } => {
                 let end = self.head + self.len;
                 if end == blocks.len() * *per_block {
-                    blocks
-                        .try_reserve(1)
-                        .map_err(|_| Failure::new(Status::NoMemory, "no memory for another block"))?;
+                    blocks.try_reserve(1).map_err(|_| Failure::new(Status::NoMemory, "no memory for another block"))?;
                     let block = match spare.take() {
                         Some(block) => block,
                         None => Block::new(*element, *per_block)?,

@@ -48,8 +48,8 @@ fn what_is_never_received_is_discarded_once() {
         let discarded = Arc::new(AtomicUsize::new(0));
         let discard = {
             let discarded = discarded.clone();
-            // SAFETY: the channel hands out its own u64s.
             Box::new(move |element: *mut u8| {
+                // SAFETY: the channel hands out its own u64s.
                 discarded.fetch_add(unsafe { element.cast::<u64>().read() } as usize, Ordering::Relaxed);
             })
         };

@@ -46,17 +46,16 @@ pub struct Future<T>(Arc<Cell<T>>);
 
 /// A promise and its future.
 pub fn channel<T>() -> (Promise<T>, Future<T>) {
-    let cell = Arc::new(Cell {
-        state: AtomicU32::new(OPEN),
-        outcome: UnsafeCell::new(None),
-        settled: Gate::default(),
-    });
+    let cell = Arc::new(Cell { state: AtomicU32::new(OPEN), outcome: UnsafeCell::new(None), settled: Gate::default() });
     (Promise(cell.clone()), Future(cell))
 }
 
 impl<T> Promise<T> {
     /// Settles the future; gives the outcome back if that has been done already.
-    pub fn settle(&self, outcome: std::result::Result<T, Error>) -> std::result::Result<(), std::result::Result<T, Error>> {
+    pub fn settle(
+        &self,
+        outcome: std::result::Result<T, Error>,
+    ) -> std::result::Result<(), std::result::Result<T, Error>> {
         let cell = &*self.0;
         // Relaxed: the exchange only picks the one who writes; the outcome is published below.
         if cell.state.compare_exchange(OPEN, SETTLING, Ordering::Relaxed, Ordering::Relaxed).is_err() {

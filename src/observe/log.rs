@@ -126,8 +126,8 @@ pub fn set_sink(sink: Option<(Sink, Level)>) -> Result<()> {
                 let drain = drain.clone();
                 thread::Builder::new().name("weft-log".into()).spawn(move || drain.run(&sink))
             };
-            let thread = thread
-                .map_err(|error| Failure::with(Status::Os, format!("cannot start the log's thread: {error}")))?;
+            let thread =
+                thread.map_err(|error| Failure::with(Status::Os, format!("cannot start the log's thread: {error}")))?;
             Some((drain, thread))
         }
     };

@@ -75,11 +75,7 @@ impl<T: Default> ForkCell<T> {
                 return &stamped.value;
             }
             let fresh = Box::into_raw(Box::new(Stamped { epoch: epoch(), value: T::default() }));
-            if self
-                .current
-                .compare_exchange(current, fresh, Ordering::AcqRel, Ordering::Relaxed)
-                .is_err()
-            {
+            if self.current.compare_exchange(current, fresh, Ordering::AcqRel, Ordering::Relaxed).is_err() {
                 // SAFETY: fresh was made above and has been shared with nobody.
                 drop(unsafe { Box::from_raw(fresh) });
             }

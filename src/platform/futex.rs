@@ -45,14 +45,10 @@ pub fn wait(word: &AtomicU32, expected: u32, deadline: Option<i64>) -> Woken {
 }
 
 /// Wakes up to `count` sleepers of the word at `address`. The word may be gone: the kernel only compares addresses.
+#[allow(clippy::not_unsafe_ptr_arg_deref)]
 pub fn wake(address: *const AtomicU32, count: u32) {
     // SAFETY: FUTEX_WAKE with the private flag does not access the word.
     unsafe {
-        libc::syscall(
-            libc::SYS_futex,
-            address,
-            libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG,
-            count.min(i32::MAX as u32),
-        )
+        libc::syscall(libc::SYS_futex, address, libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG, count.min(i32::MAX as u32))
     };
 }

@@ -240,8 +240,7 @@ impl Idle {
             // A notifier takes a thread off the idle count before it posts the token. So taking ourselves off means
             // that there is a token for everyone who still sleeps; failing to means that one is on its way to us.
             let left = self.update(|word, counts| {
-                (counts.idle > 0 && counts.alive > self.limit && !counts.dismissed)
-                    .then(|| word - IDLE + ACTIVE)
+                (counts.idle > 0 && counts.alive > self.limit && !counts.dismissed).then(|| word - IDLE + ACTIVE)
             });
             match left {
                 Ok(_) => return Slept::Surplus,
@@ -263,7 +262,7 @@ impl Idle {
     /// Wakes every sleeper for good if the runtime is at rest. The caller has made sure that nothing can arrive.
     /// A late notifier (its task has long been run) finds the mark and leaves the sleepers alone.
     pub fn dismiss(&self) {
-        let marked = self.update(|word, counts| (counts.at_rest() && !counts.dismissed).then(|| word | DISMISSED));
+        let marked = self.update(|word, counts| (counts.at_rest() && !counts.dismissed).then_some(word | DISMISSED));
         if let Ok(counts) = marked {
             self.tokens.post(counts.idle);
         }
@@ -310,9 +309,7 @@ mod models {
         }
 
         fn pop(&self) -> bool {
-            self.queue
-                .fetch_update(Ordering::AcqRel, Ordering::Relaxed, |n| n.checked_sub(1))
-                .is_ok()
+            self.queue.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok()
         }
 
         fn push(self: &Arc<Self>) -> Option<loom::thread::JoinHandle<()>> {
@@ -369,7 +366,6 @@ mod models {
             self.dismiss_if_over();
         }
     }
-
 
     #[test]
     fn loom_idle_no_task_is_left_behind() {

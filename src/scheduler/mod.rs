@@ -30,9 +30,9 @@ mod worker;
 
 #[cfg(not(weft_loom))]
 pub use {
-    runtime::{Core, RUNTIME_TAG},
     default::{configure_default, default_runtime, shutdown_default},
     options::{Options, WorkerHook},
+    runtime::{Core, RUNTIME_TAG},
     runtime::{Mode, Runtime},
     stats::Stats,
     task::Work,

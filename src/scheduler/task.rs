@@ -70,12 +70,7 @@ impl Task {
         let Some(node) = NonNull::new(node) else { return Err(work) };
         let header = Header {
             next: None,
-            table: &Table {
-                run: run::<W>,
-                droppable: droppable::<W>,
-                refuse: refuse::<W>,
-                drop: drop_node::<W>,
-            },
+            table: &Table { run: run::<W>, droppable: droppable::<W>, refuse: refuse::<W>, drop: drop_node::<W> },
         };
         // SAFETY: freshly allocated for a Node<W>.
         unsafe { node.write(Node { header, work }) };

@@ -138,11 +138,7 @@ impl Worker {
     }
 
     fn log_origin(&self) -> Origin<'_> {
-        Origin {
-            worker: self.index as i32,
-            runtime: self.core().name(),
-            task: self.task_name().unwrap_or_default(),
-        }
+        Origin { worker: self.index as i32, runtime: self.core().name(), task: self.task_name().unwrap_or_default() }
     }
 
     /// Runs a task's body under its name. A panic becomes its message, and is counted and logged.
@@ -291,13 +287,13 @@ impl Worker {
         let ticks = self.ticks.get().wrapping_add(1);
         self.ticks.set(ticks);
         if ticks.is_multiple_of(FAIRNESS) {
-            self.from_inbox().or_else(|| self.from_own())
+            self.take_from_inbox().or_else(|| self.take_own())
         } else {
-            self.from_own().or_else(|| self.from_inbox())
+            self.take_own().or_else(|| self.take_from_inbox())
         }
     }
 
-    fn from_own(&self) -> Option<Unit> {
+    fn take_own(&self) -> Option<Unit> {
         let TaskPtr(node) = self.tasks.pop()?;
         self.counters().local_hits.add_one();
         // SAFETY: the deque hands each task out once.
@@ -306,7 +302,7 @@ impl Worker {
 
     /// Takes a share of the inbox: the oldest to run now, the others into the own deque, where the oldest of them is
     /// taken next and thieves take the newest.
-    fn from_inbox(&self) -> Option<Unit> {
+    fn take_from_inbox(&self) -> Option<Unit> {
         let core = self.core();
         let mut share = [const { None }; inbox::BATCH];
         let count = core.inbox.take_share(core.options.workers as usize, &mut share);
@@ -320,7 +316,7 @@ impl Worker {
     /// Looks for work everywhere, a bounded number of times.
     fn search(&self) -> Option<Unit> {
         for sweep in 0..SWEEPS {
-            if let Some(unit) = self.from_inbox().or_else(|| self.steal()) {
+            if let Some(unit) = self.take_from_inbox().or_else(|| self.steal()) {
                 return Some(unit);
             }
             for _ in 0..PAUSES * sweep {
@@ -345,8 +341,8 @@ impl Worker {
                     Steal::Empty => {}
                 }
                 match victim.tasks.steal_batch_and_pop(&self.tasks) {
-                    // SAFETY: the deques hand each task out once.
                     Steal::Success(TaskPtr(node)) => {
+                        // SAFETY: the deques hand each task out once.
                         return Some(self.stolen(Unit::Task(unsafe { Task::from_raw(node) })));
                     }
                     Steal::Retry => retry = true,

@@ -58,11 +58,12 @@ impl Tokens {
 #[cfg(all(test, weft_loom))]
 mod models {
     use super::*;
+    use crate::sync::model;
     use loom::sync::Arc;
 
     #[test]
     fn loom_every_token_reaches_one_taker() {
-        loom::model(|| {
+        model(3, || {
             let tokens = Arc::new(Tokens::new());
             let taker = {
                 let tokens = tokens.clone();

@@ -64,12 +64,7 @@ impl Waiter {
         let mut word = self.word.load(Ordering::Relaxed);
         while word & !PARKED == WAITING {
             // AcqRel: acquires the frame that the waiter filled before it queued, in case the queue's lock did not.
-            match self.word.compare_exchange_weak(
-                word,
-                CLAIMED | word & PARKED,
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            ) {
+            match self.word.compare_exchange_weak(word, CLAIMED | word & PARKED, Ordering::AcqRel, Ordering::Relaxed) {
                 Ok(_) => return true,
                 Err(now) => word = now,
             }

@@ -1,0 +1,42 @@
+// One owned reference to an object of the C API; the base of every handle class.
+#ifndef WEFT_CPP_HANDLE_HPP
+#define WEFT_CPP_HANDLE_HPP
+
+#include <utility>
+
+#include "../weft.h"
+
+namespace weft {
+namespace detail {
+
+template <class Object, Object *(*Retain)(Object *), void (*Release)(Object *)>
+class handle {
+public:
+    handle() noexcept = default;
+    /// Takes over a reference that the caller owns.
+    explicit handle(Object *owned) noexcept : object_(owned) {}
+    handle(const handle &other) noexcept : object_(other.object_ ? Retain(other.object_) : nullptr) {}
+    handle(handle &&other) noexcept : object_(std::exchange(other.object_, nullptr)) {}
+    handle &operator=(handle other) noexcept {
+        std::swap(object_, other.object_);
+        return *this;
+    }
+    ~handle() { Release(object_); }
+
+    Object *get() const noexcept { return object_; }
+    explicit operator bool() const noexcept { return object_ != nullptr; }
+
+private:
+    Object *object_ = nullptr;
+};
+
+using runtime_handle = handle<weft_runtime, weft_runtime_retain, weft_runtime_release>;
+using promise_handle = handle<weft_promise, weft_promise_retain, weft_promise_release>;
+using future_handle = handle<weft_future, weft_future_retain, weft_future_release>;
+using channel_handle = handle<weft_channel, weft_channel_retain, weft_channel_release>;
+using bytes_handle = handle<weft_bytes, weft_bytes_retain, weft_bytes_release>;
+
+} // namespace detail
+} // namespace weft
+
+#endif

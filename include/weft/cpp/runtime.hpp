@@ -1,0 +1,174 @@
+// The runtime: its threads, options, statistics and end; and everything the free functions do, on a runtime of one's own.
+#ifndef WEFT_CPP_RUNTIME_HPP
+#define WEFT_CPP_RUNTIME_HPP
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+#include <utility>
+
+#include "error.hpp"
+#include "future.hpp"
+#include "handle.hpp"
+#include "join.hpp"
+#include "loop.hpp"
+#include "task.hpp"
+#include "time.hpp"
+#include "worker.hpp"
+
+namespace weft {
+
+/// The options of weft.h, with the defaults filled in. Worker hooks are plain C callbacks: they must not throw.
+struct runtime_options : weft_runtime_options {
+    runtime_options() { detail::check(weft_runtime_options_init(this, sizeof(weft_runtime_options))); }
+};
+
+/// Counters and gauges, as in weft.h.
+using runtime_stats = weft_runtime_stats;
+
+/// What becomes of queued tasks in a shutdown.
+enum class shutdown_mode : std::int32_t {
+    /// They run, and what they spawn runs too.
+    drain = WEFT_SHUTDOWN_DRAIN,
+    /// They are destroyed unrun; their futures fail.
+    discard = WEFT_SHUTDOWN_DISCARD,
+};
+
+namespace detail {
+
+inline bool shutdown(weft_runtime *runtime, shutdown_mode mode, std::int64_t timeout_ns) {
+    const weft_status status = weft_runtime_shutdown(runtime, static_cast<std::int32_t>(mode), timeout_ns);
+    if (status == WEFT_TIMEOUT || status == WEFT_WOULD_BLOCK) return false;
+    check(status);
+    return true;
+}
+
+} // namespace detail
+
+/// Worker threads and their queues. Copies of the handle are the same runtime. When the last handle goes without a shutdown, tasks that
+/// are still queued are discarded and the threads end in the background: call shutdown() to have everything run.
+class runtime {
+public:
+    /// Starts a runtime.
+    explicit runtime(const runtime_options &options = {}) {
+        weft_runtime *made = nullptr;
+        detail::check(weft_runtime_new(&options, &made));
+        handle_ = detail::runtime_handle(made);
+    }
+
+    /// Starts a runtime with this many threads running at once; 0: one per CPU.
+    explicit runtime(std::int32_t workers) : runtime(with_workers(workers)) {}
+
+    /// Takes over a reference to a runtime made in C; null gives an empty handle.
+    static runtime adopt(weft_runtime *owned) noexcept { return runtime(detail::runtime_handle(owned)); }
+
+    /// As weft::spawn, on this runtime.
+    template <class F>
+    void spawn(F &&callable, const char *name = nullptr) const {
+        detail::spawn(alive(), std::forward<F>(callable), name);
+    }
+
+    /// As weft::async, on this runtime.
+    template <class F>
+    auto async(F &&callable, const char *name = nullptr) const -> future<detail::invoked<std::decay_t<F>>> {
+        return detail::async<detail::invoked<std::decay_t<F>>>(alive(), std::forward<F>(callable), name);
+    }
+
+    /// As weft::run, on this runtime: inside one of its tasks at once, elsewhere on one of its workers.
+    template <class F>
+    auto run(F &&callable) const -> detail::invoked<std::remove_reference_t<F> &> {
+        return detail::run(alive(), callable);
+    }
+
+    /// As weft::join, on this runtime.
+    template <class A, class B>
+    auto join(A &&a, B &&b) const -> detail::joined<std::remove_reference_t<A>, std::remove_reference_t<B>> {
+        auto both = [&](worker on) { return detail::join(on.native(), a, b); };
+        return detail::run(alive(), both);
+    }
+
+    /// As weft::parallel_for, on this runtime.
+    template <class F>
+    void parallel_for(std::size_t begin, std::size_t end, F &&body, const loop_options &options = {}) const {
+        detail::for_each(alive(), begin, end, body, options);
+    }
+
+    /// As weft::parallel_for_ranges, on this runtime.
+    template <class F>
+    void parallel_for_ranges(std::size_t begin, std::size_t end, F &&body, const loop_options &options = {}) const {
+        detail::for_ranges(alive(), begin, end, body, options);
+    }
+
+    /// As weft::reduce, on this runtime.
+    template <class T, class Fold, class Combine>
+    T reduce(std::size_t begin, std::size_t end, const T &identity, Fold &&fold, Combine &&combine, const loop_options &options = {}) const {
+        return detail::reduce(alive(), begin, end, identity, fold, combine, options);
+    }
+
+    /// As weft::reduce_ranges, on this runtime.
+    template <class T, class Fold, class Combine>
+    T reduce_ranges(std::size_t begin, std::size_t end, const T &identity, Fold &&fold, Combine &&combine, const loop_options &options = {}) const {
+        return detail::reduce_ranges(alive(), begin, end, identity, fold, combine, options);
+    }
+
+    /// How many threads run at once.
+    std::int32_t workers() const {
+        const std::int32_t workers = weft_runtime_workers(alive());
+        if (workers < 0) detail::fail(WEFT_INVALID);
+        return workers;
+    }
+
+    /// What has happened so far.
+    runtime_stats stats() const {
+        runtime_stats stats{};
+        stats.size = sizeof stats;
+        detail::check(weft_runtime_stats_get(alive(), &stats));
+        return stats;
+    }
+
+    /// Refuses new work from outside, lets the queued tasks run (or discards them) and returns when all threads are gone. Twice is
+    /// fine. From one of the runtime's own tasks: throws weft::error (WEFT_DEADLOCK).
+    void shutdown(shutdown_mode mode = shutdown_mode::drain) const { static_cast<void>(detail::shutdown(alive(), mode, WEFT_FOREVER)); }
+
+    /// The same, waiting at most this long. False: the shutdown goes on in the background.
+    template <class Rep, class Period>
+    [[nodiscard]] bool shutdown_for(const std::chrono::duration<Rep, Period> &timeout, shutdown_mode mode = shutdown_mode::drain) const {
+        return detail::shutdown(alive(), mode, detail::timeout_ns(timeout));
+    }
+
+    /// The C handle, borrowed.
+    weft_runtime *native() const noexcept { return handle_.get(); }
+    explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
+
+private:
+    explicit runtime(detail::runtime_handle handle) noexcept : handle_(std::move(handle)) {}
+
+    static runtime_options with_workers(std::int32_t workers) {
+        runtime_options options;
+        options.workers = workers;
+        return options;
+    }
+
+    /// An empty handle must not silently mean the default runtime, as a null pointer does in C.
+    weft_runtime *alive() const {
+        if (!handle_) throw error(WEFT_INVALID, "runtime: the handle is empty");
+        return native();
+    }
+
+    detail::runtime_handle handle_;
+};
+
+inline runtime worker::runtime() const {
+    return weft::runtime::adopt(weft_runtime_retain(weft_worker_runtime(native_)));
+}
+
+/// Sets the options of the process-wide default runtime. Throws weft::error (WEFT_BUSY) once it runs.
+inline void configure_default(const runtime_options &options) { detail::check(weft_runtime_configure_default(&options)); }
+
+/// Ends the default runtime, as runtime::shutdown does; a later use starts a new one.
+inline void shutdown_default(shutdown_mode mode = shutdown_mode::drain) { static_cast<void>(detail::shutdown(nullptr, mode, WEFT_FOREVER)); }
+
+} // namespace weft
+
+#endif

@@ -1,0 +1,49 @@
+// Weft for C++17 and later: header only, over the C functions of weft.h.
+//
+//     #include <weft/weft.hpp>
+//
+//     weft::future<int> answer = weft::async([] { return 6 * 7; });
+//     auto [a, b] = weft::join([] { return fib(30); }, [] { return fib(31); });
+//     weft::parallel_for(0, n, [&](std::size_t i) { out[i] = f(in[i]); });
+//
+//     weft::channel<std::string> lines(100);
+//     weft::spawn([lines] { for (std::string& line : lines) consume(line); }, "consumer");
+//     lines.send("first");
+//     lines.close();
+//
+// What holds for everything in here:
+//
+//   Handles     runtime, future, promise and channel own one reference to the C object; copying adds a reference, destruction drops
+//               it and never blocks. A moved-from or default-constructed handle is empty: using it throws weft::error (WEFT_INVALID).
+//   Callables   anything that std::invoke takes. A callable may take a weft::worker as its first parameter; it need not.
+//   Failures    a C function's status becomes weft::error. Statuses that are ordinary flow (a timeout, a closed channel) are return
+//               values where the function's comment says so.
+//   Exceptions  never cross the C functions. What a callable throws is kept and thrown again, as it was, where the result is asked
+//               for: future::get and take, run, join, parallel_for, reduce. A spawned task has nobody to ask for its result: its
+//               exception goes to the handler of set_unhandled_handler, which by default ends the process.
+//   Time        any std::chrono duration, rounded up to nanoseconds. Zero and less never block; weft::forever never gives up.
+//
+// Free functions run on the runtime of the calling task, outside any task on the process-wide default runtime, which starts on first
+// use. The members of weft::runtime run on that runtime.
+#ifndef WEFT_HPP
+#define WEFT_HPP
+
+// Checked first, so that an old dialect meets one clear sentence and not a page of syntax errors. weft.h itself is fine with C++11.
+#if !defined(__cplusplus) || __cplusplus < 201703L
+#error "weft/weft.hpp needs C++17 or later (-std=c++17); weft/weft.h serves C and C++11"
+#elif !defined(__cpp_exceptions)
+#error "weft/weft.hpp reports failures as exceptions and needs them enabled; weft/weft.h does without"
+#else
+
+#include "cpp/channel.hpp"
+#include "cpp/error.hpp"
+#include "cpp/future.hpp"
+#include "cpp/join.hpp"
+#include "cpp/loop.hpp"
+#include "cpp/runtime.hpp"
+#include "cpp/task.hpp"
+#include "cpp/time.hpp"
+#include "cpp/worker.hpp"
+
+#endif
+#endif
