@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 use std::ffi::{CStr, CString};
 
-use crate::memory::Bytes;
+use crate::memory::{Bytes, Header};
 
 macro_rules! statuses {
     ($($(#[$doc:meta])* $name:ident = $number:literal, $text:literal;)*) => {
@@ -109,9 +109,14 @@ impl Failure {
 /// What most functions of the crate return.
 pub type Result<T> = std::result::Result<T, Failure>;
 
-/// A failure that is kept with a result.
+/// Tells errors from handles.
+pub const ERROR_TAG: u32 = u32::from_le_bytes(*b"Werr");
+
+/// A failure that is kept with a result. C programs see it as `weft_error`.
+#[repr(C)]
 #[derive(Debug)]
 pub struct Error {
+    header: Header,
     /// The status, or the number a callback failed with.
     pub status: i32,
     /// What happened.
@@ -125,7 +130,8 @@ pub struct Error {
 impl Error {
     /// An error without payload. NUL bytes in the texts end them.
     pub fn new(status: i32, text: &str, origin: &str) -> Self {
-        Error { status, text: c_string(text), origin: c_string(origin), payload: None }
+        let header = Header::new(ERROR_TAG);
+        Error { header, status, text: c_string(text), origin: c_string(origin), payload: None }
     }
 }
 

@@ -168,13 +168,13 @@ const char *weft_error_message(void);
  */
 weft_status weft_error_set(weft_status status, const char *message);
 
-/* The status a future failed with: a WEFT_ constant, or the number its callback returned. NULL: WEFT_INVALID. */
+/* The status a future failed with: a WEFT_ constant, or the number its callback returned. NULL or another thing: WEFT_INVALID. */
 weft_status weft_error_status(const weft_error *error);
 
-/* What happened. Valid while the future lives. NULL: "". */
+/* What happened. Valid while the future lives. NULL or another thing: "". */
 const char *weft_error_text(const weft_error *error);
 
-/* Where it happened: "task resize, worker 3", "unnamed task, worker 0", "promise". Valid while the future lives. NULL: "". */
+/* Where it happened: "task resize, worker 3", "unnamed task, worker 0", "promise". Valid while the future lives. NULL or another thing: "". */
 const char *weft_error_origin(const weft_error *error);
 
 /*

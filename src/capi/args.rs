@@ -114,7 +114,7 @@ pub unsafe fn worker<'a>(worker: *const weft_worker) -> Result<&'a Worker> {
 }
 
 /// A struct whose first member is its size, as the caller knows it.
-pub trait Sized {
+pub trait SizePrefixed {
     /// The defaults, with the size filled in.
     fn defaults() -> Self;
 }
@@ -131,7 +131,7 @@ fn check_size<T>(size: usize, name: &str) -> Result<()> {
 ///
 /// # Safety
 /// `options` is NULL or writable for `size` bytes.
-pub unsafe fn init<T: Sized>(options: *mut T, size: usize) -> Result<()> {
+pub unsafe fn init<T: SizePrefixed>(options: *mut T, size: usize) -> Result<()> {
     let options = place(options, "options")?;
     check_size::<T>(size, "size")?;
     // SAFETY: promised by the caller. The first member of every such struct is its size.
@@ -147,7 +147,7 @@ pub unsafe fn init<T: Sized>(options: *mut T, size: usize) -> Result<()> {
 ///
 /// # Safety
 /// `options` is NULL or readable for the size it begins with.
-pub unsafe fn options<T: Sized>(options: *const T) -> Result<T> {
+pub unsafe fn options<T: SizePrefixed>(options: *const T) -> Result<T> {
     if options.is_null() {
         return Ok(T::defaults());
     }

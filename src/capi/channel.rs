@@ -38,7 +38,7 @@ const CAPACITY: usize = 1000;
 const MAX_ALIGN: usize = 4096;
 const DEFAULT_ALIGN: usize = 16;
 
-impl args::Sized for weft_channel_options {
+impl args::SizePrefixed for weft_channel_options {
     fn defaults() -> Self {
         weft_channel_options {
             size: size_of::<Self>(),

@@ -7,7 +7,7 @@ use super::args::{invalid, may_create, place};
 use super::boundary::{boundary, boundary_value};
 use super::handle::{Handle, Noun};
 use super::types::{weft_bytes, weft_drop_fn, weft_error, weft_future, weft_promise, weft_status};
-use crate::error::{Error, Failure, Result, Status, c_string};
+use crate::error::{Error, Failure, Result, Status};
 use crate::future::{self, Future, Promise, State};
 use crate::memory::Bytes;
 use crate::panics;
@@ -150,11 +150,13 @@ pub unsafe extern "C" fn weft_promise_reject(
         if status == Status::Ok as i32 {
             return Err(invalid("status: WEFT_OK is no failure".into()));
         }
-        let text = message.unwrap_or_else(|| match Status::from_number(status) {
-            Some(status) => status.name().to_owned(),
-            None => c_string(&format!("failure {status}")),
-        });
-        let error = Error { status, text, origin: c"promise".to_owned(), payload };
+        let text = match (&message, Status::from_number(status)) {
+            (Some(message), _) => message.to_string_lossy(),
+            (None, Some(status)) => status.name().to_string_lossy(),
+            (None, None) => format!("failure {status}").into(),
+        };
+        let mut error = Error::new(status, &text, "promise");
+        error.payload = payload;
         promise.settle(Err(error)).map_err(|_| ALREADY_SETTLED)
     })
 }

@@ -55,7 +55,7 @@ pub struct weft_loop_options {
     pub acc_drop_ctx: *mut c_void,
 }
 
-impl args::Sized for weft_loop_options {
+impl args::SizePrefixed for weft_loop_options {
     fn defaults() -> Self {
         weft_loop_options { size: size_of::<Self>(), grain: 0, acc_drop: None, acc_drop_ctx: std::ptr::null_mut() }
     }

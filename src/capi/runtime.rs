@@ -41,7 +41,7 @@ pub struct weft_runtime_options {
     pub hook_arg: *mut c_void,
 }
 
-impl args::Sized for weft_runtime_options {
+impl args::SizePrefixed for weft_runtime_options {
     fn defaults() -> Self {
         weft_runtime_options {
             size: size_of::<Self>(),

@@ -2,11 +2,11 @@
 
 use std::ffi::{CStr, c_char, c_void};
 
-use super::args::pointer;
+use super::args::check_header;
 use super::boundary::boundary_value;
 use super::message;
 use super::types::{weft_error, weft_status};
-use crate::error::{Error, Status};
+use crate::error::{ERROR_TAG, Error, Status};
 use crate::platform;
 
 macro_rules! status_constants {
@@ -113,34 +113,41 @@ pub unsafe extern "C" fn weft_error_set(status: weft_status, message: *const c_c
     status
 }
 
-fn error<'a>(error: *const weft_error) -> crate::error::Result<&'a Error> {
-    // SAFETY: a weft_error comes from weft_future_error, and its future is alive by contract.
-    Ok(unsafe { &*pointer(error, "error")?.cast::<Error>() })
+unsafe fn error<'a>(error: *const weft_error) -> crate::error::Result<&'a Error> {
+    // SAFETY: an error or a handle by contract, alive; checked to be an error.
+    unsafe {
+        check_header(error.cast(), ERROR_TAG, "error", "error")?;
+        Ok(&*error.cast::<Error>())
+    }
 }
 
-/// The status a future failed with: a WEFT_ constant, or the number its callback returned. NULL: WEFT_INVALID.
+/// The status a future failed with: a WEFT_ constant, or the number its callback returned. NULL or another thing: WEFT_INVALID.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_error_status(error: *const weft_error) -> weft_status {
-    boundary_value(WEFT_INVALID, || Ok(self::error(error)?.status))
+    // SAFETY: the caller's contract.
+    boundary_value(WEFT_INVALID, || Ok(unsafe { self::error(error)? }.status))
 }
 
-/// What happened. Valid while the future lives. NULL: "".
+/// What happened. Valid while the future lives. NULL or another thing: "".
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_error_text(error: *const weft_error) -> *const c_char {
-    boundary_value(c"".as_ptr(), || Ok(self::error(error)?.text.as_ptr()))
+    // SAFETY: the caller's contract.
+    boundary_value(c"".as_ptr(), || Ok(unsafe { self::error(error)? }.text.as_ptr()))
 }
 
-/// Where it happened: "task resize, worker 3", "unnamed task, worker 0", "promise". Valid while the future lives. NULL: "".
+/// Where it happened: "task resize, worker 3", "unnamed task, worker 0", "promise". Valid while the future lives. NULL or another thing: "".
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_error_origin(error: *const weft_error) -> *const c_char {
-    boundary_value(c"".as_ptr(), || Ok(self::error(error)?.origin.as_ptr()))
+    // SAFETY: the caller's contract.
+    boundary_value(c"".as_ptr(), || Ok(unsafe { self::error(error)? }.origin.as_ptr()))
 }
 
 /// What the producer attached to weft_promise_reject, such as a serialised exception; NULL and *len 0 when there is
 /// nothing. Valid while the future lives. `len` may be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_error_payload(error: *const weft_error, len: *mut usize) -> *const c_void {
-    let payload = boundary_value(None, || Ok(self::error(error)?.payload.as_ref()));
+    // SAFETY: the caller's contract.
+    let payload = boundary_value(None, || Ok(unsafe { self::error(error)? }.payload.as_ref()));
     let bytes = payload.map_or(&[][..], |payload| payload.as_slice());
     if !len.is_null() {
         // SAFETY: writable by contract.

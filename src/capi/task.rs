@@ -32,7 +32,7 @@ pub struct weft_spawn_options {
     pub drop_ctx: *mut c_void,
 }
 
-impl args::Sized for weft_spawn_options {
+impl args::SizePrefixed for weft_spawn_options {
     fn defaults() -> Self {
         weft_spawn_options {
             size: size_of::<Self>(),
@@ -107,8 +107,10 @@ impl Work for Spawned {
         let Spawned { function, argument, name } = self;
         let title = Title { name: &name, address: function as *const c_void };
         let arg = argument.take();
-        // SAFETY: as promised by whoever spawned it. A panic has been logged; nobody else is interested.
-        let _ = worker.run_named(name.as_deref(), &title, || unsafe { function(as_opaque(worker), arg) });
+        worker.named(name.as_deref(), || {
+            // SAFETY: as promised by whoever spawned it. A panic has been logged; nobody else is interested.
+            let _ = worker.protect(&title, || unsafe { function(as_opaque(worker), arg) });
+        });
     }
 
     fn droppable(&self) -> bool {
@@ -139,19 +141,15 @@ impl Work for Called {
         let arg = argument.take();
         message::clear();
         let mut result = std::ptr::null_mut();
-        let outcome = worker.run_named(name.as_deref(), &title, || {
+        let settled = worker.named(name.as_deref(), || {
             // SAFETY: as promised by whoever spawned it.
-            let status = unsafe { function(as_opaque(worker), arg, &mut result) };
-            (from_callback(status), worker.origin())
+            let outcome = worker.protect(&title, || unsafe { function(as_opaque(worker), arg, &mut result) });
+            let status = outcome.map_err(|panic| Failure::with(Status::Panic, panic)).and_then(from_callback);
+            promise.settle(match status {
+                Ok(()) => Ok(Value::new(result, result_drop, ctx)),
+                Err(failure) => Err(Error::new(failure.status, &failure.message, &worker.origin())),
+            })
         });
-        let settled = match outcome {
-            Ok((Ok(()), _)) => promise.settle(Ok(Value::new(result, result_drop, ctx))),
-            Ok((Err(failure), origin)) => promise.settle(Err(Error::new(failure.status, &failure.message, &origin))),
-            Err(panic) => {
-                let origin = format!("{title}, worker {}", worker.index());
-                promise.settle(Err(Error::new(Status::Panic as i32, &panic, &origin)))
-            }
-        };
         debug_assert!(settled.is_ok(), "nobody else has this promise");
     }
 

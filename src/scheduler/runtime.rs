@@ -161,7 +161,7 @@ impl Core {
             }
         };
         let refused = match Worker::current().filter(|worker| self.is_own(worker)) {
-            Some(_) if self.phase() == Phase::Discard => Err(task),
+            Some(_) if self.takes_no_more() => Err(task),
             Some(worker) => {
                 worker.spawn(task);
                 Ok(())
@@ -263,6 +263,16 @@ impl Core {
         // Rule 1 of `idle`: the phase is set, now look whether everybody sleeps already; they look the other way round.
         fence(Ordering::SeqCst);
         self.look_again();
+    }
+
+    /// Whether work from the runtime's own threads is refused: after a discard has begun, and at the very end, when only
+    /// the workers' stop hooks still run.
+    fn takes_no_more(&self) -> bool {
+        match self.phase() {
+            Phase::Open => false,
+            Phase::Drain => self.idle.is_dismissed(),
+            Phase::Discard => true,
+        }
     }
 
     fn has_work(&self) -> bool {

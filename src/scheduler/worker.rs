@@ -17,6 +17,7 @@ use super::task::{Header as TaskHeader, Task};
 use crate::memory::Header;
 use crate::observe::{self, Level, Origin};
 use crate::panics;
+use crate::platform::fork;
 use crate::sync::park;
 
 /// A task in a deque.
@@ -101,11 +102,11 @@ impl Worker {
         }
     }
 
-    /// The worker whose thread this is.
+    /// The worker whose thread this is. In a forked child there is none, not even on the thread that forked.
     pub fn current<'a>() -> Option<&'a Worker> {
         // SAFETY: set by `live` for as long as the worker is on its thread, and callers are on that thread.
         // The lifetime is theirs to keep within the callback they run in.
-        unsafe { CURRENT.get().as_ref() }
+        unsafe { CURRENT.get().as_ref() }.filter(|worker| worker.header.epoch == fork::epoch())
     }
 
     /// The runtime it works for.
@@ -125,7 +126,7 @@ impl Worker {
 
     /// The name of the task it runs, if the task has one.
     pub fn task_name(&self) -> Option<&CStr> {
-        // SAFETY: `run_named` keeps the name alive for as long as it is set.
+        // SAFETY: `named` keeps the name alive for as long as it is set.
         self.task_name.get().map(|name| unsafe { name.as_ref() })
     }
 
@@ -141,10 +142,10 @@ impl Worker {
         Origin { worker: self.index as i32, runtime: self.core().name(), task: self.task_name().unwrap_or_default() }
     }
 
-    /// Runs a task's body under its name. A panic becomes its message, and is counted and logged.
-    pub fn run_named<R>(&self, name: Option<&CStr>, what: &dyn Display, body: impl FnOnce() -> R) -> Result<R, String> {
+    /// Runs `body`, which does not unwind, as part of a task of this name.
+    pub fn named<R>(&self, name: Option<&CStr>, body: impl FnOnce() -> R) -> R {
         let outer = self.task_name.replace(name.map(NonNull::from));
-        let result = self.protect(what, body);
+        let result = body();
         self.task_name.set(outer);
         result
     }
@@ -188,18 +189,19 @@ impl Worker {
     pub(super) fn live(self: Box<Self>, core: Arc<Core>) {
         let worker = &*self;
         CURRENT.set(worker);
-        let hook = park::Hook { data: (&raw const *worker).cast(), before: before_park, after: after_park };
-        // SAFETY: the hook's functions take this worker, which stays until the hook is taken off below.
-        unsafe { park::set_hook(Some(hook)) };
+        park::set_hook(Some(park::Hook { before: before_park, after: after_park }));
         if let Some(on_start) = &core.options.on_start {
+            // The start hook counts as a task: it may block, and then nobody may think that this thread searches.
+            worker.end_search();
             let _ = worker.protect(&"a worker's start hook", || on_start(worker));
+            core.idle.begin_search();
         }
         let exit = worker.work();
+        // The thread has given its turn up or is about to leave with it, so there is none to pass on any more.
+        park::set_hook(None);
         if let Some(on_stop) = &core.options.on_stop {
             let _ = worker.protect(&"a worker's stop hook", || on_stop(worker));
         }
-        // SAFETY: no hook has no requirements.
-        unsafe { park::set_hook(None) };
         CURRENT.set(std::ptr::null());
         let index = self.index;
         core.seats.stand_up(index, self);
@@ -233,10 +235,7 @@ impl Worker {
                 Some(unit) => {
                     if searching {
                         searching = false;
-                        if idle.end_search() {
-                            // What arrived while we searched has woken nobody.
-                            self.core().notify_if_work();
-                        }
+                        self.end_search();
                     }
                     self.run(unit);
                     if !idle.is_crowded() || !idle.step_back() {
@@ -249,6 +248,13 @@ impl Worker {
                 return exit;
             }
             searching = true;
+        }
+    }
+
+    fn end_search(&self) {
+        if self.core().idle.end_search() {
+            // What arrived while we searched has woken nobody.
+            self.core().notify_if_work();
         }
     }
 
@@ -309,6 +315,10 @@ impl Worker {
         let (first, others) = share[..count].split_first_mut()?;
         for task in others.iter_mut().rev().filter_map(Option::take) {
             self.tasks.push(TaskPtr(task.into_raw()));
+        }
+        if count > 1 {
+            // They were out of everybody's sight for a moment.
+            core.notify();
         }
         first.take().map(Unit::Task)
     }
@@ -371,16 +381,16 @@ impl Worker {
 }
 
 /// This thread is about to block inside a task: its turn goes to another, if there is something to run.
-unsafe fn before_park(data: *const ()) {
-    // SAFETY: installed by `live` with a worker that outlives the hook.
-    let worker = unsafe { &*data.cast::<Worker>() };
+fn before_park() {
+    let Some(worker) = Worker::current() else { return };
     worker.counters().blocks.add_one();
     worker.core().idle.block();
     worker.core().notify_if_work();
 }
 
 /// This thread goes on, at once.
-unsafe fn after_park(data: *const ()) {
-    // SAFETY: as in before_park.
-    unsafe { &*data.cast::<Worker>() }.core().idle.unblock();
+fn after_park() {
+    if let Some(worker) = Worker::current() {
+        worker.core().idle.unblock();
+    }
 }

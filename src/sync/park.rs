@@ -9,12 +9,10 @@ use std::cell::Cell;
 /// Two functions around a park.
 #[derive(Clone, Copy)]
 pub struct Hook {
-    /// Handed to both functions.
-    pub data: *const (),
     /// Called on the thread that is about to park.
-    pub before: unsafe fn(*const ()),
+    pub before: fn(),
     /// Called on the same thread when it goes on.
-    pub after: unsafe fn(*const ()),
+    pub after: fn(),
 }
 
 thread_local! {
@@ -22,12 +20,9 @@ thread_local! {
     static INTERRUPTIBLE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Installs this thread's hook and returns the one before.
-///
-/// # Safety
-/// Until it is replaced, both functions may be called with `data` at any time on this thread.
-pub unsafe fn set_hook(hook: Option<Hook>) -> Option<Hook> {
-    HOOK.replace(hook)
+/// Installs this thread's hook, or none.
+pub fn set_hook(hook: Option<Hook>) {
+    HOOK.set(hook);
 }
 
 /// Whether a signal handler ends this thread's waits. Returns the setting before.
@@ -43,10 +38,8 @@ pub fn interruptible() -> bool {
 /// Runs `park` between the two calls of this thread's hook.
 pub fn around<R>(park: impl FnOnce() -> R) -> R {
     let Some(hook) = HOOK.get() else { return park() };
-    // SAFETY: whoever installed the hook promised that it may be called now.
-    unsafe { (hook.before)(hook.data) };
+    (hook.before)();
     let result = park();
-    // SAFETY: as above; park() does not change the hook.
-    unsafe { (hook.after)(hook.data) };
+    (hook.after)();
     result
 }
