@@ -1,0 +1,147 @@
+//! The same work on Weft and on its peers, side by side: a fork-join tree, tasks from outside, a channel between two
+//! threads. Weft is called through its Rust face here; `benches/abi.c` measures the C ABI.
+
+use std::alloc::Layout;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use weft::channel::{Capacity, Channel};
+use weft::parallel::join;
+use weft::scheduler::task::Call;
+use weft::scheduler::{Mode, Options, Runtime, Worker};
+use weft::sync::{Deadline, Gate};
+
+const WORKERS: [u32; 2] = [1, 2];
+
+fn with_weft(workers: u32, f: impl FnOnce(&Runtime)) {
+    let runtime = Runtime::new(Options { workers, ..Options::default() }).expect("threads");
+    f(&runtime);
+    runtime.shutdown(Mode::Drain, Deadline::Never).expect("drained");
+}
+
+fn rayon_pool(workers: u32) -> rayon::ThreadPool {
+    rayon::ThreadPoolBuilder::new().num_threads(workers as usize).build().expect("threads")
+}
+
+fn fork_join(c: &mut Criterion) {
+    const DEPTH: u32 = 16;
+    fn weft_tree(worker: &Worker, depth: u32) -> u32 {
+        if depth == 0 {
+            return 1;
+        }
+        let (a, b) = join(worker, |w| weft_tree(w, depth - 1), |w| weft_tree(w, depth - 1));
+        a.unwrap_or(0) + b.unwrap_or(0)
+    }
+    fn rayon_tree(depth: u32) -> u32 {
+        if depth == 0 {
+            return 1;
+        }
+        let (a, b) = rayon::join(|| rayon_tree(depth - 1), || rayon_tree(depth - 1));
+        a + b
+    }
+    let mut group = c.benchmark_group("join");
+    group.throughput(Throughput::Elements((1 << DEPTH) - 1));
+    for workers in WORKERS {
+        with_weft(workers, |runtime| {
+            group.bench_function(BenchmarkId::new("weft", workers), |b| {
+                b.iter(|| assert_eq!(runtime.run(|worker| weft_tree(worker, DEPTH)), Ok(1 << DEPTH)))
+            });
+        });
+        let pool = rayon_pool(workers);
+        group.bench_function(BenchmarkId::new("rayon", workers), |b| {
+            b.iter(|| assert_eq!(pool.install(|| rayon_tree(DEPTH)), 1 << DEPTH))
+        });
+    }
+}
+
+/// Opens its gate when everybody has arrived.
+struct Latch {
+    left: AtomicUsize,
+    gate: Gate,
+}
+
+impl Latch {
+    fn new(count: usize) -> Arc<Latch> {
+        Arc::new(Latch { left: AtomicUsize::new(count), gate: Gate::default() })
+    }
+
+    fn arrive(&self) {
+        if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.gate.open();
+        }
+    }
+}
+
+fn spawn(c: &mut Criterion) {
+    const TASKS: usize = 10_000;
+    let mut group = c.benchmark_group("spawn from outside");
+    group.throughput(Throughput::Elements(TASKS as u64));
+    for workers in WORKERS {
+        with_weft(workers, |runtime| {
+            group.bench_function(BenchmarkId::new("weft", workers), |b| {
+                b.iter(|| {
+                    let latch = Latch::new(TASKS);
+                    for _ in 0..TASKS {
+                        let latch = latch.clone();
+                        runtime.spawn(Call(move |_: &Worker| latch.arrive())).expect("an open runtime");
+                    }
+                    latch.gate.wait(Deadline::Never);
+                })
+            });
+        });
+        let pool = rayon_pool(workers);
+        group.bench_function(BenchmarkId::new("rayon", workers), |b| {
+            b.iter(|| {
+                let latch = Latch::new(TASKS);
+                for _ in 0..TASKS {
+                    let latch = latch.clone();
+                    pool.spawn(move || latch.arrive());
+                }
+                latch.gate.wait(Deadline::Never);
+            })
+        });
+    }
+}
+
+fn channel(c: &mut Criterion) {
+    const MESSAGES: u64 = 100_000;
+    let mut group = c.benchmark_group("channel of 1024, two threads");
+    group.throughput(Throughput::Elements(MESSAGES));
+    group.bench_function("weft", |b| {
+        b.iter(|| {
+            let channel = Channel::new(Layout::new::<u64>(), Capacity::Bounded(1024), None).expect("memory");
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    for i in 0..MESSAGES {
+                        // SAFETY: the channel carries u64s.
+                        unsafe { channel.send((&raw const i).cast(), Deadline::Never) }.expect("open");
+                    }
+                });
+                for _ in 0..MESSAGES {
+                    let mut got = 0u64;
+                    // SAFETY: as above.
+                    unsafe { channel.receive((&raw mut got).cast(), Deadline::Never) }.expect("open");
+                }
+            })
+        })
+    });
+    group.bench_function("crossbeam", |b| {
+        b.iter(|| {
+            let (sender, receiver) = crossbeam_channel::bounded(1024);
+            std::thread::scope(|scope| {
+                scope.spawn(move || (0..MESSAGES).for_each(|i| sender.send(i).expect("open")));
+                (0..MESSAGES).for_each(|_| {
+                    std::hint::black_box(receiver.recv().expect("open"));
+                });
+            })
+        })
+    });
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().sample_size(20);
+    targets = fork_join, spawn, channel
+}
+criterion_main!(benches);
