@@ -80,4 +80,21 @@ mod models {
             assert!(!tokens.try_take());
         });
     }
+
+    #[test]
+    fn loom_a_token_carries_what_came_before_it() {
+        model(3, || {
+            let shared = Arc::new((Tokens::new(), loom::cell::UnsafeCell::new(0)));
+            let poster = {
+                let shared = shared.clone();
+                loom::thread::spawn(move || {
+                    shared.1.with_mut(|value| unsafe { *value = 7 });
+                    shared.0.post(1);
+                })
+            };
+            assert!(shared.0.take(None));
+            assert_eq!(shared.1.with(|value| unsafe { *value }), 7);
+            poster.join().unwrap();
+        });
+    }
 }
