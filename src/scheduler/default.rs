@@ -1,6 +1,5 @@
 //! The process-wide default runtime: started on first use, shut down at exit.
 
-use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use super::options::Options;
@@ -31,16 +30,22 @@ static DEFAULT: ForkCell<Default> = ForkCell::new();
 /// How long the exit of the process waits for tasks of the default runtime that are running.
 const EXIT_WAIT_NS: i64 = 1_000_000_000;
 
+impl Default {
+    /// The runtime, unless there is none or somebody (a task of its own, perhaps) has begun to shut it down.
+    fn running(&self) -> Option<&'static Core> {
+        // Acquire pairs with the Release in `default_runtime`. SAFETY: runtimes in `state` are never freed.
+        unsafe { self.current.load(Ordering::Acquire).as_ref() }.filter(|core| core.is_open())
+    }
+}
+
 /// The default runtime, started if there is none.
 pub fn default_runtime() -> Result<&'static Core> {
     let default = DEFAULT.get();
-    // Acquire pairs with the Release below. SAFETY: runtimes in `state` are never freed.
-    if let Some(core) = unsafe { default.current.load(Ordering::Acquire).as_ref() } {
+    if let Some(core) = default.running() {
         return Ok(core);
     }
     let mut state = default.state.lock();
-    // SAFETY: as above.
-    if let Some(core) = unsafe { default.current.load(Ordering::Acquire).as_ref() } {
+    if let Some(core) = default.running() {
         return Ok(core);
     }
     let runtime = Runtime::new(state.options.clone())?;
@@ -57,25 +62,20 @@ pub fn configure_default(options: Options) -> Result<()> {
     options.check()?;
     let default = DEFAULT.get();
     let mut state = default.state.lock();
-    if !default.current.load(Ordering::Acquire).is_null() {
+    if default.running().is_some() {
         return Err(Failure::new(Status::Busy, "the default runtime is running already"));
     }
     state.options = options;
     Ok(())
 }
 
-/// Shuts the default runtime down, if it runs. The next use starts a new one.
+/// Shuts the default runtime down, or waits for the end of the last one. The next use starts a new one.
 pub fn shutdown_default(mode: Mode, deadline: Deadline) -> Result<()> {
-    let default = DEFAULT.get();
-    let current = default.current.load(Ordering::Acquire);
     // SAFETY: runtimes in `state` are never freed.
-    let Some(core) = (unsafe { current.as_ref() }) else { return Ok(()) };
-    let result = core.shutdown(mode, deadline);
-    if !matches!(&result, Err(failure) if failure.is(Status::Deadlock)) {
-        // Whoever comes next starts a new one; if somebody else has seen to that already, theirs stays.
-        let _ = default.current.compare_exchange(current, ptr::null_mut(), Ordering::AcqRel, Ordering::Relaxed);
+    match unsafe { DEFAULT.get().current.load(Ordering::Acquire).as_ref() } {
+        Some(core) => core.shutdown(mode, deadline),
+        None => Ok(()),
     }
-    result
 }
 
 extern "C" fn stop_at_exit() {

@@ -228,6 +228,11 @@ impl Core {
         }
     }
 
+    /// Whether nobody has begun to shut it down.
+    pub fn is_open(&self) -> bool {
+        self.phase() == Phase::Open
+    }
+
     /// Ends the runtime; returns when all its threads have gone, or at the deadline (the end then goes on by itself).
     pub fn shutdown(&self, mode: Mode, deadline: Deadline) -> Result<()> {
         let own = Worker::current().is_some_and(|worker| self.is_own(worker));
