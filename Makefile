@@ -1,0 +1,56 @@
+# The few commands of this project; `make help` lists them. The building itself is CMake's (CMakeLists.txt) and cargo's;
+# this file only puts setup, configuration and build in order, everything under target/.
+SHELL = /bin/bash
+.SHELLFLAGS = -euo pipefail -c
+.DEFAULT_GOAL = help
+.PHONY: help setup-demo setup-test setup-bench configure build demo test bench install clean
+
+BUILD = target/cmake
+PREFIX ?= /usr/local
+JOBS ?= $(shell nproc)
+# What the demo reads, as far as it is there.
+CORPUS ?= $(wildcard /usr/share/doc /usr/include) $(CURDIR)
+# The build type can be given too: make build BUILD_TYPE=Debug.
+BUILD_TYPE ?= Release
+CONFIGURE = cmake -S . -B $(BUILD) -G Ninja -DCMAKE_BUILD_TYPE=$(BUILD_TYPE)
+
+help:
+	@echo 'make demo             install what is missing, build, and run the demo on real files'
+	@echo 'make test             install what is missing, build, and run every test'
+	@echo 'make bench            install what is missing, build, and run the benchmarks'
+	@echo 'make build            build libweft.so and libweft.a in $(BUILD) (BUILD_TYPE=Debug for a debug build)'
+	@echo 'make install PREFIX=  install headers, libraries, CMake package and weft.pc (default /usr/local; DESTDIR= too)'
+	@echo 'make clean            remove everything that was built (target/)'
+
+setup-demo setup-test setup-bench: setup-%:
+	@tools/setup.sh $*
+
+build: setup-demo
+	@$(CONFIGURE) >/dev/null
+	@cmake --build $(BUILD) --target weft_shared weft_static
+
+demo: setup-demo
+	@$(CONFIGURE) >/dev/null
+	@cmake --build $(BUILD) --target corpus
+	@$(BUILD)/examples/corpus $(CORPUS)
+
+test: setup-test
+	@$(CONFIGURE) -DBUILD_TESTING=ON \
+	    -DWEFT_ZIG_0_15="$(CURDIR)/target/zig-0.15/bin/python-zig" \
+	    -DWEFT_ZIG_0_17="$(CURDIR)/target/zig-0.17/bin/python-zig" >/dev/null
+	@cmake --build $(BUILD)
+	@ctest --test-dir $(BUILD) --parallel $(JOBS) --output-on-failure --no-tests=error
+
+bench: setup-bench
+	@$(CONFIGURE) >/dev/null
+	@cmake --build $(BUILD) --target bench_abi
+	@$(BUILD)/bench_abi
+	@cargo bench --locked --workspace
+
+# Does not build when there is a build: `sudo make install` need not know the user's Rust toolchain.
+install:
+	@test -e $(BUILD)/libweft.so || $(MAKE) build
+	@cmake --install $(BUILD) --prefix $(PREFIX)
+
+clean:
+	@rm -rf target

@@ -1,0 +1,75 @@
+# frozen_string_literal: true
+
+# Weft for Ruby: promises, futures and channels that Ruby's own threads share, and native functions that
+# run on Weft's workers.
+#
+# The one rule that shapes everything here: no Ruby code ever runs on a worker thread of the library. A
+# Ruby thread waits inside the library with the VM lock released, and every such wait can be interrupted
+# (Ctrl-C, Thread#kill, Thread#raise, Timeout.timeout). Objects never cross into the library either: a
+# table on the Ruby side holds them, and ids travel.
+module Weft
+end
+
+require_relative "weft/version"
+require_relative "weft/native"
+require_relative "weft/error"
+require_relative "weft/wait"
+require_relative "weft/handle"
+require_relative "weft/objects"
+require_relative "weft/future"
+require_relative "weft/promise"
+require_relative "weft/channel"
+require_relative "weft/native_function"
+require_relative "weft/runtime"
+require_relative "weft/pool"
+require_relative "weft/fork"
+
+module Weft
+  # The capacity of a channel that never makes a sender wait.
+  UNBOUNDED = Float::INFINITY
+
+  @pool_lock = Mutex.new
+  @pid = Process.pid
+
+  class << self
+    # Runs the block on one of the default pool's Ruby threads.
+    #
+    # @param arguments handed to the block, as Thread.new does
+    # @return [Future] the block's value, or the exception it raised with its class, message and backtrace
+    # @example
+    #   Weft.async(6, 7) { |a, b| a * b }.value   # => 42
+    def async(*arguments, &block)
+      pool.async(*arguments, &block)
+    end
+
+    # @return [Pool] the pool that {async} uses; made on first use, and anew in a forked child
+    def pool
+      @pool || @pool_lock.synchronize { @pool ||= Pool.new }
+    end
+
+    # @return [String] the loaded library's version, "0.1.0"
+    def library_version
+      number = Native.weft_version
+      [number >> 24, number >> 16 & 0xff, number >> 8 & 0xff].join(".")
+    end
+
+    # @return [Array<Symbol>] what the library can use on this machine, such as :futex or :numa
+    def capabilities
+      bits = Native.weft_capabilities
+      Native::CAPABILITIES.filter_map { |name, bit| name if bits & bit != 0 }
+    end
+
+    # Lets a forked child make new objects. Process.fork and Process.daemon call it by themselves; needed
+    # only after a fork that Ruby did not make. Where there was no fork it does nothing.
+    # @return [nil]
+    def after_fork
+      return if Process.pid == @pid
+
+      Error.check(Native.weft_after_fork)
+      Handle.disown_all
+      @pool = nil
+      @pid = Process.pid
+      nil
+    end
+  end
+end

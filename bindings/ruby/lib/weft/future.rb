@@ -1,0 +1,121 @@
+# frozen_string_literal: true
+
+module Weft
+  # A result that is there now or will be: of a {Promise}, of a block given to {Weft.async}, or of a native
+  # function on a worker ({Runtime#async_native}). Any number of threads may wait for it and read it, again
+  # and again.
+  class Future
+    # @api private
+    # @param pointer [FFI::Pointer] the reference to own
+    # @param objects [Objects, nil] where value and error are, for a promise's future; nil for a native one
+    # @param keep [Object, nil] something the library uses until the future is settled
+    def initialize(pointer, objects: nil, keep: nil)
+      @handle = Handle.new(pointer, Native.method(:weft_future_release))
+      @objects = objects
+      @keep = keep
+    end
+
+    # @api private
+    # @return [Pool::Job, nil] the block that will settle this future
+    attr_writer :job
+
+    # Waits for the result and gives it.
+    #
+    # @param timeout [Numeric, nil] seconds; nil: for ever; 0: do not wait
+    # @return [Object] the promise's value; the result of a native function as an FFI::Pointer
+    # @raise [TimeoutError] there is no result yet
+    # @raise [Exception] what the promise was rejected with, as it was: class, message, backtrace, cause
+    # @raise [Error] a native function failed, or nobody is left to settle the promise (BrokenError)
+    def value(timeout: nil)
+      with_settled(timeout) do |future, waited|
+        Error.check(waited)
+        out = FFI::MemoryPointer.new(:pointer)
+        status = Native.weft_future_get(future, 0, out)
+        return object(out.read_pointer) if status == Native::OK
+
+        error = failure(future) || Error.for(status)
+        # Without this Ruby would note the exception that the caller is handling as its cause.
+        raise error, cause: error.cause
+      end
+    end
+
+    # Waits until there is a result, and does not care which.
+    #
+    # @param timeout [Numeric, nil] seconds; nil: for ever; 0: do not wait
+    # @return [self, nil] nil when time was up, like Thread#join
+    def wait(timeout: nil)
+      with_settled(timeout) do |_, waited|
+        return if [Native::TIMEOUT, Native::WOULD_BLOCK].include?(waited)
+
+        Error.check(waited)
+        self
+      end
+    end
+
+    # @return [Symbol] :pending, :ready or :failed
+    def state
+      @handle.use do |future|
+        # No state: the wait says why.
+        Native::FUTURE_STATES.fetch(Native.weft_future_state(future)) do
+          raise Error.for(Native.weft_future_wait(future, 0))
+        end
+      end
+    end
+
+    # @return [Boolean] whether {#value} answers at once, be it by raising
+    def ready?
+      state != :pending
+    end
+
+    # @return [Exception, nil] what {#value} raises; nil while pending and after success. Does not wait.
+    def error
+      @handle.use { |future| failure(future) }
+    end
+
+    # Gives the future up now instead of when it is collected. Using it afterwards raises {ReleasedError}.
+    # @return [nil]
+    def release
+      @handle.release
+    end
+
+    # @return [String]
+    def inspect
+      "#<#{self.class} #{@handle.released? ? :released : state}>"
+    rescue ForkedError => e
+      "#<#{self.class} #{e.status_name}>"
+    end
+
+    private
+
+    # Waits, and yields the pointer with the status of the wait.
+    def with_settled(timeout)
+      deadline = Deadline.in(timeout)
+      @job&.help if timeout.nil?
+      @handle.use do |future|
+        yield future, Wait.call(deadline) { |native, left| native.weft_future_wait(future, left) }
+      end
+    end
+
+    def object(pointer)
+      @objects ? @objects.fetch(pointer.address) : pointer
+    end
+
+    # @return [Exception, nil]
+    def failure(future)
+      error = Native.weft_future_error(future)
+      return if error.null?
+
+      raised(error) || Error.for(Native.weft_error_status(error), Native.weft_error_text(error),
+                                 origin: Native.weft_error_origin(error))
+    end
+
+    # The Ruby exception behind a failure, if a Ruby exception it was: the payload is its id.
+    def raised(error)
+      return unless @objects
+
+      length = FFI::MemoryPointer.new(:size_t)
+      payload = Native.weft_error_payload(error, length)
+      @objects.fetch(payload.read_uint64) unless payload.null?
+    end
+  end
+end

@@ -1,0 +1,169 @@
+# frozen_string_literal: true
+
+require "ffi"
+
+module Weft
+  # The C ABI, one to one: see weft.h for what each function means.
+  #
+  # Functions are attached twice when they can wait: on Native they are called with the VM lock held and
+  # are only used with a timeout of 0; on Native::Blocking the VM lock is released meanwhile and Ruby may
+  # interrupt the call by a signal. Wait chooses between the two.
+  #
+  # @api private
+  module Native
+    SONAME = "libweft.so.0"
+    ABI_VERSION = 0
+
+    FOREVER = 2**63 - 1
+    UNBOUNDED = 2**64 - 1
+
+    # Status numbers that the binding itself tells apart; Error knows the rest.
+    OK = 0
+    WOULD_BLOCK = 1
+    TIMEOUT = 2
+    INTERRUPTED = 4
+    CLOSED = 5
+    FAILED = 60
+
+    SHUTDOWN_MODES = { drain: 0, discard: 1 }.freeze
+    FUTURE_STATES = { 0 => :pending, 1 => :ready, 2 => :failed }.freeze
+    CAPABILITIES = { futex: 1, fork: 2, affinity: 4, numa: 8, membarrier: 16 }.freeze
+
+    # The library to load: WEFT_LIBRARY names a file, and then nothing else will do; otherwise the loader
+    # finds the soname as it finds any library.
+    LIBRARY = ENV.fetch("WEFT_LIBRARY", nil).then { |path| path.nil? || path.empty? ? SONAME : path }.freeze
+
+    extend FFI::Library
+
+    begin
+      ffi_lib LIBRARY
+    rescue LoadError => e
+      hint =
+        if LIBRARY == SONAME
+          "Install Weft where the loader looks (then run ldconfig), or name the file in WEFT_LIBRARY."
+        else
+          "The environment variable WEFT_LIBRARY names this file; without it #{SONAME} is loaded."
+        end
+      raise LoadError, "weft: cannot load #{LIBRARY}. #{hint}\n#{e.message}"
+    end
+
+    # Function pointers are plain addresses here: the library never calls Ruby code.
+    typedef :int32, :status
+
+    # struct weft_runtime_options
+    class RuntimeOptions < FFI::Struct
+      layout :size, :size_t, :name, :pointer, :workers, :int32, :max_threads, :int32, :stack_size, :size_t,
+             :keep_alive_ns, :int64, :topology, :pointer, :on_worker_start, :pointer, :on_worker_stop, :pointer,
+             :hook_arg, :pointer
+    end
+
+    # struct weft_runtime_stats
+    class RuntimeStats < FFI::Struct
+      layout :size, :size_t, :workers, :uint32, :threads, :uint32, :threads_peak, :uint32, :active, :uint32,
+             :idle, :uint32, :blocked, :uint32, :spawned, :uint64, :executed, :uint64, :discarded, :uint64,
+             :panicked, :uint64, :joins, :uint64, :local_hits, :uint64, :steals, :uint64, :failed_steals, :uint64,
+             :parks, :uint64, :wakes, :uint64, :blocks, :uint64, :ceiling_hits, :uint64, :start_failures, :uint64
+    end
+
+    # struct weft_spawn_options
+    class SpawnOptions < FFI::Struct
+      layout :size, :size_t, :name, :pointer, :arg_drop, :pointer, :result_drop, :pointer, :drop_ctx, :pointer
+    end
+
+    # struct weft_channel_options
+    class ChannelOptions < FFI::Struct
+      layout :size, :size_t, :elem_size, :size_t, :elem_align, :size_t, :capacity, :size_t, :drop, :pointer,
+             :drop_ctx, :pointer, :name, :pointer
+    end
+
+    attach_function :weft_abi_version, [], :uint32
+    if weft_abi_version != ABI_VERSION
+      raise LoadError, "weft: #{LIBRARY} has ABI version #{weft_abi_version}; this gem, #{VERSION}, needs #{ABI_VERSION}"
+    end
+
+    attach_function :weft_version, [], :uint32
+    attach_function :weft_capabilities, [], :uint64
+    attach_function :weft_status_name, [:status], :string
+    attach_function :weft_error_message, [], :string
+    attach_function :weft_after_fork, [], :status
+    attach_function :weft_thread_interruptible, [:int32], :int32
+
+    attach_function :weft_bytes_new, %i[pointer size_t pointer], :status
+    attach_function :weft_bytes_release, [:pointer], :void
+
+    attach_function :weft_error_status, [:pointer], :status
+    attach_function :weft_error_text, [:pointer], :string
+    attach_function :weft_error_origin, [:pointer], :string
+    attach_function :weft_error_payload, %i[pointer pointer], :pointer
+
+    attach_function :weft_runtime_options_init, %i[pointer size_t], :status
+    attach_function :weft_runtime_new, %i[pointer pointer], :status
+    attach_function :weft_runtime_configure_default, [:pointer], :status
+    attach_function :weft_runtime_release, [:pointer], :void
+    attach_function :weft_runtime_shutdown, %i[pointer int32 int64], :status
+    attach_function :weft_runtime_stats_get, %i[pointer pointer], :status
+
+    attach_function :weft_spawn_options_init, %i[pointer size_t], :status
+    attach_function :weft_spawn_with, %i[pointer pointer pointer pointer], :status
+    attach_function :weft_async, %i[pointer pointer pointer pointer pointer], :status
+
+    attach_function :weft_promise_new, %i[pointer pointer], :status
+    attach_function :weft_promise_resolve, %i[pointer pointer pointer pointer], :status
+    attach_function :weft_promise_reject, %i[pointer status string pointer], :status
+    attach_function :weft_promise_release, [:pointer], :void
+
+    attach_function :weft_future_wait, %i[pointer int64], :status
+    attach_function :weft_future_get, %i[pointer int64 pointer], :status
+    attach_function :weft_future_state, [:pointer], :int32
+    attach_function :weft_future_error, [:pointer], :pointer
+    attach_function :weft_future_release, [:pointer], :void
+
+    attach_function :weft_channel_options_init, %i[pointer size_t], :status
+    attach_function :weft_channel_new, %i[pointer pointer], :status
+    attach_function :weft_channel_send, %i[pointer pointer int64], :status
+    attach_function :weft_channel_recv, %i[pointer pointer int64], :status
+    attach_function :weft_channel_close, [:pointer], :void
+    attach_function :weft_channel_is_closed, [:pointer], :bool
+    attach_function :weft_channel_len, [:pointer], :size_t
+    attach_function :weft_channel_capacity, [:pointer], :size_t
+    attach_function :weft_channel_retain, [:pointer], :pointer
+    attach_function :weft_channel_release, [:pointer], :void
+
+    # The functions that can wait, with the VM lock released.
+    module Blocking
+      extend FFI::Library
+      ffi_lib LIBRARY
+
+      attach_function :weft_runtime_shutdown, %i[pointer int32 int64], :int32, blocking: true
+      attach_function :weft_future_wait, %i[pointer int64], :int32, blocking: true
+      attach_function :weft_channel_send, %i[pointer pointer int64], :int32, blocking: true
+      attach_function :weft_channel_recv, %i[pointer pointer int64], :int32, blocking: true
+
+      # Does nothing in the library: any call with the lock released is a point where Ruby delivers
+      # interrupts, those too that Thread.handle_interrupt holds back until the thread blocks.
+      attach_function :interrupt_point, :weft_abi_version, [], :uint32, blocking: true
+    end
+
+    # Makes an object through an out-parameter.
+    # @yieldparam out [FFI::MemoryPointer] where the function puts the handle
+    # @yieldreturn [Integer] its status
+    # @return [FFI::Pointer] the handle
+    def self.make
+      out = FFI::MemoryPointer.new(:pointer)
+      Error.check(yield(out))
+      out.read_pointer
+    end
+
+    # @return [FFI::MemoryPointer, nil] a C string that lives as long as the returned object
+    # @raise [ArgumentError] C cannot have this string
+    def self.c_string(text)
+      return if text.nil?
+
+      text = String(text)
+      raise ArgumentError, "the string contains a zero byte" if text.b.include?("\0")
+
+      FFI::MemoryPointer.from_string(text)
+    end
+  end
+  private_constant :Native
+end

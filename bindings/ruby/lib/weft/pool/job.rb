@@ -1,0 +1,64 @@
+# frozen_string_literal: true
+
+module Weft
+  class Pool
+    # One block with its promise: run once, by the thread that is first to claim it.
+    #
+    # @api private
+    class Job
+      # The pool that the current thread belongs to, if any.
+      def self.pool
+        Thread.current.thread_variable_get(:weft_pool)
+      end
+
+      def self.pool=(pool)
+        Thread.current.thread_variable_set(:weft_pool, pool)
+      end
+
+      def initialize(block, arguments)
+        @promise = Promise.new
+        @promise.future.job = self
+        # Taken out by whoever claims the job; Array#pop is a single step under the VM lock.
+        @work = [[block, arguments]]
+      end
+
+      # @return [Future]
+      def future
+        @promise.future
+      end
+
+      # Runs the block, unless somebody has claimed it. Interrupts are held back by the caller and let in
+      # while the block runs.
+      def run
+        block, arguments = @work.pop
+        return unless block
+
+        begin
+          @promise.resolve(Wait.disturbed { block.call(*arguments) })
+        rescue Exception => e # rubocop:disable Lint/RescueException -- everything is for who asks for the value
+          @promise.reject(e)
+        ensure
+          abandon
+        end
+      end
+
+      # Runs the block here if nobody has begun it and this thread is a pool's, so that threads that wait
+      # for blocks cannot use up all threads.
+      def help
+        Wait.undisturbed { run } if Job.pool
+      end
+
+      # Claims the block in order not to run it.
+      # @return [Boolean] false when it was claimed before
+      def cancel
+        !@work.pop.nil?
+      end
+
+      # Settles the promise if nothing else has: the thread was killed before the block could end.
+      def abandon
+        @promise.reject(BrokenError.new("the thread that was to run the block was killed")) unless future.ready?
+      end
+    end
+    private_constant :Job
+  end
+end

@@ -1,0 +1,199 @@
+# frozen_string_literal: true
+
+module Weft
+  # Worker threads and the native functions that run on them.
+  #
+  # Ruby code never runs here: see {Weft.async} for that. Promises, futures and channels need no runtime.
+  #
+  # A native function is an address: a symbol of a library found with FFI::DynamicLibrary, or an
+  # FFI::Function made from one. The memory that its argument points at is kept while an {#async_native} or
+  # {#run_native} has not ended; for {#spawn_native} that is up to the caller.
+  #
+  # @example
+  #   library = FFI::DynamicLibrary.open("libresize.so", FFI::DynamicLibrary::RTLD_NOW)
+  #   resize = library.find_function("resize")   # weft_status resize(weft_worker *, void *arg, void **result)
+  #   runtime = Weft::Runtime.new(workers: 4)
+  #   futures = images.map { |image| runtime.async_native(resize, image) }
+  #   futures.each(&:value)
+  #   runtime.shutdown
+  class Runtime
+    # Stands for the default runtime's handle: the library has it, and knows it as NULL.
+    class NoHandle
+      def use
+        yield nil
+      end
+
+      def release; end
+
+      def released?
+        false
+      end
+    end
+    private_constant :NoHandle
+
+    class << self
+      # @return [Runtime] the process-wide runtime, started when it is first used
+      def default
+        @default ||= Default.new
+      end
+
+      # Sets the options of the default runtime, before its first use. Takes what {#initialize} takes.
+      # @return [nil]
+      # @raise [BusyError] it runs already
+      def configure_default(**options)
+        with_options(**options) { |native| Error.check(Native.weft_runtime_configure_default(native)) }
+      end
+
+      # @api private
+      # @yieldparam options [Native::RuntimeOptions] valid until the block ends
+      def with_options(name: nil, workers: nil, max_threads: nil, stack_size: nil, keep_alive: nil)
+        options = Native::RuntimeOptions.new
+        Error.check(Native.weft_runtime_options_init(options, options.size))
+        name = Native.c_string(name)
+        options[:name] = name if name
+        options[:workers] = workers if workers
+        options[:max_threads] = max_threads if max_threads
+        options[:stack_size] = not_negative(:stack_size, stack_size) if stack_size
+        # 0 is the library's word for "the default"; here it means none at all.
+        options[:keep_alive_ns] = [Deadline.nanoseconds(not_negative(:keep_alive, keep_alive)), 1].max if keep_alive
+        yield options
+      end
+
+      private
+
+      def not_negative(name, number)
+        raise ArgumentError, "#{name} must not be negative" if number.negative?
+
+        number
+      end
+    end
+
+    # @param name [String, nil] prefix of the workers' thread names
+    # @param workers [Integer, nil] threads that run at once; nil: as many as there are CPUs for this process
+    # @param max_threads [Integer, nil] limit of running and waiting threads together
+    # @param stack_size [Integer, nil] bytes of a worker's stack
+    # @param keep_alive [Numeric, nil] seconds that a spare thread stays; Float::INFINITY: for ever
+    # @raise [InvalidError] the library's message says which option is wrong
+    def initialize(**options)
+      Wait.undisturbed do
+        pointer = self.class.with_options(**options) do |native|
+          Native.make { |out| Native.weft_runtime_new(native, out) }
+        end
+        @handle = Handle.new(pointer, Native.method(:weft_runtime_release))
+      end
+    end
+
+    # Starts a native function on a worker and forgets it.
+    #
+    # @param function [FFI::Pointer] void function(weft_worker *worker, void *arg)
+    # @param argument [FFI::Pointer, #to_ptr, nil] arg; its memory must stay until the function has ended
+    # @param name [String, nil] of the task, for messages
+    # @return [self]
+    # @raise [ArgumentError] the function is Ruby code
+    # @raise [ShutdownError] the runtime is shut down
+    def spawn_native(function, argument = nil, name: nil)
+      function = NativeFunction.pointer(function)
+      argument = NativeFunction.argument(argument)
+      with_spawn_options(name) do |options|
+        @handle.use { |runtime| Error.check(Native.weft_spawn_with(runtime, function, argument, options)) }
+      end
+      self
+    end
+
+    # Starts a native function on a worker.
+    #
+    # @param function [FFI::Pointer] weft_status function(weft_worker *worker, void *arg, void **result)
+    # @param argument [FFI::Pointer, #to_ptr, nil] arg; kept until the function has ended
+    # @param name [String, nil] of the task, for messages
+    # @return [Future] the result as an FFI::Pointer; or an {Error} with the function's status and message
+    # @raise [ArgumentError] the function is Ruby code
+    # @raise [ShutdownError] the runtime is shut down
+    def async_native(function, argument = nil, name: nil)
+      function = NativeFunction.pointer(function)
+      pointer = NativeFunction.argument(argument)
+      Wait.undisturbed do
+        future = with_spawn_options(name) do |options|
+          @handle.use do |runtime|
+            Native.make { |out| Native.weft_async(runtime, function, pointer, options, out) }
+          end
+        end
+        Future.new(future, keep: argument).tap { |made| InFlight.add(made) if argument }
+      end
+    end
+
+    # Runs a native function on a worker and waits for its result. An interrupt ends the wait at once; the
+    # function goes on and its argument is kept until it has ended.
+    #
+    # @param (see #async_native)
+    # @return [FFI::Pointer] the result
+    # @raise [Error] the function's status and message
+    # @raise [ArgumentError] the function is Ruby code
+    def run_native(function, argument = nil, name: nil)
+      async_native(function, argument, name: name).value
+    end
+
+    # Ends the runtime: new work is refused from now on, what is queued is done or dropped, the threads go.
+    #
+    # @param mode [:drain, :discard] do what is queued, or drop what can be dropped
+    # @param timeout [Numeric, nil] seconds to wait for the end; nil: for ever; 0: do not wait
+    # @return [self] all threads are gone
+    # @raise [TimeoutError] they are not yet; the end goes on in the background. {WouldBlockError} with 0
+    def shutdown(mode: :drain, timeout: nil)
+      mode = Native::SHUTDOWN_MODES.fetch(mode) do
+        raise ArgumentError, "mode must be :drain or :discard, not #{mode.inspect}"
+      end
+      deadline = Deadline.in(timeout)
+      status = @handle.use do |runtime|
+        Wait.call(deadline) { |native, left| native.weft_runtime_shutdown(runtime, mode, left) }
+      end
+      Error.check(status)
+      self
+    end
+
+    # @return [Integer] how many threads run at once
+    def workers
+      stats[:workers]
+    end
+
+    # @return [Hash{Symbol=>Integer}] counters; see weft_runtime_stats in weft.h for what they count
+    def stats
+      stats = Native::RuntimeStats.new
+      stats[:size] = stats.size
+      @handle.use { |runtime| Error.check(Native.weft_runtime_stats_get(runtime, stats)) }
+      (stats.members - [:size]).to_h { |name| [name, stats[name]] }
+    end
+
+    # Gives the runtime up now instead of when it is collected. Without a {#shutdown} before, what is queued
+    # and can be dropped is dropped. Using it afterwards raises {ReleasedError}.
+    # @return [nil]
+    def release
+      @handle.release
+      nil
+    end
+
+    # @return [String]
+    def inspect
+      "#<#{self.class}#{' released' if @handle.released?}>"
+    end
+
+    private
+
+    def with_spawn_options(name)
+      return yield(nil) unless name
+
+      options = Native::SpawnOptions.new
+      Error.check(Native.weft_spawn_options_init(options, options.size))
+      name = Native.c_string(name)
+      options[:name] = name
+      yield options
+    end
+
+    # The process-wide runtime.
+    class Default < Runtime
+      def initialize # rubocop:disable Lint/MissingSuper -- nothing is made
+        @handle = NoHandle.new
+      end
+    end
+    private_constant :Default
+  end
+end

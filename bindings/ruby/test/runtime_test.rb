@@ -1,0 +1,187 @@
+# frozen_string_literal: true
+
+# Runtimes: their options, what they count, how they end, and native functions on their workers.
+
+require "test_helper"
+
+class RuntimeTest < WeftTest::Case
+  COUNTERS = %i[workers threads threads_peak active idle blocked spawned executed discarded panicked joins local_hits
+                steals failed_steals parks wakes blocks ceiling_hits start_failures].freeze
+
+  def setup
+    @runtime = Weft::Runtime.new(name: "ruby-test", workers: 2)
+  end
+
+  def teardown
+    @runtime.shutdown
+  rescue Weft::ReleasedError
+    nil
+  end
+
+  def number(value)
+    FFI::MemoryPointer.new(:int64).put_int64(0, value)
+  end
+
+  def test_options
+    runtime = Weft::Runtime.new(name: "all", workers: 3, max_threads: 5, stack_size: 128 * 1024, keep_alive: 0.5)
+    assert_equal 3, runtime.workers
+    runtime.shutdown
+    [0, 0.001, Float::INFINITY].each { |keep_alive| Weft::Runtime.new(workers: 1, keep_alive: keep_alive).shutdown }
+    assert_operator Weft::Runtime.new.workers, :>=, 1
+  end
+
+  def test_wrong_options
+    assert_status(Weft::InvalidError) { Weft::Runtime.new(workers: -1) }
+    assert_status(Weft::InvalidError) { Weft::Runtime.new(workers: 4, max_threads: 2) }
+    assert_status(Weft::InvalidError) { Weft::Runtime.new(stack_size: 1) }
+    assert_raises(ArgumentError) { Weft::Runtime.new(keep_alive: -1) }
+    assert_raises(ArgumentError) { Weft::Runtime.new(stack_size: -1) }
+    assert_raises(ArgumentError) { Weft::Runtime.new(threads: 4) }
+    assert_raises(RangeError) { Weft::Runtime.new(workers: 2**40) }
+    assert_raises(TypeError) { Weft::Runtime.new(workers: "2") }
+  end
+
+  def test_stats
+    assert_equal COUNTERS, @runtime.stats.keys
+    100.times { @runtime.run_native(fixture(:square), number(2)) }
+    @runtime.shutdown
+    stats = @runtime.stats
+    assert_equal [2, 100, 100], stats.values_at(:workers, :spawned, :executed)
+    assert(stats.values.all? { |count| count.is_a?(Integer) && count >= 0 })
+  end
+
+  def test_async_native
+    arguments = Array.new(500) { |i| number(i) }
+    futures = arguments.map { |argument| @runtime.async_native(fixture(:square), argument, name: "square") }
+    assert_equal((0...500).map { |i| i * i }, futures.map { |future| future.value.read_int64 })
+    assert_equal arguments, futures.map(&:value), "the result is the pointer that the function gave"
+  end
+
+  def test_native_functions_run_on_workers
+    assert_equal 1, @runtime.run_native(fixture(:on_worker)).address
+    assert_equal 1, Weft::Runtime.default.run_native(fixture(:on_worker)).address
+  end
+
+  def test_native_failures
+    future = @runtime.async_native(fixture(:fail), name: "doomed")
+    error = assert_raises(Weft::FailedError) { future.value }
+    assert_equal [Weft::FailedError::STATUS, "this function always fails"], [error.status, error.message]
+    assert_match(/doomed/, error.origin)
+    assert_equal :failed, future.state
+    assert_equal error.message, future.error.message
+    [Weft::TimeoutError, Weft::DiedError, Weft::ProtocolError].each do |error_class|
+      status = FFI::MemoryPointer.new(:int32).put_int32(0, error_class::STATUS)
+      assert_equal error_class, assert_raises(Weft::Error) { @runtime.run_native(fixture(:status), status) }.class
+    end
+    unknown = FFI::MemoryPointer.new(:int32).put_int32(0, 12_345)
+    assert_kind_of Weft::Error, assert_raises(Weft::Error) { @runtime.run_native(fixture(:status), unknown) }
+  end
+
+  def test_spawn_native
+    memory = number(0)
+    1000.times { assert_same @runtime, @runtime.spawn_native(fixture(:count), memory, name: "count") }
+    @runtime.shutdown
+    assert_equal 1000, memory.read_int64
+  end
+
+  def test_waiting_for_a_native_function
+    IO.pipe do |reader, writer|
+      memory = FFI::MemoryPointer.new(:int64, 2).write_array_of_int64([reader.fileno, 0])
+      future = @runtime.async_native(fixture(:read), memory)
+      assert_nil future.wait(timeout: 0)
+      assert_raises(Weft::TimeoutError) { future.value(timeout: 0.01) }
+      waiter = waiting { future.value.address }
+      writer.write("\x07")
+      assert_equal [7, 7], [waiter.value, memory.get_int64(8)]
+    end
+  end
+
+  def test_the_default_option_struct
+    argument = Class.new(FFI::Struct) { layout :value, :int64 }.new
+    argument[:value] = -9
+    assert_equal 81, @runtime.run_native(fixture(:square), argument).read_int64
+    assert_equal 81, argument[:value]
+  end
+
+  def test_ruby_code_is_refused
+    trampoline = FFI::Function.new(:int32, %i[pointer pointer pointer]) { flunk }
+    again = FFI::Function.new(:int32, %i[pointer pointer pointer], trampoline)
+    [-> {}, proc {}, method(:flunk), :symbol, 4711, "text", nil, trampoline, again].each do |function|
+      %i[spawn_native async_native run_native].each do |name|
+        error = assert_raises(ArgumentError) { @runtime.public_send(name, function) }
+        assert_match(/Weft\.async/, error.message)
+      end
+    end
+    assert_raises(ArgumentError) { @runtime.run_native(FFI::Pointer::NULL) }
+    assert_match(/data/, assert_raises(ArgumentError) { @runtime.run_native(number(1)) }.message)
+    assert_equal 0, @runtime.stats[:spawned]
+  end
+
+  def test_a_native_function_in_an_ffi_function
+    square = FFI::Function.new(:int32, %i[pointer pointer pointer], fixture(:square))
+    assert_equal 16, @runtime.run_native(square, number(4)).read_int64
+  end
+
+  def test_arguments_that_have_no_fixed_place
+    ["text", 1, Object.new, FFI::Buffer.new(8)].each do |argument|
+      assert_raises(ArgumentError) { @runtime.async_native(fixture(:square), argument) }
+      assert_raises(ArgumentError) { @runtime.spawn_native(fixture(:count), argument) }
+    end
+  end
+
+  def test_arguments_live_as_long_as_the_function
+    IO.pipe do |reader, writer|
+      in_flight = Weft.const_get(:InFlight).instance_variable_get(:@futures)
+      apart do
+        memory = FFI::MemoryPointer.new(:int64, 2).write_array_of_int64([reader.fileno, 0])
+        thread = waiting { @runtime.run_native(fixture(:read), memory) }
+        thread.kill.join
+      end
+      5.times { GC.start }
+      memory = in_flight.last.instance_variable_get(:@keep)
+      assert_equal [reader.fileno, 0], memory.read_array_of_int64(2)
+      writer.write("\x05")
+      @runtime.shutdown
+      assert_equal 5, memory.get_int64(8)
+      200.times { Weft::Runtime.default.run_native(fixture(:square), number(1)) }
+      assert_operator in_flight.size, :<=, 129, "what has ended is let go"
+    end
+  end
+
+  def test_shutdown
+    IO.pipe do |reader, writer|
+      memory = FFI::MemoryPointer.new(:int64, 2).write_array_of_int64([reader.fileno, 0])
+      @runtime.async_native(fixture(:read), memory)
+      assert_status(Weft::WouldBlockError) { @runtime.shutdown(timeout: 0) }
+      assert_status(Weft::TimeoutError) { @runtime.shutdown(timeout: 0.01) }
+      assert_status(Weft::ShutdownError) { @runtime.spawn_native(fixture(:count), memory) }
+      assert_status(Weft::ShutdownError) { @runtime.run_native(fixture(:square), memory) }
+      waiter = waiting { @runtime.shutdown(mode: :discard) }
+      writer.write("\1")
+      assert_same @runtime, waiter.value
+      assert_same @runtime, @runtime.shutdown
+    end
+    assert_raises(ArgumentError) { @runtime.shutdown(mode: :gently) }
+  end
+
+  def test_release
+    runtime = Weft::Runtime.new(workers: 1)
+    assert_equal "#<Weft::Runtime>", runtime.inspect
+    runtime.release
+    assert_nil runtime.release
+    assert_raises(Weft::ReleasedError) { runtime.stats }
+    assert_raises(Weft::ReleasedError) { runtime.run_native(fixture(:square), number(1)) }
+    assert_equal "#<Weft::Runtime released>", runtime.inspect
+  end
+
+  def test_the_default_runtime
+    assert_same Weft::Runtime.default, Weft::Runtime.default
+    assert_equal 9, Weft::Runtime.default.run_native(fixture(:square), number(3)).read_int64
+    assert_status(Weft::BusyError) { Weft::Runtime.configure_default(workers: 1) }
+    Weft::Runtime.default.shutdown
+    assert_nil Weft::Runtime.configure_default(workers: 1)
+    assert_equal 1, Weft::Runtime.default.workers
+    assert_nil Weft::Runtime.default.release
+    assert_equal 4, Weft::Runtime.default.run_native(fixture(:square), number(2)).read_int64
+  end
+end

@@ -1,0 +1,2 @@
+/* What build.zig translates for the module "c". A file of its own, so that the include path decides which weft.h it is. */
+#include <weft/weft.h>

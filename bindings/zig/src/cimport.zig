@@ -1,0 +1,3 @@
+//! A module "c" for compilers that have `@cImport` (Zig 0.15): no separate translation step.
+
+pub const c = @cImport(@cInclude("weft/weft.h"));

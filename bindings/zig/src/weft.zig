@@ -1,0 +1,38 @@
+//! Weft for Zig: one concurrency runtime, through its C functions.
+//!
+//! The module imports the translated header weft.h under the name "c": either what `zig translate-c` makes of it, or `cimport.zig` with
+//! compilers that have `@cImport`. `build.zig` sets it up; README.md shows both ways.
+//!
+//! What holds for everything in here:
+//!
+//! - Handles (`Runtime`, `Future`, `Promise`, `Channel`) are small structs around one reference. `retain()` gives another one to keep,
+//!   `deinit()` gives one back and never blocks; a copy without `retain()` is a borrowed view.
+//! - Callables are functions known at compile time plus a tuple of arguments, which are copied. A function whose first parameter is a
+//!   `Worker` gets the worker it runs on; the tuple does not mention it.
+//! - What can fail returns `Error`, which mirrors the statuses of weft.h; `message()` explains this thread's last failure. Errors that
+//!   a callable returns come out where its result is asked for, as they went in.
+//! - Timeouts are nanoseconds; 0 and less never block, `forever` never gives up.
+//! - Values are copied bit by bit. Where values can be left behind (in a channel, in a future), an optional `drop` frees what they own.
+
+pub const c = @import("header.zig").c;
+
+pub const Error = @import("failure.zig").Error;
+pub const Failure = @import("failure.zig").Failure;
+pub const message = @import("failure.zig").message;
+pub const Worker = @import("worker.zig").Worker;
+pub const Runtime = @import("runtime.zig").Runtime;
+pub const Future = @import("future.zig").Future;
+pub const Promise = @import("future.zig").Promise;
+pub const promise = @import("future.zig").promise;
+pub const Channel = @import("channel.zig").Channel;
+
+/// A timeout that never ends.
+pub const forever: i64 = @import("std").math.maxInt(i64);
+
+/// The runtime of the calling task; outside any task the process-wide default runtime, which starts on first use.
+pub const default: Runtime = .{ .handle = null };
+
+/// The library's version: major << 24 | minor << 16 | patch << 8.
+pub fn version() u32 {
+    return c.weft_version();
+}

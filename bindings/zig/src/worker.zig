@@ -1,0 +1,32 @@
+//! The worker that runs the current task.
+
+const c = @import("header.zig").c;
+const call = @import("call.zig");
+const failure = @import("failure.zig");
+const Runtime = @import("runtime.zig").Runtime;
+
+/// A view of the worker that runs the current task, valid only inside that task and on its thread. As the first parameter of a
+/// callable it is filled in by the library.
+pub const Worker = struct {
+    handle: *c.weft_worker,
+
+    /// The worker that runs the calling task; null outside any task.
+    pub fn current() ?Worker {
+        return .{ .handle = c.weft_worker_current() orelse return null };
+    }
+
+    /// This thread's seat, below the runtime's max_threads. Two tasks that run at the same time never share it.
+    pub fn index(self: Worker) u32 {
+        return @intCast(c.weft_worker_index(self.handle));
+    }
+
+    /// The runtime it belongs to, borrowed while the task runs.
+    pub fn runtime(self: Worker) Runtime {
+        return .{ .handle = c.weft_worker_runtime(self.handle) };
+    }
+
+    /// Runs both callables, perhaps in parallel, `a` on this thread, and returns their results when both have ended.
+    pub fn join(self: Worker, comptime a: anytype, a_args: anytype, comptime b: anytype, b_args: anytype) failure.Error!call.Joined(a, b) {
+        return call.join(self.handle, a, a_args, b, b_args);
+    }
+};

@@ -1,0 +1,9 @@
+//! The tests of the Zig module, one file per noun.
+
+test {
+    _ = @import("runtime.zig");
+    _ = @import("forkjoin.zig");
+    _ = @import("loops.zig");
+    _ = @import("futures.zig");
+    _ = @import("channels.zig");
+}

@@ -1,0 +1,263 @@
+/* Tasks with a result: the future's value, failures with their text and origin, who drops what. */
+#include "support.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static weft_status square(weft_worker *worker, void *arg, void **result)
+{
+    uintptr_t n = (uintptr_t)arg;
+    (void)worker;
+    *result = (void *)(n * n);
+    return WEFT_OK;
+}
+
+TEST(results_come_through_futures)
+{
+    enum { TASKS = 500 };
+    weft_future *futures[TASKS];
+    weft_runtime *runtime = runtime_new(2);
+    for (uintptr_t i = 0; i < TASKS; i++)
+        OK(weft_async(runtime, square, (void *)i, NULL, &futures[i]));
+    for (uintptr_t i = 0; i < TASKS; i++) {
+        void *value = NULL;
+        OK(weft_future_get(futures[i], WEFT_FOREVER, &value));
+        CHECK_INT((uintptr_t)value, i * i);
+        CHECK_INT(weft_future_state(futures[i]), WEFT_FUTURE_READY);
+        CHECK(weft_future_error(futures[i]) == NULL);
+        weft_future_release(futures[i]);
+    }
+    runtime_end(runtime);
+}
+
+static weft_status no_result(weft_worker *worker, void *arg, void **result)
+{
+    (void)worker;
+    (void)arg;
+    CHECK(result != NULL);
+    return WEFT_OK;
+}
+
+TEST(a_result_that_is_not_written_is_null)
+{
+    weft_runtime *runtime = runtime_new(1);
+    weft_future *future = NULL;
+    void *value = SENTINEL;
+    OK(weft_async(runtime, no_result, NULL, NULL, &future));
+    OK(weft_future_get(future, WEFT_FOREVER, &value));
+    CHECK(value == NULL);
+    weft_future_release(future);
+    runtime_end(runtime);
+}
+
+/* ---- failures */
+
+static weft_status fail_with_text(weft_worker *worker, void *arg, void **result)
+{
+    (void)worker;
+    *result = arg;
+    return weft_error_set(WEFT_FAILED, "the picture has no pixels");
+}
+
+static weft_status fail_silently(weft_worker *worker, void *arg, void **result)
+{
+    (void)worker;
+    (void)result;
+    return (weft_status)(intptr_t)arg;
+}
+
+TEST(a_failure_keeps_its_text_and_origin)
+{
+    struct drops drops = {0};
+    weft_spawn_options options;
+    weft_runtime *runtime = runtime_new(2);
+    weft_future *future = NULL;
+    void *value = SENTINEL;
+    size_t len = 99;
+    OK(weft_spawn_options_init(&options, sizeof options));
+    options.name = "resize";
+    options.arg_drop = drop_count;
+    options.result_drop = drop_count;
+    options.drop_ctx = &drops;
+    OK(weft_async(runtime, fail_with_text, &drops, &options, &future));
+    CHECK_REFUSED(weft_future_get(future, WEFT_FOREVER, &value), WEFT_FAILED, "the picture has no pixels");
+    CHECK(value == SENTINEL);
+    CHECK_REFUSED(weft_future_take(future, WEFT_FOREVER, &value), WEFT_FAILED, "the picture has no pixels");
+    CHECK(value == SENTINEL);
+    CHECK_STATUS(weft_future_wait(future, WEFT_FOREVER), WEFT_OK);
+    CHECK_INT(weft_future_state(future), WEFT_FUTURE_FAILED);
+
+    const weft_error *error = weft_future_error(future);
+    REQUIRE(error != NULL);
+    CHECK_STATUS(weft_error_status(error), WEFT_FAILED);
+    CHECK_STR(weft_error_text(error), "the picture has no pixels");
+    CHECK_HAS(weft_error_origin(error), "task resize");
+    CHECK_HAS(weft_error_origin(error), "worker");
+    CHECK(weft_error_payload(error, &len) == NULL);
+    CHECK_INT(len, 0);
+    CHECK(weft_error_payload(error, NULL) == NULL);
+    weft_future_release(future);
+    runtime_end(runtime);
+    CHECK_INT(drops.count, 0);
+}
+
+TEST(any_number_but_zero_is_a_failure)
+{
+    static const weft_status numbers[] = {WEFT_WOULD_BLOCK, WEFT_NOT_FOUND, WEFT_NOMEM, 1234, -7, INT32_MIN};
+    weft_runtime *runtime = runtime_new(1);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        weft_future *future = NULL;
+        OK(weft_async(runtime, fail_silently, (void *)(intptr_t)numbers[i], NULL, &future));
+        OK(weft_future_wait(future, WEFT_FOREVER));
+        CHECK_INT(weft_future_state(future), WEFT_FUTURE_FAILED);
+        CHECK_INT(weft_error_status(weft_future_error(future)), numbers[i]);
+        weft_future_release(future);
+    }
+    runtime_end(runtime);
+}
+
+/* The text of a failure is what its own callback said, not what an earlier task on the same thread did. */
+TEST(a_failure_does_not_inherit_a_text)
+{
+    weft_runtime *runtime = runtime_new_limited(1, 1);
+    weft_future *first = NULL, *second = NULL;
+    OK(weft_async(runtime, fail_with_text, NULL, NULL, &first));
+    OK(weft_future_wait(first, WEFT_FOREVER));
+    OK(weft_async(runtime, fail_silently, (void *)(intptr_t)WEFT_FAILED, NULL, &second));
+    OK(weft_future_wait(second, WEFT_FOREVER));
+    CHECK(strstr(weft_error_text(weft_future_error(second)), "pixels") == NULL);
+    weft_future_release(first);
+    weft_future_release(second);
+    runtime_end(runtime);
+}
+
+/* ---- who owns the result */
+
+static weft_status make(weft_worker *worker, void *arg, void **result)
+{
+    int *made = malloc(sizeof *made);
+    (void)worker;
+    REQUIRE(made != NULL);
+    *made = (int)(intptr_t)arg;
+    *result = made;
+    return WEFT_OK;
+}
+
+static weft_future *make_async(weft_runtime *runtime, struct drops *drops, int n)
+{
+    weft_spawn_options options;
+    weft_future *future = NULL;
+    OK(weft_spawn_options_init(&options, sizeof options));
+    options.result_drop = drop_free;
+    options.drop_ctx = drops;
+    OK(weft_async(runtime, make, (void *)(intptr_t)n, &options, &future));
+    return future;
+}
+
+TEST(results_nobody_takes_are_dropped_once)
+{
+    struct drops drops = {0};
+    weft_runtime *runtime = runtime_new(2);
+    for (int i = 0; i < 100; i++) {
+        weft_future *future = make_async(runtime, &drops, i);
+        /* Some are released before the task has run, some while it runs, some after. */
+        if (i % 2 == 0) {
+            void *value = NULL;
+            OK(weft_future_get(future, WEFT_FOREVER, &value));
+            CHECK_INT(*(int *)value, i);
+        }
+        weft_future_release(future);
+    }
+    runtime_end(runtime);
+    CHECK_INT(drops.count, 100);
+}
+
+TEST(results_that_are_taken_are_the_takers)
+{
+    struct drops drops = {0};
+    weft_runtime *runtime = runtime_new(2);
+    for (int i = 0; i < 100; i++) {
+        weft_future *future = make_async(runtime, &drops, i);
+        void *value = NULL;
+        OK(weft_future_take(future, WEFT_FOREVER, &value));
+        CHECK_INT(*(int *)value, i);
+        weft_future_release(future);
+        free(value);
+    }
+    runtime_end(runtime);
+    CHECK_INT(drops.count, 0);
+}
+
+TEST(a_future_outlives_its_runtime)
+{
+    struct drops drops = {0};
+    weft_runtime *runtime = runtime_new(2);
+    weft_future *future = make_async(runtime, &drops, 42);
+    void *value = NULL;
+    runtime_end(runtime);
+    OK(weft_future_get(future, 0, &value));
+    CHECK_INT(*(int *)value, 42);
+    weft_future_release(future);
+    CHECK_INT(drops.count, 1);
+}
+
+
+static weft_status count_leaves(weft_worker *worker, void *arg, void **result)
+{
+    uintptr_t depth = (uintptr_t)arg;
+    weft_future *branch[2];
+    uintptr_t leaves = 0;
+    if (depth == 0) {
+        *result = (void *)(uintptr_t)1;
+        return WEFT_OK;
+    }
+    for (int i = 0; i < 2; i++)
+        OK(weft_async(weft_worker_runtime(worker), count_leaves, (void *)(depth - 1), NULL, &branch[i]));
+    for (int i = 0; i < 2; i++) {
+        void *value = NULL;
+        OK(weft_future_take(branch[i], WEFT_FOREVER, &value));
+        leaves += (uintptr_t)value;
+        weft_future_release(branch[i]);
+    }
+    *result = (void *)leaves;
+    return WEFT_OK;
+}
+
+/* The branches that wait at the same time are fewer than max_threads, 256 by default. */
+TEST(tasks_wait_for_their_tasks)
+{
+    for (int32_t workers = 1; workers <= 3; workers++) {
+        weft_runtime *runtime = runtime_new(workers);
+        weft_future *future = NULL;
+        void *value = NULL;
+        OK(weft_async(runtime, count_leaves, (void *)(uintptr_t)7, NULL, &future));
+        OK(weft_future_get(future, WEFT_FOREVER, &value));
+        CHECK_INT((uintptr_t)value, 1 << 7);
+        weft_future_release(future);
+        runtime_end(runtime);
+    }
+}
+
+static void wait_all(size_t index, void *arg)
+{
+    weft_future **futures = arg;
+    (void)index;
+    for (int i = 0; i < 200; i++) {
+        void *value = NULL;
+        OK(weft_future_get(futures[i], WEFT_FOREVER, &value));
+        CHECK_INT((uintptr_t)value, i * i);
+    }
+}
+
+TEST(many_threads_wait_for_the_same_tasks)
+{
+    weft_future *futures[200];
+    weft_runtime *runtime = runtime_new(2);
+    for (uintptr_t i = 0; i < 200; i++)
+        OK(weft_async(runtime, square, (void *)i, NULL, &futures[i]));
+    threads_together(4, wait_all, futures);
+    for (int i = 0; i < 200; i++)
+        weft_future_release(futures[i]);
+    runtime_end(runtime);
+}

@@ -1,0 +1,138 @@
+/* weft_thread_interruptible: whether a signal handler ends the thread's wait.
+ *
+ * A signal that arrives just before the wait begins is lost to it, so the tests use a timer that signals the waiting thread
+ * again and again; how often does not matter. The handlers are installed without SA_RESTART.
+ */
+#include "support.h"
+
+#include <semaphore.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+static sem_t handled;
+
+static void on_signal(int signal)
+{
+    (void)signal;
+    sem_post(&handled);
+}
+
+/* Signals the calling thread every millisecond until it is stopped. */
+static timer_t signals_start(void)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+    struct sigevent event;
+    struct itimerspec every = {{0, 1000000}, {0, 1000000}};
+    timer_t timer;
+    memset(&event, 0, sizeof event);
+    event.sigev_notify = SIGEV_THREAD_ID;
+    event.sigev_signo = SIGUSR1;
+    event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
+    REQUIRE(sem_init(&handled, 0, 0) == 0);
+    REQUIRE(sigaction(SIGUSR1, &action, NULL) == 0);
+    REQUIRE(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
+    REQUIRE(timer_settime(timer, 0, &every, NULL) == 0);
+    return timer;
+}
+
+TEST(the_setting_is_returned)
+{
+    CHECK_INT(weft_thread_interruptible(0), 0);
+    CHECK_INT(weft_thread_interruptible(1), 0);
+    CHECK_INT(weft_thread_interruptible(7), 1);
+    CHECK_INT(weft_thread_interruptible(-1), 1);
+    CHECK_INT(weft_thread_interruptible(0), 1);
+    CHECK_INT(weft_thread_interruptible(0), 0);
+}
+
+static void not_interruptible_here(void *arg)
+{
+    (void)arg;
+    CHECK_INT(weft_thread_interruptible(0), 0);
+}
+
+TEST(the_setting_belongs_to_the_thread)
+{
+    struct thread thread;
+    CHECK_INT(weft_thread_interruptible(1), 0);
+    thread_start(&thread, not_interruptible_here, NULL);
+    thread_join(&thread);
+    CHECK_INT(weft_thread_interruptible(0), 1);
+}
+
+TEST(a_signal_ends_an_interruptible_wait)
+{
+    weft_promise *promise = NULL;
+    weft_future *future = NULL;
+    weft_channel *channel = channel_new(8, 0);
+    uint64_t element = 7;
+    OK(weft_promise_new(&promise, &future));
+    weft_thread_interruptible(1);
+    timer_t timer = signals_start();
+    CHECK_STATUS(weft_future_wait(future, WEFT_FOREVER), WEFT_INTERRUPTED);
+    CHECK_STATUS(weft_channel_recv(channel, &element, WEFT_FOREVER), WEFT_INTERRUPTED);
+    CHECK_INT(element, 7);
+    CHECK_STATUS(weft_channel_send(channel, &element, WEFT_FOREVER), WEFT_INTERRUPTED);
+    timer_delete(timer);
+    weft_thread_interruptible(0);
+
+    /* What was interrupted left nothing behind: nobody waits in the channel any more. */
+    CHECK_STATUS(weft_channel_send(channel, &element, 0), WEFT_WOULD_BLOCK);
+    CHECK_STATUS(weft_channel_recv(channel, &element, 0), WEFT_WOULD_BLOCK);
+    CHECK_INT(weft_channel_len(channel), 0);
+    weft_promise_release(promise);
+    weft_future_release(future);
+    weft_channel_release(channel);
+}
+
+struct settler {
+    weft_promise *promise;
+    int signals;
+};
+
+static void settle_after_signals(void *arg)
+{
+    struct settler *settler = arg;
+    for (int i = 0; i < settler->signals; i++)
+        while (sem_wait(&handled) != 0)
+            continue;
+    OK(weft_promise_resolve(settler->promise, NULL, NULL, NULL));
+}
+
+TEST(signals_do_not_end_other_waits)
+{
+    /* ThreadSanitizer holds handlers back until the thread calls something that it intercepts, which a waiting one does not. */
+    struct settler settler = {NULL, under_thread_sanitizer() ? 0 : 20};
+    weft_future *future = NULL;
+    struct thread thread;
+    sigset_t mask;
+    OK(weft_promise_new(&settler.promise, &future));
+    weft_thread_interruptible(0);
+    timer_t timer = signals_start();
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGUSR1);
+    thread_start(&thread, settle_after_signals, &settler);
+    CHECK_STATUS(weft_future_wait(future, WEFT_FOREVER), WEFT_OK);
+    timer_delete(timer);
+    thread_join(&thread);
+    weft_promise_release(settler.promise);
+    weft_future_release(future);
+}
+
+/* A timeout is counted from the call: signals neither lengthen it for ever nor cut it short. */
+TEST(signals_do_not_change_a_timeout)
+{
+    weft_promise *promise = NULL;
+    weft_future *future = NULL;
+    OK(weft_promise_new(&promise, &future));
+    timer_t timer = signals_start();
+    int64_t deadline = weft_deadline(30000000);
+    CHECK_STATUS(weft_future_wait(future, 30000000), WEFT_TIMEOUT);
+    CHECK(weft_now() >= deadline);
+    timer_delete(timer);
+    weft_promise_release(promise);
+    weft_future_release(future);
+}

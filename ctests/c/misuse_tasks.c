@@ -1,0 +1,138 @@
+/* Misuse of the functions that start work: tasks, join, loops. See misuse.h. */
+#include "misuse.h"
+
+#include <string.h>
+
+static weft_spawn_options with_drops(void)
+{
+    weft_spawn_options options;
+    OK(weft_spawn_options_init(&options, sizeof options));
+    options.arg_drop = never_drop;
+    options.result_drop = never_drop;
+    return options;
+}
+
+MISUSE(weft_spawn)
+{
+    struct zoo *zoo = zoo_new();
+    CHECK_INVALID(weft_spawn(zoo->runtime, NULL, NULL), "fn");
+    CHECK_INVALID(weft_spawn(NULL, NULL, NULL), "fn");
+    FOR_WRONG(zoo, RUNTIME, h)
+        CHECK_INVALID(weft_spawn(h, never_task, NULL), "runtime");
+    zoo_end(zoo);
+}
+
+MISUSE(weft_spawn_with)
+{
+    struct zoo *zoo = zoo_new();
+    weft_spawn_options options = with_drops();
+    CHECK_INVALID(weft_spawn_with(zoo->runtime, NULL, NULL, &options), "fn");
+    FOR_WRONG(zoo, RUNTIME, h)
+        CHECK_INVALID(weft_spawn_with(h, never_task, NULL, &options), "runtime");
+    options.size = SIZE_MAX;
+    CHECK_INVALID(weft_spawn_with(zoo->runtime, never_task, NULL, &options), "size");
+    options.size = sizeof options - 1;
+    CHECK_INVALID(weft_spawn_with(zoo->runtime, never_task, NULL, &options), "size");
+    zoo_end(zoo);
+}
+
+MISUSE(weft_async)
+{
+    struct zoo *zoo = zoo_new();
+    weft_spawn_options options = with_drops();
+    weft_future *future = SENTINEL;
+    CHECK_INVALID(weft_async(zoo->runtime, NULL, NULL, &options, &future), "fn");
+    CHECK_INVALID(weft_async(zoo->runtime, never_call, NULL, &options, NULL), "out");
+    FOR_WRONG(zoo, RUNTIME, h)
+        CHECK_INVALID(weft_async(h, never_call, NULL, &options, &future), "runtime");
+    options.size = 0;
+    CHECK_INVALID(weft_async(zoo->runtime, never_call, NULL, &options, &future), "size");
+    CHECK(future == SENTINEL);
+    zoo_end(zoo);
+}
+
+MISUSE(weft_run)
+{
+    struct zoo *zoo = zoo_new();
+    CHECK_INVALID(weft_run(zoo->runtime, NULL, NULL), "fn");
+    FOR_WRONG(zoo, RUNTIME, h)
+        CHECK_INVALID(weft_run(h, never_task, NULL), "runtime");
+    zoo_end(zoo);
+}
+
+static void join_wrongly(weft_worker *worker, void *arg)
+{
+    struct zoo *zoo = arg;
+    CHECK_INVALID(weft_join(worker, NULL, NULL, never_task, NULL), "a is");
+    CHECK_INVALID(weft_join(worker, never_task, NULL, NULL, NULL), "b is");
+    CHECK_INVALID(weft_join(NULL, NULL, NULL, NULL, NULL), "a is");
+    FOR_WRONG(zoo, WORKER, h)
+        CHECK_INVALID(weft_join(h, never_task, NULL, never_task, NULL), "worker");
+    /* A worker, but of another thread. */
+    CHECK_INVALID(weft_join(zoo->worker, never_task, NULL, never_task, NULL), "worker");
+}
+
+MISUSE(weft_join)
+{
+    struct zoo *zoo = zoo_new();
+    CHECK_INVALID(weft_join(NULL, never_task, NULL, never_task, NULL), "worker");
+    CHECK_INVALID(weft_join(zoo->worker, never_task, NULL, never_task, NULL), "worker");
+    FOR_WRONG(zoo, WORKER, h)
+        CHECK_INVALID(weft_join(h, never_task, NULL, never_task, NULL), "worker");
+    OK(weft_run(zoo->runtime, join_wrongly, zoo));
+    zoo_end(zoo);
+}
+
+MISUSE(weft_for)
+{
+    struct zoo *zoo = zoo_new();
+    weft_loop_options options;
+    weft_loop_report report = {sizeof report, 94, 95, 96};
+    OK(weft_loop_options_init(&options, sizeof options));
+    CHECK_INVALID(weft_for(zoo->runtime, 0, 10, NULL, NULL, &options, &report), "fn");
+    CHECK_INVALID(weft_for(zoo->runtime, 0, 0, NULL, NULL, &options, &report), "fn");
+    CHECK_INVALID(weft_for(zoo->runtime, 10, 0, never_range, NULL, &options, &report), "begin");
+    FOR_WRONG(zoo, RUNTIME, h) {
+        CHECK_INVALID(weft_for(h, 0, 10, never_range, NULL, &options, &report), "runtime");
+        /* Also when there would be nothing to do. */
+        CHECK_INVALID(weft_for(h, 5, 5, never_range, NULL, &options, &report), "runtime");
+    }
+    options.size = sizeof options - 1;
+    CHECK_INVALID(weft_for(zoo->runtime, 0, 10, never_range, NULL, &options, &report), "size");
+    CHECK(report.done == 94 && report.failed == 95 && report.skipped == 96);
+    report.size = 7;
+    CHECK_INVALID(weft_for(zoo->runtime, 0, 10, never_range, NULL, NULL, &report), "report");
+    CHECK_INVALID(weft_for(zoo->runtime, 5, 5, never_range, NULL, NULL, &report), "report");
+    CHECK(report.size == 7 && report.done == 94 && report.failed == 95 && report.skipped == 96);
+    zoo_end(zoo);
+}
+
+MISUSE(weft_reduce)
+{
+    struct zoo *zoo = zoo_new();
+    weft_loop_options options;
+    uint64_t identity = 3, out = 77;
+    OK(weft_loop_options_init(&options, sizeof options));
+    options.acc_drop = never_drop;
+#define REDUCE(runtime, begin, end, size, identity, fold, combine, out) \
+    weft_reduce(runtime, begin, end, size, identity, fold, combine, NULL, &options, out)
+    CHECK_INVALID(REDUCE(zoo->runtime, 0, 9, 8, NULL, never_fold, never_combine, &out), "identity");
+    CHECK_INVALID(REDUCE(zoo->runtime, 0, 9, 8, &identity, NULL, never_combine, &out), "fold");
+    CHECK_INVALID(REDUCE(zoo->runtime, 0, 9, 8, &identity, never_fold, NULL, &out), "combine");
+    CHECK_INVALID(REDUCE(zoo->runtime, 0, 9, 8, &identity, never_fold, never_combine, NULL), "out");
+    CHECK_INVALID(REDUCE(zoo->runtime, 9, 0, 8, &identity, never_fold, never_combine, &out), "begin");
+    CHECK_INVALID(REDUCE(zoo->runtime, 0, 9, 0, &identity, never_fold, never_combine, &out), "acc_size");
+    CHECK_INVALID(REDUCE(zoo->runtime, 0, 0, 0, &identity, never_fold, never_combine, &out), "acc_size");
+    CHECK_INVALID(REDUCE(zoo->runtime, 0, 0, 8, NULL, never_fold, never_combine, &out), "identity");
+    CHECK_INVALID(REDUCE(zoo->runtime, 0, 9, SIZE_MAX, &identity, never_fold, never_combine, &out), "acc_size");
+    FOR_WRONG(zoo, RUNTIME, h) {
+        CHECK_INVALID(REDUCE(h, 0, 9, 8, &identity, never_fold, never_combine, &out), "runtime");
+        CHECK_INVALID(REDUCE(h, 5, 5, 8, &identity, never_fold, never_combine, &out), "runtime");
+    }
+    options.size = 3;
+    CHECK_INVALID(REDUCE(zoo->runtime, 0, 9, 8, &identity, never_fold, never_combine, &out), "size");
+#undef REDUCE
+    CHECK_INT(out, 77);
+    CHECK_INT(identity, 3);
+    zoo_end(zoo);
+}

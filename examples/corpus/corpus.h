@@ -1,0 +1,179 @@
+/*
+ * What the parts of corpus share. The program counts words in trees of text files:
+ *
+ *   walk.c     finds the files and hands them out in batches
+ *   read.c     reads a batch into chunks of text that hold whole words only
+ *   table.c    the words of one counter, with their counts
+ *   job.c      one run from walk to ranking: the place to start reading
+ *   rank.c     merges the counters' tables and sorts the words
+ *   report.c   prints
+ *   ../corpus.c  main: arguments, Ctrl-C, repeated runs for the speed-up
+ */
+#ifndef CORPUS_H
+#define CORPUS_H
+
+#define _POSIX_C_SOURCE 200809L
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <weft/weft.h>
+
+enum {
+    PROBE = 8 << 10,        /* a NUL byte in so much of its beginning makes a file binary */
+    CHUNK = 256 << 10,      /* bytes of text in a chunk: worth a task, small enough for a core's cache */
+    MAX_WORD = 64 << 20,    /* a chunk grows to hold a longer word than CHUNK, up to here */
+    BATCH_FILES = 64,       /* files that one task reads at most; fewer when they fill a chunk */
+    SHARDS = 64,            /* independent parts of a table, by hash: what a merge can do in parallel */
+    KEY_LETTERS = 12,       /* of a word that fit its key */
+    MAX_WORKERS = 1024,
+    MAX_READS = 256,        /* tasks that read at once, whatever the number of workers */
+    MAX_PROBLEMS = 100      /* problems that are named; the others are only counted */
+};
+
+/* What became of a directory entry, or happened to it. FILES are text files read to their end; EMPTY, SHRANK, GREW and
+ * LONG_WORDS tell more about some of them. Every entry ends in exactly one of the others. */
+enum tally {
+    FILES, EMPTY, SHRANK, GREW, LONG_WORDS,
+    BINARY, UNREADABLE, VANISHED, SPECIAL, BROKEN_LINKS, LINK_LOOPS, REPEATED,
+    DIRECTORIES, UNREADABLE_DIRECTORIES,
+    TALLIES
+};
+extern const char *const tally_names[TALLIES];      /* "unreadable_directories" */
+
+/* ---- table.c: words and their counts. Not shared between threads while it grows. */
+
+struct word {
+    uint64_t key;           /* all of a word of up to KEY_LETTERS letters */
+    uint64_t count;         /* 0: an empty slot */
+    const char *letters;    /* in the arena of the table that met the word first; no final NUL */
+    size_t length;
+};
+
+struct shard {              /* open addressing, at most three quarters full */
+    struct word *slots;
+    size_t capacity, used;
+};
+
+struct table {
+    struct shard shards[SHARDS];
+    struct arena *arena;
+};
+
+/* Counts the words of text, which must end in a byte that is no letter. Folds them to lower case in place. */
+weft_status table_count(struct table *table, unsigned char *text, size_t length);
+/* Adds to the count of a word whose letters outlive the shard. */
+weft_status shard_add(struct shard *shard, const struct word *word);
+void table_free(struct table *table);
+bool is_letter(unsigned char byte);
+
+/* ---- job.c: one run */
+
+struct chunk {              /* text on its way from a reader to a counter; circulates */
+    unsigned char *text;
+    size_t length, capacity;
+};
+
+struct problem {
+    enum tally tally;
+    char *path;
+    char reason[64];        /* the system's, or "" */
+};
+
+struct ranked {             /* a word in the result */
+    uint64_t count;
+    uint64_t prefix;        /* its first KEY_LETTERS letters as a number: most comparisons look no further */
+    const char *letters;
+    size_t length;
+};
+
+struct job {
+    /* what to do */
+    weft_runtime *runtime;
+    char *const *roots;
+    size_t root_count;
+    int workers;            /* counters, and how many threads run at once */
+    int max_reads;
+
+    /* how its tasks meet */
+    weft_channel *slots;    /* as many tokens as tasks are reading; its capacity is the limit */
+    weft_channel *spare;    /* struct chunk *, empty */
+    weft_channel *full;     /* struct chunk *, whole words only */
+    weft_channel *problems; /* struct problem; what does not fit is only counted */
+    struct chunk *chunks;
+    size_t chunk_count;
+    struct table *tables;   /* one for each counter */
+
+    /* what is going on */
+    _Atomic uint64_t tallies[TALLIES];
+    _Atomic uint64_t bytes;                  /* of text, read */
+    _Atomic uint64_t problem_count;
+    atomic_int reads;                        /* tasks that are reading */
+    int peak_reads;                          /* written by the walk alone */
+    atomic_bool failed;
+    weft_status failure;                     /* set once, before all that notice `failed` have ended */
+    char failure_text[256];
+
+    /* the result */
+    struct ranked *words;                    /* most frequent first, then by alphabet */
+    size_t distinct;
+    uint64_t total;
+    struct ranked *rank_memory;              /* what `words` is a part of */
+};
+
+extern atomic_bool interrupted;              /* Ctrl-C: finish what was begun, begin nothing */
+
+int max_reads(int workers);
+weft_status job_new(struct job *job, weft_runtime *runtime, char *const *roots, size_t root_count);
+weft_status job_run(weft_worker *worker, void *job, void **result);   /* a task, for weft_async */
+void job_free(struct job *job);
+
+void job_fail(struct job *job, weft_status status, const char *doing);  /* the first failure stops the job; its text is this thread's message */
+bool job_stopping(const struct job *job);                                /* failed, or interrupted */
+void job_count(struct job *job, enum tally tally);
+void job_problem(struct job *job, enum tally tally, const char *path, int error);  /* counts, and names the file */
+bool job_receive(struct job *job, weft_channel *channel, void *out);     /* false at the end of the channel or of the job */
+
+/* ---- the stages */
+
+struct batch {              /* files for one task to read */
+    struct job *job;
+    weft_channel *slots;    /* a reference of its own: giving back the slot is the last thing a reader does */
+    size_t files;
+    off_t bytes;
+    struct { off_t size; size_t path; } file[BATCH_FILES];    /* path: where it begins in `paths` */
+    char *paths;
+    size_t paths_length, paths_capacity;
+};
+
+void walk(struct job *job);                                  /* returns when every batch has been handed out */
+void read_batch(weft_worker *worker, void *batch);           /* a task; frees the batch */
+void batch_free(struct batch *batch);
+weft_status rank(weft_worker *worker, struct job *job);      /* tables to words */
+
+/* ---- report.c */
+
+struct run {                /* measurements of one run */
+    double seconds;
+    uint64_t tasks, joins, steals, blocks;
+};
+
+struct report {
+    const struct job *job;  /* the run whose words are shown */
+    bool interrupted;
+    bool partial;           /* the interrupted run is the one that is shown */
+    bool changed;           /* a later run found other words: the files changed meanwhile */
+    int workers;
+    struct run run;         /* the median one */
+    double single_seconds;  /* the median on one worker; 0 when it was not measured */
+    int peak_reads;         /* of all runs */
+    int repeats;
+};
+
+void report_progress(const struct job *job, const char *label);
+void report_progress_end(void);
+bool report_text(const struct report *report, size_t top);   /* false: standard output failed; errno says why */
+bool report_json(const struct report *report, size_t top);
+#endif
