@@ -21,8 +21,8 @@ set(WEFT_C_TESTS
     selftest status interrupt log bytes topology
     runtime default_runtime blocking hooks shutdown stats idle
     tasks async join loops reduce
-    futures channels channel_ends channel_many channel_types
-    fork ending misuse stress)
+    futures channels channel_waits channel_ends channel_many channel_types
+    fork ending scarcity misuse stress)
 set(WEFT_C_EXTRA_misuse misuse_values.c misuse_runtime.c misuse_tasks.c misuse_waiting.c)
 set(WEFT_C_SUPPORT "${WEFT_C_DIRECTORY}/harness.c" "${WEFT_C_DIRECTORY}/support.c")
 set(WEFT_C_OPTIONS -Wall -Wextra -Wpedantic -Werror)

@@ -374,6 +374,42 @@ TEST(the_last_of_many_references_drops)
     CHECK_INT(drops.count, 1);
 }
 
+struct takers {
+    struct audience audience;
+    atomic_int taken;
+};
+
+static void take_or_release(size_t index, void *arg)
+{
+    struct takers *takers = arg;
+    void *value = SENTINEL;
+    (void)index;
+    weft_status status = weft_future_take(takers->audience.pair.future, 0, &value);
+    CHECK(status == WEFT_OK || status == WEFT_BUSY);
+    if (status == WEFT_OK) {
+        atomic_fetch_add(&takers->taken, 1);
+        free(value);
+    } else {
+        CHECK(value == SENTINEL);
+    }
+    weft_future_release(takers->audience.pair.future);
+}
+
+/* Everyone has a reference and tries to take: the value is the last one's, or nobody's and dropped; never two people's. */
+TEST(many_try_to_take)
+{
+    for (int round = 0; round < 300; round++) {
+        struct drops drops = {0};
+        struct takers takers = {.audience.pair = pair_new()};
+        OK(weft_promise_resolve(takers.audience.pair.promise, malloc(8), drop_free, &drops));
+        weft_promise_release(takers.audience.pair.promise);
+        for (int i = 0; i < 2; i++)
+            weft_future_retain(takers.audience.pair.future);
+        threads_together(3, take_or_release, &takers);
+        CHECK_INT(takers.taken + drops.count, 1);
+    }
+}
+
 /* ---- a drop may call the library */
 
 static void release_other(void *ctx, void *value)

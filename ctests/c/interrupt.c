@@ -108,18 +108,46 @@ TEST(signals_do_not_end_other_waits)
     struct settler settler = {NULL, under_thread_sanitizer() ? 0 : 20};
     weft_future *future = NULL;
     struct thread thread;
-    sigset_t mask;
     OK(weft_promise_new(&settler.promise, &future));
     weft_thread_interruptible(0);
     timer_t timer = signals_start();
-    sigemptyset(&mask);
-    sigaddset(&mask, SIGUSR1);
     thread_start(&thread, settle_after_signals, &settler);
     CHECK_STATUS(weft_future_wait(future, WEFT_FOREVER), WEFT_OK);
     timer_delete(timer);
     thread_join(&thread);
     weft_promise_release(settler.promise);
     weft_future_release(future);
+}
+
+/* ---- what must finish is not interrupted, whatever the thread asked for */
+
+static void outlast_signals(weft_worker *worker, void *arg)
+{
+    (void)worker;
+    for (int i = 0; i < *(int *)arg; i++)
+        while (sem_wait(&handled) != 0)
+            continue;
+}
+
+static weft_status outlast_in_loop(weft_worker *worker, size_t begin, size_t end, void *arg)
+{
+    (void)end;
+    if (begin == 0)
+        outlast_signals(worker, arg);
+    return WEFT_OK;
+}
+
+TEST(run_and_loops_are_not_interrupted)
+{
+    int signals = under_thread_sanitizer() ? 0 : 20;
+    weft_runtime *runtime = runtime_new(2);
+    weft_thread_interruptible(1);
+    timer_t timer = signals_start();
+    OK(weft_run(runtime, outlast_signals, &signals));
+    OK(weft_for(runtime, 0, 100, outlast_in_loop, &signals, NULL, NULL));
+    timer_delete(timer);
+    CHECK_INT(weft_thread_interruptible(0), 1);
+    runtime_end(runtime);
 }
 
 /* A timeout is counted from the call: signals neither lengthen it for ever nor cut it short. */

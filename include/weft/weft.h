@@ -550,7 +550,10 @@ typedef struct weft_loop_report {
 /* Adds the indices from begin to before end to *acc, in order. */
 typedef weft_status (*weft_fold_fn)(weft_worker *worker, size_t begin, size_t end, void *acc, void *arg);
 
-/* Adds *from, what comes right after it, to *into. Whatever *from owns has moved when this returns WEFT_OK. */
+/*
+ Adds *from, what comes right after it, to *into. Whatever *from owns has moved when this returns WEFT_OK; on a failure
+ acc_drop is called for both.
+ */
 typedef weft_status (*weft_combine_fn)(weft_worker *worker, void *into, void *from, void *arg);
 
 /* Fills in the defaults. `size` is sizeof *options as the caller knows it. */

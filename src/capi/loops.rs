@@ -31,7 +31,8 @@ pub type weft_fold_fn = Option<
     ) -> weft_status,
 >;
 
-/// Adds *from, what comes right after it, to *into. Whatever *from owns has moved when this returns WEFT_OK.
+/// Adds *from, what comes right after it, to *into. Whatever *from owns has moved when this returns WEFT_OK; on a failure
+/// acc_drop is called for both.
 pub type weft_combine_fn = Option<
     unsafe extern "C-unwind" fn(
         worker: *mut weft_worker,

@@ -78,17 +78,17 @@ impl Drop for Argument {
     }
 }
 
-/// What a callback is called in messages.
-struct Title<'a> {
-    name: &'a Option<CString>,
+/// What a task's function is called in messages; the name, if there is one, comes before.
+struct Function {
+    named: bool,
     address: *const c_void,
 }
 
-impl fmt::Display for Title<'_> {
+impl fmt::Display for Function {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.name {
-            Some(name) => write!(f, "task '{}'", name.to_string_lossy()),
-            None => write!(f, "an unnamed task (function {:p})", self.address),
+        match self.named {
+            true => write!(f, "function {:p}", self.address),
+            false => write!(f, "an unnamed task (function {:p})", self.address),
         }
     }
 }
@@ -105,7 +105,7 @@ unsafe impl Send for Spawned {}
 impl Work for Spawned {
     fn run(self, worker: &Worker) {
         let Spawned { function, argument, name } = self;
-        let title = Title { name: &name, address: function as *const c_void };
+        let title = Function { named: name.is_some(), address: function as *const c_void };
         let arg = argument.take();
         worker.named(name.as_deref(), || {
             // SAFETY: as promised by whoever spawned it. A panic has been logged; nobody else is interested.
@@ -136,7 +136,7 @@ unsafe impl Send for Called {}
 impl Work for Called {
     fn run(self, worker: &Worker) {
         let Called { function, argument, name, result_drop, promise } = self;
-        let title = Title { name: &name, address: function as *const c_void };
+        let title = Function { named: name.is_some(), address: function as *const c_void };
         let ctx = argument.ctx;
         let arg = argument.take();
         message::clear();

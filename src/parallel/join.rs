@@ -6,6 +6,7 @@
 //! thread's.
 
 use std::cell::UnsafeCell;
+use std::ffi::CStr;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
@@ -19,6 +20,8 @@ struct Half<B, R> {
     body: UnsafeCell<Option<B>>,
     result: UnsafeCell<Option<Result<R, String>>>,
     stolen: Waiter,
+    /// The name of the task that joins; its thief goes by that name meanwhile.
+    task: Option<NonNull<CStr>>,
     /// The frame stays on its thread.
     _unsend: PhantomData<*const ()>,
 }
@@ -29,7 +32,7 @@ pub fn join<RA, RB: Send>(
     a: impl FnOnce(&Worker) -> RA,
     b: impl FnOnce(&Worker) -> RB + Send,
 ) -> (Result<RA, String>, Result<RB, String>) {
-    let half = Half::new(b);
+    let half = Half::new(b, worker.task_name());
     let job = NonNull::from(&half.header);
     // SAFETY: `half` stays in this frame until it is taken back, or until the thief has reported.
     unsafe { worker.offer(job) };
@@ -45,12 +48,13 @@ pub fn join<RA, RB: Send>(
 }
 
 impl<B: FnOnce(&Worker) -> R + Send, R: Send> Half<B, R> {
-    fn new(body: B) -> Self {
+    fn new(body: B, task: Option<&CStr>) -> Self {
         Half {
             header: JobHeader { run: Self::run_stolen },
             body: UnsafeCell::new(Some(body)),
             result: UnsafeCell::new(None),
             stolen: Waiter::new(),
+            task: task.map(NonNull::from),
             _unsend: PhantomData,
         }
     }
@@ -69,10 +73,11 @@ impl<B: FnOnce(&Worker) -> R + Send, R: Send> Half<B, R> {
     /// `job` is the header of a live Half<B, R> that was stolen, once.
     unsafe fn run_stolen(job: NonNull<JobHeader>, worker: &Worker) {
         let half = job.cast::<Self>().as_ptr();
-        // SAFETY: the thief has it alone, and the frame waits until the wait is finished, the last access here. Nobody
-        // else claims or gives up this wait.
+        // SAFETY: the thief has it alone, and the frame (and with it the task, and its name) waits until the wait is
+        // finished, the last access here. Nobody else claims or gives up this wait.
         unsafe {
-            (*half).run_body(worker);
+            let task = (*half).task.map(|task| task.as_ref());
+            worker.named(task, || (*half).run_body(worker));
             (*half).stolen.claim();
             Waiter::finish(&raw const (*half).stolen, 0);
         }

@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::ffi::CStr;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -152,10 +152,11 @@ impl Worker {
 
     /// Runs a callback. A panic becomes its message, and is counted and logged.
     pub fn protect<R>(&self, what: &dyn Display, body: impl FnOnce() -> R) -> Result<R, String> {
-        let result = panics::catch(what, body);
+        let title = Title { task: self.task_name(), what };
+        let result = panics::catch(&title, body);
         if let Err(message) = &result {
             self.counters().panicked.add_one();
-            observe::log(Level::Error, self.log_origin(), format_args!("{what} panicked: {message}"));
+            observe::log(Level::Error, self.log_origin(), format_args!("{title} panicked: {message}"));
         }
         result
     }
@@ -377,6 +378,21 @@ impl Worker {
         x ^= x << 17;
         self.random.set(x);
         x
+    }
+}
+
+/// What a callback is called in messages: what it is, and the task it belongs to.
+struct Title<'a> {
+    task: Option<&'a CStr>,
+    what: &'a dyn Display,
+}
+
+impl Display for Title<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(task) = self.task {
+            write!(f, "task '{}', ", task.to_string_lossy())?;
+        }
+        write!(f, "{}", self.what)
     }
 }
 

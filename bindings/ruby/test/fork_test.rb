@@ -12,7 +12,7 @@ class ForkTest < WeftTest::Case
         reader.close
         result = begin
           [:ok, yield]
-        rescue Exception => e # rubocop:disable Lint/RescueException
+        rescue Exception => e
           [:error, "#{e.class}: #{e.message}\n#{e.backtrace.join("\n")}"]
         end
         Marshal.dump(result, writer)

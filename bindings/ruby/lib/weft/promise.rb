@@ -88,9 +88,11 @@ module Weft
       end
     end
 
-    # What a C program that looks at the future reads. An exception's own #message may fail in any way.
+    # What a C program that looks at the future reads: UTF-8 without a zero byte. An exception's own #message may
+    # fail in any way.
     def text(error)
-      "#{error.class}: ".b.concat(error.message.b).tr("\0", "?")
+      utf8 = error.message.encode(Encoding::UTF_8, invalid: :replace, undef: :replace)
+      "#{error.class}: #{utf8.scrub}".tr("\0", "?")
     rescue StandardError
       error.class.name.to_s
     end

@@ -190,7 +190,7 @@ module Weft
 
     # The process-wide runtime.
     class Default < Runtime
-      def initialize # rubocop:disable Lint/MissingSuper -- nothing is made
+      def initialize # nothing is made, so not super
         @handle = NoHandle.new
       end
     end

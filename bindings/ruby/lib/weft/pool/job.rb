@@ -35,7 +35,7 @@ module Weft
 
         begin
           @promise.resolve(Wait.disturbed { block.call(*arguments) })
-        rescue Exception => e # rubocop:disable Lint/RescueException -- everything is for who asks for the value
+        rescue Exception => e # everything is for who asks for the value
           @promise.reject(e)
         ensure
           abandon
