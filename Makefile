@@ -8,8 +8,8 @@ SHELL = /bin/bash
 BUILD = target/cmake
 PREFIX ?= /usr/local
 JOBS ?= $(shell nproc)
-# What the demo reads, as far as it is there.
-CORPUS ?= $(wildcard /usr/share/doc /usr/include) $(CURDIR)
+# What the demo reads: these as far as they are there, and the project without what was built.
+CORPUS ?= $(wildcard /usr/share/doc /usr/include) $(filter-out target/,$(wildcard */))
 # The build type can be given too: make build BUILD_TYPE=Debug.
 BUILD_TYPE ?= Release
 CONFIGURE = cmake -S . -B $(BUILD) -G Ninja -DCMAKE_BUILD_TYPE=$(BUILD_TYPE)

@@ -28,10 +28,11 @@ function(weft_cargo_test name command)
         ENVIRONMENT "CARGO=${WEFT_CARGO};CARGO_TARGET_DIR=${WEFT_CARGO_TEST_DIR}")
 endfunction()
 
+# What takes longest comes first: CTest starts its first run in this order.
+add_subdirectory(bindings/zig)
 add_subdirectory(ctests)
 add_subdirectory(ctests/cpp)
 add_subdirectory(bindings/ruby)
-add_subdirectory(bindings/zig)
 add_subdirectory(ctests/rust)
 add_subdirectory(ctests/abi)
 add_subdirectory(ctests/install)

@@ -53,6 +53,16 @@ class LibraryTest < WeftTest::Case
     end
   end
 
+  def test_structs_are_laid_out_as_in_c
+    library = FFI::DynamicLibrary.open(ENV.fetch("WEFT_FIXTURE"), FFI::DynamicLibrary::RTLD_NOW)
+    %w[RuntimeOptions RuntimeStats SpawnOptions ChannelOptions].each do |name|
+      struct = WeftTest::Native.const_get(name)
+      variable = library.find_variable("fixture_layout_#{name.gsub(/(?<=.)[A-Z]/) { "_#{_1}" }.downcase}")
+      in_c = variable.read_array_of_uint64(struct.members.size + 1)
+      assert_equal in_c, [struct.size, *struct.offsets.map(&:last)], name
+    end
+  end
+
   def test_every_status_has_its_class
     named = (0..100).reject { |status| WeftTest::Native.weft_status_name(status) == "unknown" } - [0]
     classes = named.map { |status| Weft::Error.for(status, "") }

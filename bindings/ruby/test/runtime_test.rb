@@ -148,6 +148,27 @@ class RuntimeTest < WeftTest::Case
     end
   end
 
+  # The library's object is collected while one of its functions runs, and again others are running when the process
+  # ends.
+  def test_the_code_of_a_running_function_stays
+    output, status = ruby(<<~'RUBY', ENV.fetch("WEFT_FIXTURE"))
+      reader, writer = IO.pipe
+      memory = FFI::MemoryPointer.new(:int64, 2).write_array_of_int64([reader.fileno, 0])
+      runtime = Weft::Runtime.new(workers: 2)
+      start = lambda do
+        library = FFI::DynamicLibrary.open(ARGV.first, FFI::DynamicLibrary::RTLD_NOW)
+        runtime.async_native(library.find_function("fixture_read"), memory)
+      end
+      future = Thread.new(&start).value
+      4.times { GC.start }
+      puts File.read("/proc/self/maps").include?(ARGV.first)
+      writer.write("\3")
+      puts future.value.address
+      2.times { start.call }
+    RUBY
+    assert_equal ["true\n3\n", true], [output, status.success?]
+  end
+
   def test_shutdown
     IO.pipe do |reader, writer|
       memory = FFI::MemoryPointer.new(:int64, 2).write_array_of_int64([reader.fileno, 0])

@@ -190,7 +190,7 @@ module Weft
 
     # The process-wide runtime.
     class Default < Runtime
-      def initialize # nothing is made, so not super
+      def initialize # rather than making one
         @handle = NoHandle.new
       end
     end

@@ -1,8 +1,9 @@
 /* Native functions for the Ruby tests to run on workers: they succeed, fail, count, and wait until the test lets them
- * go on by writing to a pipe. */
+ * go on by writing to a pipe. And what the C compiler knows of the structs that Ruby describes by hand. */
 #define _POSIX_C_SOURCE 200809L
 #include <errno.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <unistd.h>
 #include <weft/weft.h>
@@ -13,6 +14,10 @@ weft_status fixture_status(weft_worker *worker, void *arg, void **result);
 weft_status fixture_on_worker(weft_worker *worker, void *arg, void **result);
 weft_status fixture_read(weft_worker *worker, void *arg, void **result);
 void fixture_count(weft_worker *worker, void *arg);
+extern const size_t fixture_layout_runtime_options[];
+extern const size_t fixture_layout_runtime_stats[];
+extern const size_t fixture_layout_spawn_options[];
+extern const size_t fixture_layout_channel_options[];
 
 /* Squares the number at arg in place and gives arg back. */
 weft_status fixture_square(weft_worker *worker, void *arg, void **result)
@@ -73,3 +78,35 @@ void fixture_count(weft_worker *worker, void *arg)
     (void)worker;
     __atomic_fetch_add((int64_t *)arg, 1, __ATOMIC_RELAXED);
 }
+
+/* Where the compiler puts the members of the structs that the binding describes by hand: the whole size, then each
+ * member's offset, in the order of the header. */
+const size_t fixture_layout_runtime_options[] = {
+    sizeof(weft_runtime_options), offsetof(weft_runtime_options, size), offsetof(weft_runtime_options, name),
+    offsetof(weft_runtime_options, workers), offsetof(weft_runtime_options, max_threads),
+    offsetof(weft_runtime_options, stack_size), offsetof(weft_runtime_options, keep_alive_ns),
+    offsetof(weft_runtime_options, topology), offsetof(weft_runtime_options, on_worker_start),
+    offsetof(weft_runtime_options, on_worker_stop), offsetof(weft_runtime_options, hook_arg)
+};
+const size_t fixture_layout_runtime_stats[] = {
+    sizeof(weft_runtime_stats), offsetof(weft_runtime_stats, size), offsetof(weft_runtime_stats, workers),
+    offsetof(weft_runtime_stats, threads), offsetof(weft_runtime_stats, threads_peak),
+    offsetof(weft_runtime_stats, active), offsetof(weft_runtime_stats, idle), offsetof(weft_runtime_stats, blocked),
+    offsetof(weft_runtime_stats, spawned), offsetof(weft_runtime_stats, executed),
+    offsetof(weft_runtime_stats, discarded), offsetof(weft_runtime_stats, panicked),
+    offsetof(weft_runtime_stats, joins), offsetof(weft_runtime_stats, local_hits),
+    offsetof(weft_runtime_stats, steals), offsetof(weft_runtime_stats, failed_steals),
+    offsetof(weft_runtime_stats, parks), offsetof(weft_runtime_stats, wakes), offsetof(weft_runtime_stats, blocks),
+    offsetof(weft_runtime_stats, ceiling_hits), offsetof(weft_runtime_stats, start_failures)
+};
+const size_t fixture_layout_spawn_options[] = {
+    sizeof(weft_spawn_options), offsetof(weft_spawn_options, size), offsetof(weft_spawn_options, name),
+    offsetof(weft_spawn_options, arg_drop), offsetof(weft_spawn_options, result_drop),
+    offsetof(weft_spawn_options, drop_ctx)
+};
+const size_t fixture_layout_channel_options[] = {
+    sizeof(weft_channel_options), offsetof(weft_channel_options, size), offsetof(weft_channel_options, elem_size),
+    offsetof(weft_channel_options, elem_align), offsetof(weft_channel_options, capacity),
+    offsetof(weft_channel_options, drop), offsetof(weft_channel_options, drop_ctx),
+    offsetof(weft_channel_options, name)
+};
