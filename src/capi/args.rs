@@ -163,14 +163,16 @@ pub unsafe fn options<T: SizePrefixed>(options: *const T) -> Result<T> {
     Ok(unsafe { options.read_unaligned() })
 }
 
-/// Checks a size-prefixed struct for results.
+/// Checks a size-prefixed struct for results, and zeroes the members that only later versions know.
 ///
 /// # Safety
-/// `out` is NULL or readable for its first member.
+/// `out` is NULL or writable for the size it begins with.
 pub unsafe fn result_struct<T>(out: *mut T, name: &str) -> Result<*mut T> {
     let out = place(out, name)?;
     // SAFETY: promised by the caller; the size comes first.
     let size = unsafe { out.cast::<usize>().read_unaligned() };
     check_size::<T>(size, &format!("{name}->size"))?;
+    // SAFETY: writable for `size` bytes, which are at least a T.
+    unsafe { ptr::write_bytes(out.cast::<u8>().add(size_of::<T>()), 0, size - size_of::<T>()) };
     Ok(out)
 }

@@ -27,12 +27,14 @@ fn contained<R>(body: impl FnOnce() -> Result<R>) -> Result<R> {
     result
 }
 
-/// What a callback's status comes to. Call [`message::clear`] before the callback, so that a message found after it is its own.
-pub fn from_callback(status: weft_status) -> Result<()> {
+/// Calls a callback that returns a status. Its message is the one it left on this thread, if it left one.
+pub fn call_back(callback: impl FnOnce() -> weft_status) -> Result<()> {
+    let stamp = message::stamp();
+    let status = callback();
     if status == Status::Ok as weft_status {
         return Ok(());
     }
-    let message = message::take().unwrap_or_else(|| match Status::from_number(status) {
+    let message = message::since(stamp).unwrap_or_else(|| match Status::from_number(status) {
         Some(status) => status.name().to_string_lossy().into_owned(),
         None => format!("the callback returned {status}"),
     });

@@ -217,10 +217,15 @@ pub unsafe extern "C" fn weft_future_take(
         // SAFETY: a handle by contract; the only reference to it, so nobody else uses the value.
         unsafe {
             let object = get_future(future)?;
-            if !Handle::<Future<Value>>::is_sole(future) {
-                return Err(Failure::new(Status::Busy, "there are other references to the future"));
-            }
-            *place = object.take(Deadline::after(timeout_ns))?.into_raw();
+            let check_sole = || match Handle::<Future<Value>>::is_sole(future) {
+                true => Ok(()),
+                false => Err(Failure::new(Status::Busy, "there are other references to the future")),
+            };
+            check_sole()?;
+            object.wait(Deadline::after(timeout_ns))?;
+            // The wait may have been long.
+            check_sole()?;
+            *place = object.take(Deadline::Now)?.into_raw();
         }
         Ok(())
     })

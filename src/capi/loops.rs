@@ -6,8 +6,7 @@ use std::ops::Range;
 use std::ptr::NonNull;
 
 use super::args::{self, callback, invalid, place, pointer};
-use super::boundary::{boundary, from_callback};
-use super::message;
+use super::boundary::{boundary, call_back};
 use super::runtime::as_opaque;
 use super::types::{weft_drop_fn, weft_runtime, weft_status, weft_worker};
 use crate::error::{Failure, Result, Status};
@@ -99,9 +98,8 @@ unsafe impl Sync for Body {}
 
 impl Body {
     fn call(&self, worker: &Worker, range: Range<usize>) -> Result<()> {
-        message::clear();
         // SAFETY: as promised.
-        from_callback(unsafe { (self.function)(as_opaque(worker), range.start, range.end, self.arg) })
+        call_back(|| unsafe { (self.function)(as_opaque(worker), range.start, range.end, self.arg) })
     }
 }
 
@@ -216,17 +214,15 @@ impl<'a> Fold for Folding<'a> {
     }
 
     fn fold(&self, worker: &Worker, range: Range<usize>, acc: &mut Accumulator<'a>) -> Result<()> {
-        message::clear();
         let (fold, arg) = (self.0.fold, self.0.arg);
         // SAFETY: as the caller promised.
-        from_callback(unsafe { fold(as_opaque(worker), range.start, range.end, acc.memory.as_ptr(), arg) })
+        call_back(|| unsafe { fold(as_opaque(worker), range.start, range.end, acc.memory.as_ptr(), arg) })
     }
 
     fn combine(&self, worker: &Worker, left: &mut Accumulator<'a>, right: Accumulator<'a>) -> Result<()> {
-        message::clear();
         let (combine, arg) = (self.0.combine, self.0.arg);
         // SAFETY: as the caller promised.
-        from_callback(unsafe { combine(as_opaque(worker), left.memory.as_ptr(), right.memory.as_ptr(), arg) })?;
+        call_back(|| unsafe { combine(as_opaque(worker), left.memory.as_ptr(), right.memory.as_ptr(), arg) })?;
         right.free();
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! This thread's last failure, in words: a buffer in thread-local memory, without allocation or destructor.
 
-use std::cell::UnsafeCell;
+use std::cell::{Cell, UnsafeCell};
 use std::ffi::{CStr, c_char};
 
 /// Bytes of a message at most, its end included.
@@ -8,6 +8,7 @@ const SIZE: usize = 512;
 
 thread_local! {
     static MESSAGE: UnsafeCell<[u8; SIZE]> = const { UnsafeCell::new([0; SIZE]) };
+    static STAMP: Cell<u32> = const { Cell::new(0) };
 }
 
 /// Keeps `text`, cut at a character's boundary if it is too long, and at its first NUL.
@@ -20,11 +21,12 @@ pub fn set(text: &str) {
         message[..end].copy_from_slice(&text.as_bytes()[..end]);
         message[end] = 0;
     });
+    STAMP.set(STAMP.get().wrapping_add(1));
 }
 
-/// Forgets the last message.
-pub fn clear() {
-    set("");
+/// How many messages this thread has had; tells whether one has come since.
+pub fn stamp() -> u32 {
+    STAMP.get()
 }
 
 /// The message; valid on this thread until the next failure.
@@ -32,9 +34,9 @@ pub fn as_ptr() -> *const c_char {
     MESSAGE.with(|message| message.get().cast_const().cast())
 }
 
-/// A copy of the message, if there is one.
-pub fn take() -> Option<String> {
+/// A copy of the message, if one has come since `stamp` was taken.
+pub fn since(stamp: u32) -> Option<String> {
     // SAFETY: the buffer always holds a NUL, and nobody changes it meanwhile.
     let message = unsafe { CStr::from_ptr(as_ptr()) };
-    (!message.is_empty()).then(|| message.to_string_lossy().into_owned())
+    (stamp != STAMP.get()).then(|| message.to_string_lossy().into_owned())
 }

@@ -36,7 +36,9 @@ pub extern "C" fn weft_after_fork() -> weft_status {
 
 /// Whether a signal handler that runs on the calling thread ends the thread's current wait with WEFT_INTERRUPTED (`on` not
 /// 0) or lets it wait on (0, as every thread begins). For virtual machines, whose interrupts arrive as signals. Waits that
-/// must finish (weft_run, weft_join, weft_for, weft_reduce) are never interrupted. Returns the setting before, 0 or 1.
+/// must finish (weft_run, weft_join, weft_for, weft_reduce) are never interrupted. A signal that comes just before the wait
+/// begins is not noticed: send it again until the thread is out, as virtual machines do. Set in a task, it holds until the
+/// task ends. Returns the setting before, 0 or 1.
 #[unsafe(no_mangle)]
 pub extern "C" fn weft_thread_interruptible(on: i32) -> i32 {
     park::set_interruptible(on != 0).into()

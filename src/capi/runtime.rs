@@ -190,7 +190,8 @@ pub unsafe extern "C" fn weft_runtime_new(
 
 /// Sets the options of the default runtime, the one that NULL stands for outside any task. It starts on its first use
 /// and is shut down (DISCARD) when the process exits normally, before static destructors of objects made earlier run;
-/// the exit waits up to one second for its running tasks. WEFT_BUSY once it runs.
+/// the exit waits up to one second for its running tasks, and from then on NULL gives WEFT_SHUTDOWN. WEFT_BUSY once it
+/// runs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_runtime_configure_default(options: *const weft_runtime_options) -> weft_status {
     boundary(|| {

@@ -108,8 +108,9 @@ pub extern "C" fn weft_error_message() -> *const c_char {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_error_set(status: weft_status, message: *const c_char) -> weft_status {
     let text = if message.is_null() { weft_status_name(status) } else { message };
-    // SAFETY: a C string by contract, or a static name.
-    message::set(&unsafe { CStr::from_ptr(text) }.to_string_lossy());
+    // SAFETY: a C string by contract, or a static name. Copied first: it may be this thread's own message.
+    let text = unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned();
+    message::set(&text);
     status
 }
 

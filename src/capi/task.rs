@@ -5,9 +5,8 @@ use std::fmt;
 use std::mem::ManuallyDrop;
 
 use super::args::{self, callback, place};
-use super::boundary::{boundary, from_callback};
+use super::boundary::{boundary, call_back};
 use super::future::{Value, new_handle};
-use super::message;
 use super::runtime::as_opaque;
 use super::types::{weft_call_fn, weft_drop_fn, weft_future, weft_runtime, weft_status, weft_task_fn, weft_worker};
 use crate::error::{Error, Failure, Result, Status};
@@ -139,13 +138,13 @@ impl Work for Called {
         let title = Function { named: name.is_some(), address: function as *const c_void };
         let ctx = argument.ctx;
         let arg = argument.take();
-        message::clear();
         let mut result = std::ptr::null_mut();
         let settled = worker.named(name.as_deref(), || {
-            // SAFETY: as promised by whoever spawned it.
-            let outcome = worker.protect(&title, || unsafe { function(as_opaque(worker), arg, &mut result) });
-            let status = outcome.map_err(|panic| Failure::with(Status::Panic, panic)).and_then(from_callback);
-            promise.settle(match status {
+            let outcome = worker.protect(&title, || {
+                // SAFETY: as promised by whoever spawned it.
+                call_back(|| unsafe { function(as_opaque(worker), arg, &mut result) })
+            });
+            promise.settle(match outcome.unwrap_or_else(|panic| Err(Failure::with(Status::Panic, panic))) {
                 Ok(()) => Ok(Value::new(result, result_drop, ctx)),
                 Err(failure) => Err(Error::new(failure.status, &failure.message, &worker.origin())),
             })

@@ -207,10 +207,10 @@ impl Channel {
 impl Drop for Channel {
     fn drop(&mut self) {
         let Some(discard) = &self.discard else { return };
-        let mut state = self.state.lock();
-        while let Some(element) = state.queue.front() {
+        // Nobody else has the channel any more. The lock is free all the same while the callback runs.
+        while let Some(element) = { self.state.lock().queue.front() } {
             discard(element);
-            state.queue.skip_front();
+            self.state.lock().queue.skip_front();
         }
     }
 }

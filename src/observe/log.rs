@@ -9,12 +9,12 @@ use std::collections::VecDeque;
 use std::ffi::{CStr, CString};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
-use std::thread::{self, JoinHandle};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+use std::thread;
 
 use crate::error::{Failure, Result, Status, c_string};
 use crate::panics;
-use crate::platform::{self, clock::now_ns, fork::ForkCell};
+use crate::platform::{self, clock::now_ns, fork::ForkCell, thread::Thread};
 use crate::sync::Lock;
 use crate::sync::tokens::Tokens;
 
@@ -65,7 +65,7 @@ thread_local! {
 
 #[derive(Default)]
 struct Log {
-    drain: Option<(Arc<Drain>, JoinHandle<()>)>,
+    drain: Option<(Arc<Drain>, Thread)>,
     exit_hook: bool,
 }
 
@@ -74,6 +74,8 @@ struct Drain {
     queue: Lock<Queue>,
     /// One token for each time the queue stops being empty, and one for the end.
     filled: Tokens,
+    /// Set by a sink that replaced itself: it is not called again, not even for what is queued.
+    silenced: AtomicBool,
 }
 
 #[derive(Default)]
@@ -117,6 +119,11 @@ pub fn log(level: Level, origin: Origin<'_>, message: fmt::Arguments<'_>) {
 /// Sets the sink and the level it wants, or none. What was logged before goes to the sink before. When this returns,
 /// that sink is gone (called from within it, it goes when it returns).
 pub fn set_sink(sink: Option<(Sink, Level)>) -> Result<()> {
+    replace_sink(sink, None)
+}
+
+/// [`set_sink`], which waits for the old sink until `deadline` at most.
+fn replace_sink(sink: Option<(Sink, Level)>, deadline: Option<i64>) -> Result<()> {
     let level = sink.as_ref().map_or(0, |(_, level)| *level as i32);
     let new = match sink {
         None => None,
@@ -128,7 +135,7 @@ pub fn set_sink(sink: Option<(Sink, Level)>) -> Result<()> {
             };
             let thread =
                 thread.map_err(|error| Failure::with(Status::Os, format!("cannot start the log's thread: {error}")))?;
-            Some((drain, thread))
+            Some((drain, Thread::new(thread)))
         }
     };
     let old = {
@@ -139,11 +146,12 @@ pub fn set_sink(sink: Option<(Sink, Level)>) -> Result<()> {
         std::mem::replace(&mut log.drain, new)
     };
     if let Some((drain, thread)) = old {
-        drain.end();
-        if DRAINING.get() != Arc::as_ptr(&drain) {
-            // Its panics were contained.
-            let _ = thread.join();
+        if DRAINING.get() == Arc::as_ptr(&drain) {
+            drain.silenced.store(true, Ordering::Relaxed);
         }
+        drain.end();
+        // One that is stuck in its sink goes on alone.
+        let _ = thread.join(deadline);
     }
     Ok(())
 }
@@ -153,9 +161,12 @@ pub fn after_fork() {
     LEVEL.store(0, Ordering::Relaxed);
 }
 
+/// How long the exit of the process waits for the sink.
+const EXIT_WAIT_NS: i64 = 1_000_000_000;
+
 extern "C" fn flush_at_exit() {
     if platform::fork::admitted() {
-        let _ = set_sink(None);
+        let _ = replace_sink(None, Some(now_ns() + EXIT_WAIT_NS));
     }
 }
 
@@ -178,6 +189,13 @@ impl Drain {
         self.filled.post(1);
     }
 
+    fn deliver(&self, sink: &Sink, record: &Record) {
+        // Relaxed: only this thread sets it, from within the sink.
+        if !self.silenced.load(Ordering::Relaxed) {
+            panics::contain("the log callback", || sink(record));
+        }
+    }
+
     fn run(&self, sink: &Sink) {
         DRAINING.set(self);
         loop {
@@ -186,9 +204,7 @@ impl Drain {
                 let mut queue = self.queue.lock();
                 (std::mem::take(&mut queue.records), std::mem::take(&mut queue.lost), queue.ended)
             };
-            for record in &records {
-                panics::contain("the log callback", || sink(record));
-            }
+            records.iter().for_each(|record| self.deliver(sink, record));
             if lost > 0 {
                 let record = Record {
                     level: Level::Warn,
@@ -198,7 +214,7 @@ impl Drain {
                     task: CString::default(),
                     message: c_string(&format!("{lost} records were lost: the log callback is too slow")),
                 };
-                panics::contain("the log callback", || sink(&record));
+                self.deliver(sink, &record);
             }
             if ended {
                 return;

@@ -6,8 +6,7 @@
 //! lock protects. State that is global sits in [`ForkCell`]s, which the child replaces instead of
 //! repairing.
 
-use std::sync::Once;
-use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 
 static EPOCH: AtomicU32 = AtomicU32::new(0);
 static ADMITTED: AtomicU32 = AtomicU32::new(0);
@@ -23,11 +22,19 @@ pub fn watch() {
     extern "C" fn in_child() {
         EPOCH.fetch_add(1, Ordering::Relaxed);
     }
-    static REGISTERED: Once = Once::new();
-    REGISTERED.call_once(|| {
+    // Not a Once: nobody may wait here for a thread that a fork has left behind.
+    static REGISTERED: AtomicBool = AtomicBool::new(false);
+    if !REGISTERED.load(Ordering::Relaxed) && !REGISTERED.swap(true, Ordering::Relaxed) {
         // SAFETY: the handler is a function of this library, which is never unloaded, and it is async-signal-safe.
         unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
-    });
+    }
+}
+
+/// Ends a child that was forked inside a task and has returned from that task: what would come next is the parent's work.
+pub fn refuse_to_return() -> ! {
+    eprintln!("weft: a child that was forked inside a task must not return from the task; use _exit");
+    // SAFETY: ends the process without running what the parent registered.
+    unsafe { libc::_exit(70) }
 }
 
 /// Whether this process may make new objects: it was not forked, or it has called [`admit`] since.

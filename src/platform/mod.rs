@@ -4,6 +4,7 @@
 pub mod clock;
 pub mod fork;
 pub mod futex;
+pub mod thread;
 
 /// Gives the CPU to another thread that wants it.
 pub fn yield_now() {

@@ -1,19 +1,21 @@
 //! The process-wide default runtime: started on first use, shut down at exit.
 
-use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 use super::options::Options;
 use super::runtime::{Core, Mode, Runtime};
 use super::worker::Worker;
 use crate::error::{Failure, Result, Status};
 use crate::platform::{self, fork::ForkCell};
-use crate::sync::{Deadline, Lock};
+use crate::sync::{Deadline, Lock, park};
 
 #[derive(Default)]
 struct Default {
     /// What uses of the default runtime read, without a lock.
     current: AtomicPtr<Core>,
     state: Lock<State>,
+    /// The process is ending: no new runtime is started.
+    exiting: AtomicBool,
 }
 
 #[derive(Default)]
@@ -47,6 +49,9 @@ pub fn default_runtime() -> Result<&'static Core> {
     let mut state = default.state.lock();
     if let Some(core) = default.running() {
         return Ok(core);
+    }
+    if default.exiting.load(Ordering::Relaxed) {
+        return Err(Failure::new(Status::Shutdown, "the process is ending"));
     }
     let runtime = Runtime::new(state.options.clone())?;
     state.exit_hook = state.exit_hook || platform::at_exit(stop_at_exit);
@@ -82,7 +87,17 @@ extern "C" fn stop_at_exit() {
     if !platform::fork::admitted() {
         return;
     }
-    // A task that calls exit() cannot wait for itself.
-    let wait = if Worker::current().is_some() { 0 } else { EXIT_WAIT_NS };
-    let _ = shutdown_default(Mode::Discard, Deadline::after(wait));
+    let default = DEFAULT.get();
+    let core = {
+        // Under the lock that a start holds, so that none is missed.
+        let _state = default.state.lock();
+        default.exiting.store(true, Ordering::Relaxed);
+        // SAFETY: runtimes in `state` are never freed.
+        unsafe { default.current.load(Ordering::Acquire).as_ref() }
+    };
+    let Some(core) = core else { return };
+    // A task that calls exit() cannot wait for its own runtime.
+    let own = Worker::current().is_some_and(|worker| std::ptr::eq(worker.core(), core));
+    park::set_interruptible(false);
+    let _ = core.shutdown(Mode::Discard, Deadline::after(if own { 0 } else { EXIT_WAIT_NS }));
 }

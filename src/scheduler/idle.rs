@@ -19,7 +19,7 @@
 //!
 //! The scheme is that of the Go and Tokio schedulers, with turns that a blocked thread gives back.
 
-use crate::sync::atomic::{AtomicU64, Ordering, fence};
+use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use crate::sync::tokens::Tokens;
 
 /// Threads that one runtime can have.
@@ -85,7 +85,7 @@ pub enum Notified {
 pub enum Slept {
     /// Woken: this thread is active and searching.
     Woken,
-    /// Asleep for too long, and there are more threads than turns: this thread is active and must leave.
+    /// Asleep for too long, and there are more threads than turns: this thread has no turn and must leave.
     Surplus,
 }
 
@@ -93,6 +93,8 @@ pub enum Slept {
 pub struct Idle {
     word: AtomicU64,
     tokens: Tokens,
+    /// Surplus threads on their way out; `alive` still counts them.
+    leaving: AtomicU32,
     limit: u32,
     max: u32,
 }
@@ -100,7 +102,7 @@ pub struct Idle {
 impl Idle {
     /// A word for a runtime that runs `limit` threads at once and owns `max` at most.
     pub fn new(limit: u32, max: u32) -> Self {
-        Idle { word: AtomicU64::new(0), tokens: Tokens::new(), limit, max }
+        Idle { word: AtomicU64::new(0), tokens: Tokens::new(), leaving: AtomicU32::new(0), limit, max }
     }
 
     /// A snapshot.
@@ -186,7 +188,10 @@ impl Idle {
     /// searched has woken nobody.
     #[must_use]
     pub fn end_search(&self) -> bool {
-        self.subtract(SEARCHING).searching == 0
+        let last = self.subtract(SEARCHING).searching == 0;
+        // Rule 1: like a turn given up, searching less comes before the look at the queues.
+        self.gave_up_turn();
+        last
     }
 
     /// A searcher that found nothing gives its turn up to go to sleep. The caller must then look for work once more
@@ -229,33 +234,31 @@ impl Idle {
         fence(Ordering::SeqCst);
     }
 
-    /// Sleeps until woken. A thread that is one too many leaves after `keep_alive(true)`.
+    /// Sleeps until woken. A thread that is one too many leaves when the deadline of `keep_alive` has passed.
     pub fn sleep(&self, keep_alive: impl Fn() -> Option<i64>) -> Slept {
-        loop {
-            let surplus = self.counts().alive > self.limit;
-            let deadline = if surplus { keep_alive() } else { None };
-            if self.tokens.take(deadline) {
-                return Slept::Woken;
-            }
-            // A notifier takes a thread off the idle count before it posts the token. So taking ourselves off means
-            // that there is a token for everyone who still sleeps; failing to means that one is on its way to us.
-            let left = self.update(|word, counts| {
-                (counts.idle > 0 && counts.alive > self.limit && !counts.dismissed).then(|| word - IDLE + ACTIVE)
-            });
-            match left {
-                Ok(_) => return Slept::Surplus,
-                Err(counts) if counts.idle == 0 || counts.dismissed => {
-                    self.tokens.take(None);
-                    return Slept::Woken;
-                }
-                Err(_) => {}
-            }
+        let surplus = self.counts().alive > self.limit;
+        if self.tokens.take(if surplus { keep_alive() } else { None }) {
+            return Slept::Woken;
         }
+        // Announced first, so that of several that time out together no more leave than are too many.
+        let leaving = self.leaving.fetch_add(1, Ordering::SeqCst) + 1;
+        // A notifier takes a thread off the idle count before it posts the token. So taking ourselves off means that there
+        // is a token for everyone who still sleeps; failing to means that we stay, and a token comes for us in time.
+        let left = self.update(|word, counts| {
+            (counts.idle > 0 && counts.alive >= self.limit + leaving && !counts.dismissed).then(|| word - IDLE)
+        });
+        if left.is_ok() {
+            return Slept::Surplus;
+        }
+        self.leaving.fetch_sub(1, Ordering::SeqCst);
+        self.tokens.take(None);
+        Slept::Woken
     }
 
-    /// An active thread ends; it takes no part any more.
+    /// A thread that left its sleep as surplus ends; it takes no part any more.
     pub fn leave(&self) {
-        self.subtract(ALIVE + ACTIVE);
+        self.subtract(ALIVE);
+        self.leaving.fetch_sub(1, Ordering::SeqCst);
         self.gave_up_turn();
     }
 
@@ -312,6 +315,10 @@ mod models {
             self.queue.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok()
         }
 
+        fn end_search(self: &Arc<Self>) -> Option<loom::thread::JoinHandle<()>> {
+            if self.idle.end_search() && self.has_work() { self.notify() } else { None }
+        }
+
         fn push(self: &Arc<Self>) -> Option<loom::thread::JoinHandle<()>> {
             self.queue.fetch_add(1, Ordering::Release);
             self.notify()
@@ -335,9 +342,7 @@ mod models {
             let mut started = Vec::new();
             loop {
                 if self.pop() {
-                    if self.idle.end_search() {
-                        started.extend(self.notify());
-                    }
+                    started.extend(self.end_search());
                     self.ran.fetch_add(1, Ordering::Relaxed);
                     while self.pop() {
                         self.ran.fetch_add(1, Ordering::Relaxed);
@@ -399,6 +404,35 @@ mod models {
             worker.join().unwrap();
             second.into_iter().for_each(|thread| thread.join().unwrap());
             assert_eq!(pool.ran.load(Ordering::SeqCst), 1);
+        });
+    }
+
+    /// Two threads too many time out together, one of them at most may leave; the other is dismissed with the last.
+    #[test]
+    fn loom_idle_the_last_thread_does_not_leave() {
+        model(3, || {
+            let idle = Arc::new(Idle::new(1, 2));
+            idle.start_first();
+            idle.start_first();
+            let sleepers: Vec<_> = (0..2)
+                .map(|_| {
+                    let idle = idle.clone();
+                    loom::thread::spawn(move || {
+                        idle.lie_down();
+                        idle.dismiss();
+                        match idle.sleep(|| Some(0)) {
+                            Slept::Woken => idle.dismissed(),
+                            Slept::Surplus => {
+                                idle.leave();
+                                idle.dismiss();
+                                false
+                            }
+                        }
+                    })
+                })
+                .collect();
+            let last = sleepers.into_iter().map(|sleeper| sleeper.join().unwrap()).filter(|&last| last).count();
+            assert_eq!((last, idle.counts().alive), (1, 0));
         });
     }
 
@@ -471,6 +505,7 @@ mod tests {
         assert!(idle.step_back());
         assert!(!idle.step_back());
         assert_eq!(idle.sleep(|| Some(0)), Slept::Surplus);
+        assert_eq!(idle.counts().active, 1, "a thread that leaves has no turn");
         idle.leave();
         assert_eq!(idle.counts(), Counts { active: 1, searching: 0, idle: 0, alive: 1, dismissed: false });
     }

@@ -5,7 +5,7 @@ use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
-use std::thread::{self, JoinHandle};
+use std::thread;
 
 use super::idle::{Idle, Notified};
 use super::inbox::Inbox;
@@ -18,6 +18,8 @@ use crate::error::{Failure, Result, Status};
 use crate::memory::Header;
 use crate::observe::{self, Level, Origin};
 use crate::platform::clock::now_ns;
+use crate::platform::thread::Thread;
+use crate::sync::futex::Futex;
 use crate::sync::wait::{Ended, Waiter};
 use crate::sync::{Deadline, Gate, Lock};
 
@@ -55,7 +57,7 @@ pub struct Core {
     phase: AtomicU32,
     /// Open when the last thread has gone.
     pub(super) gone: Gate,
-    threads: Lock<Vec<JoinHandle<()>>>,
+    threads: Lock<Vec<Thread>>,
     threads_peak: AtomicU32,
     ceiling_hits: AtomicU64,
     ceiling_told: AtomicBool,
@@ -243,19 +245,28 @@ impl Core {
             ));
         }
         self.begin_shutdown(mode);
+        let late = match deadline {
+            Deadline::Now => Failure::new(Status::WouldBlock, "the runtime's threads have not ended yet"),
+            _ => Failure::new(Status::Timeout, "the runtime's threads have not ended yet"),
+        };
         match self.gone.wait(deadline) {
             Ended::Fired(_) => {}
-            Ended::Interrupted => return Err(INTERRUPTED),
-            Ended::TimedOut if deadline == Deadline::Now => {
-                return Err(Failure::new(Status::WouldBlock, "tasks are still running"));
-            }
-            Ended::TimedOut => return Err(Failure::new(Status::Timeout, "tasks are still running")),
+            Ended::Interrupted => return Err(Failure::new(Status::Interrupted, "a signal ended the wait")),
+            Ended::TimedOut => return Err(late),
         }
-        for thread in std::mem::take(&mut *self.threads.lock()) {
-            // The thread has done all its work; its panics were contained.
-            let _ = thread.join();
+        let deadline = match deadline {
+            Deadline::Now => Some(0),
+            Deadline::At(at) => Some(at),
+            Deadline::Never => None,
+        };
+        // Outside the lock: a thread that is about to end may run destructors of the user's, which may come here, too.
+        let threads = std::mem::take(&mut *self.threads.lock());
+        let mut running: Vec<_> = threads.into_iter().filter_map(|thread| thread.join(deadline).err()).collect();
+        if running.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        self.threads.lock().append(&mut running);
+        Err(late)
     }
 
     fn begin_shutdown(&self, mode: Mode) {
@@ -286,17 +297,29 @@ impl Core {
 
     /// Work has been made visible.
     pub(super) fn notify(&self) {
-        match self.idle.notify() {
+        self.act_on(self.idle.notify(), false);
+    }
+
+    fn act_on(&self, notified: Notified, patient: bool) {
+        match notified {
             Notified::Nobody | Notified::Woke => {}
-            Notified::MustStart => self.start_spare(),
+            Notified::MustStart => self.start_spare(patient),
             Notified::Ceiling => self.tell_ceiling(),
         }
     }
 
-    /// A turn was given up: somebody must look for work that came meanwhile.
+    /// A searcher found something: somebody must look for work that came meanwhile.
     pub(super) fn notify_if_work(&self) {
         if self.has_work() {
             self.notify();
+        }
+    }
+
+    /// A thread is about to block: its turn goes to another, if there is something to run.
+    pub(super) fn pass_turn(&self) {
+        self.idle.block();
+        if self.has_work() {
+            self.act_on(self.idle.notify(), true);
         }
     }
 
@@ -324,18 +347,38 @@ impl Core {
         }
     }
 
+    /// Starts a thread that `idle` has counted already. When the system refuses, and nobody else is awake or can be woken
+    /// who would get to the work in time, it tries again: at once, and if `patient`, with pauses that double.
     #[cold]
-    fn start_spare(&self) {
-        while let Err(error) = self.start_thread() {
+    fn start_spare(&self, patient: bool) {
+        const TRIES: u32 = 10;
+        const FIRST_PAUSE_NS: i64 = 1_000_000;
+        for attempt in 0..TRIES {
+            let Err(error) = self.start_thread() else { return };
             self.start_failures.fetch_add(1, Ordering::Relaxed);
             self.warn(format_args!("cannot start a worker thread: {error}"));
-            // Others may have gone to sleep because this thread was to search. Wake one of them; if none sleeps, the
-            // running ones will get to the work.
             let counts = self.idle.start_failed();
-            if counts.idle == 0 || !self.has_work() || self.idle.notify() != Notified::MustStart {
+            if counts.active > 0 {
+                // They will get to the work, and notify again if they block before that.
                 return;
             }
+            if !self.has_work() {
+                // This thread was counted alive for a moment, which may have kept the others from ending.
+                self.look_again();
+                return;
+            }
+            if counts.idle == 0 && patient {
+                // Nobody wakes this; it is the pause.
+                Futex::new(0).wait(0, Some(now_ns() + (FIRST_PAUSE_NS << attempt)));
+            }
+            match self.idle.notify() {
+                Notified::MustStart => {}
+                Notified::Ceiling => return self.tell_ceiling(),
+                Notified::Nobody | Notified::Woke => return,
+            }
         }
+        self.idle.start_failed();
+        self.warn(format_args!("queued work waits until a blocked task goes on, or until work is spawned again"));
     }
 
     fn warn(&self, message: fmt::Arguments<'_>) {
@@ -357,9 +400,11 @@ impl Core {
             .inspect_err(|_| self.seats.give_back(index))?;
         // Relaxed: statistics.
         self.threads_peak.fetch_max(self.idle.counts().alive, Ordering::Relaxed);
-        let mut threads = self.threads.lock();
-        threads.retain(|thread| !thread.is_finished());
-        threads.push(thread);
+        // Those that have ended meanwhile are joined on the way; nobody waits for them.
+        let mut threads = std::mem::take(&mut *self.threads.lock());
+        threads = threads.into_iter().filter_map(|thread| thread.join(Some(0)).err()).collect();
+        threads.push(Thread::new(thread));
+        self.threads.lock().append(&mut threads);
         Ok(())
     }
 
@@ -382,6 +427,3 @@ impl Core {
         stats
     }
 }
-
-/// A failed wait of a thread that lets signals end its waits.
-pub const INTERRUPTED: Failure = Failure::new(Status::Interrupted, "a signal ended the wait");

@@ -193,6 +193,57 @@ fn surplus_threads_leave() {
 }
 
 #[test]
+fn tasks_that_respawn_themselves_starve_nobody() {
+    fn again(worker: &Worker, until: Arc<Gate>) {
+        if !until.is_open() {
+            spawn(worker.core(), move |worker| again(worker, until));
+        }
+    }
+    let runtime = runtime(1, 1);
+    let (began, hold) = (Arc::new(Gate::default()), Arc::new(Gate::default()));
+    let (begin, wait) = (began.clone(), hold.clone());
+    spawn(&runtime, move |_| {
+        begin.open();
+        wait.wait(Deadline::Never);
+    });
+    began.wait(Deadline::Never);
+    // Both are taken from the inbox in one share: the respawner first.
+    let set = Arc::new(Gate::default());
+    let (until, setter) = (set.clone(), set.clone());
+    spawn(&runtime, move |worker| again(worker, until));
+    spawn(&runtime, move |_| setter.open());
+    hold.open();
+    set.wait(Deadline::Never);
+    runtime.shutdown(Mode::Drain, Deadline::Never).unwrap();
+}
+
+#[test]
+fn the_last_thread_stays_while_others_leave() {
+    let leaving: WorkerHook = Arc::new(|worker| {
+        // A stop hook may use the runtime: it has no turn to hold on to.
+        let ran = Arc::new(Gate::default());
+        let open = ran.clone();
+        if worker.core().spawn(Call(move |_: &Worker| open.open())).is_ok() {
+            ran.wait(Deadline::Never);
+        }
+    });
+    for _ in 0..50 {
+        let options = Options { workers: 1, keep_alive_ns: 1, on_stop: Some(leaving.clone()), ..Options::default() };
+        let runtime = Runtime::new(options).unwrap();
+        let gate = Arc::new(Gate::default());
+        for _ in 0..3 {
+            let gate = gate.clone();
+            spawn(&runtime, move |_| {
+                gate.wait(Deadline::Never);
+            });
+        }
+        spawn(&runtime, move |_| gate.open());
+        runtime.shutdown(Mode::Drain, Deadline::Never).unwrap();
+        assert_eq!(runtime.stats().threads, 0);
+    }
+}
+
+#[test]
 fn options_out_of_range_are_refused() {
     let check = |options: Options| Runtime::new(options).err().map(|failure| failure.status);
     let invalid = Some(Status::Invalid as i32);

@@ -74,7 +74,8 @@ thread_local! {
 /// Tells pointers to workers from pointers to other things.
 pub const WORKER_TAG: u32 = u32::from_le_bytes(*b"Wwrk");
 
-/// How many local tasks a worker takes before it looks into the inbox, so that tasks from outside are not starved.
+/// How many tasks a worker takes before it looks past its newest: in turn into the inbox and at its own oldest, so that
+/// tasks that keep spawning tasks starve nobody.
 const FAIRNESS: u32 = 61;
 
 /// Sweeps over the others before a thread lies down, and the pauses between them: some ten microseconds.
@@ -198,7 +199,7 @@ impl Worker {
             core.idle.begin_search();
         }
         let exit = worker.work();
-        // The thread has given its turn up or is about to leave with it, so there is none to pass on any more.
+        // The thread has given its turn up, so there is none to pass on any more.
         park::set_hook(None);
         if let Some(on_stop) = &core.options.on_stop {
             let _ = worker.protect(&"a worker's stop hook", || on_stop(worker));
@@ -287,21 +288,35 @@ impl Worker {
                 self.counters().executed.add_one();
             }
         }
+        // What a task asked for its own waits is not meant for the next one.
+        park::set_interruptible(false);
+        if self.header.epoch != fork::epoch() {
+            fork::refuse_to_return();
+        }
     }
 
     /// Work that is this thread's own, or anybody's.
     fn find_near(&self) -> Option<Unit> {
         let ticks = self.ticks.get().wrapping_add(1);
         self.ticks.set(ticks);
-        if ticks.is_multiple_of(FAIRNESS) {
-            self.take_from_inbox().or_else(|| self.take_own())
-        } else {
-            self.take_own().or_else(|| self.take_from_inbox())
-        }
+        let fair = match ticks % (2 * FAIRNESS) {
+            0 => self.take_from_inbox(),
+            FAIRNESS => self.take_oldest(),
+            _ => None,
+        };
+        fair.or_else(|| self.take_own()).or_else(|| self.take_from_inbox())
     }
 
     fn take_own(&self) -> Option<Unit> {
         let TaskPtr(node) = self.tasks.pop()?;
+        self.counters().local_hits.add_one();
+        // SAFETY: the deque hands each task out once.
+        Some(Unit::Task(unsafe { Task::from_raw(node) }))
+    }
+
+    fn take_oldest(&self) -> Option<Unit> {
+        let seat = self.core().seats.get(self.index)?;
+        let TaskPtr(node) = seat.tasks.steal().success()?;
         self.counters().local_hits.add_one();
         // SAFETY: the deque hands each task out once.
         Some(Unit::Task(unsafe { Task::from_raw(node) }))
@@ -400,8 +415,7 @@ impl Display for Title<'_> {
 fn before_park() {
     let Some(worker) = Worker::current() else { return };
     worker.counters().blocks.add_one();
-    worker.core().idle.block();
-    worker.core().notify_if_work();
+    worker.core().pass_turn();
 }
 
 /// This thread goes on, at once.

@@ -60,8 +60,11 @@ impl Futex {
         Futex { word: AtomicU32::new(value), sleepers: Default::default() }
     }
 
-    /// In a model a deadline never passes by itself; models of timeouts give up explicitly.
-    pub fn wait(&self, expected: u32, _deadline: Option<i64>) -> Woken {
+    /// In a model a deadline of 0 has passed and any other never does.
+    pub fn wait(&self, expected: u32, deadline: Option<i64>) -> Woken {
+        if deadline == Some(0) {
+            return Woken::TimedOut;
+        }
         let (mutex, condvar) = &*self.sleepers;
         let guard = mutex.lock().unwrap();
         // The kernel compares under its own lock, so a change before the sleep is never missed.

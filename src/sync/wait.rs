@@ -116,7 +116,10 @@ impl Waiter {
     }
 
     fn wait_for(&self, deadline: Deadline, interruptible: bool) -> Ended {
-        spin::until(|| self.done().is_some());
+        // A signal that arrives during a spin would go unnoticed, so an interruptible wait does not spin.
+        if !interruptible {
+            spin::until(|| self.done().is_some());
+        }
         match self.done() {
             Some(outcome) => Ended::Fired(outcome),
             None => park::around(|| self.sleep(deadline, interruptible)),
@@ -124,7 +127,11 @@ impl Waiter {
     }
 
     fn sleep(&self, deadline: Deadline, mut interruptible: bool) -> Ended {
+        /// The kernel restarts a sleep without a deadline after a signal handler that says so (SA_RESTART), never one
+        /// with a deadline. So an interruptible wait has one, centuries away.
+        const FAR: i64 = i64::MAX;
         let mut deadline = match deadline {
+            Deadline::Never if interruptible => Some(FAR),
             Deadline::Never => None,
             Deadline::At(at) => Some(at),
             Deadline::Now => Some(0),

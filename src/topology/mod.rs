@@ -1,12 +1,38 @@
 //! What a machine looks like: its CPUs, cores and NUMA nodes, by hwloc, or by a description of a machine that
 //! is not there, for tests.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use hwlocality::Topology as Hwloc;
 use hwlocality::cpu::binding::CpuBindingFlags;
 use hwlocality::cpu::cpuset::CpuSet;
 use hwlocality::object::types::ObjectType;
 
 use crate::error::{Failure, Result, Status};
+use crate::sync::lock::RawLock;
+
+/// Held around every use of hwloc, and by fork(): hwloc has locks of its own, which a child must not inherit held.
+static IN_USE: RawLock = RawLock::new();
+
+fn with_hwloc<R>(f: impl FnOnce() -> R) -> R {
+    extern "C" fn before_fork() {
+        IN_USE.lock();
+    }
+    extern "C" fn after_fork() {
+        // SAFETY: locked before the fork by the thread that forked, which is this one, or its copy in the child.
+        unsafe { IN_USE.unlock() };
+    }
+    static REGISTERED: AtomicBool = AtomicBool::new(false);
+    if !REGISTERED.swap(true, Ordering::Relaxed) {
+        // SAFETY: the handlers are functions of this library, which is never unloaded.
+        unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(after_fork)) };
+    }
+    IN_USE.lock();
+    let result = f();
+    // SAFETY: locked above. `f` does not unwind: hwloc's bindings return errors.
+    unsafe { IN_USE.unlock() };
+    result
+}
 
 /// A machine, as far as this process may use it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,20 +48,22 @@ pub struct Topology {
 impl Topology {
     /// This machine: what the cgroup and this thread's affinity mask leave of it.
     pub fn detect() -> Result<Topology> {
-        let hwloc = Hwloc::new().map_err(|error| unavailable(&error))?;
-        // Without a binding to read, what the cgroup allows is the best answer.
-        let bound = hwloc.cpu_binding(CpuBindingFlags::THREAD).ok();
-        Ok(Self::count(&hwloc, bound.as_ref()))
+        with_hwloc(|| {
+            let hwloc = Hwloc::new().map_err(|error| unavailable(&error))?;
+            // Without a binding to read, what the cgroup allows is the best answer.
+            let bound = hwloc.cpu_binding(CpuBindingFlags::THREAD).ok();
+            Ok(Self::count(&hwloc, bound.as_ref()))
+        })
     }
 
     /// A machine described in hwloc's synthetic form, such as "numa:4 core:16 pu:1".
     pub fn from_string(synthetic: &str) -> Result<Topology> {
-        let hwloc = Hwloc::builder()
-            .from_synthetic(synthetic)
-            .map_err(|_| Failure::with(Status::Invalid, format!("synthetic: hwloc does not accept {synthetic:?}")))?
-            .build()
-            .map_err(|error| unavailable(&error))?;
-        Ok(Self::count(&hwloc, None))
+        let refused = || Failure::with(Status::Invalid, format!("synthetic: hwloc does not accept {synthetic:?}"));
+        with_hwloc(|| {
+            let builder = Hwloc::builder().from_synthetic(synthetic).map_err(|_| refused())?;
+            let hwloc = builder.build().map_err(|error| unavailable(&error))?;
+            Ok(Self::count(&hwloc, None))
+        })
     }
 
     fn count(hwloc: &Hwloc, bound: Option<&CpuSet>) -> Topology {
