@@ -296,7 +296,7 @@ weft_status weft_topology_new(weft_topology **out);
 
 /*
  A machine that is not there, in hwloc's synthetic form, for tests: "numa:4 core:16 pu:1" has 64 cores on 4 nodes.
- WEFT_INVALID: hwloc does not accept it.
+ WEFT_INVALID: hwloc does not accept it, or it has more than 4096 CPUs.
  */
 weft_status weft_topology_from_string(const char *synthetic, weft_topology **out);
 
@@ -336,7 +336,10 @@ typedef struct weft_runtime_options {
    At most 4096.
    */
   int32_t workers;
-  /* Threads in all, those blocked inside a task included; 0: 256, or `workers` if that is more. At most 16383. */
+  /*
+   Threads in all, those blocked inside a task included; 0: 256, or `workers` if that is more. At most 16383. When all
+   of them are blocked, queued work waits until one goes on; the log and ceiling_hits tell.
+   */
   int32_t max_threads;
   /* Bytes of stack for each thread; 0: 2 MiB. Below 64 KiB: WEFT_INVALID. */
   size_t stack_size;

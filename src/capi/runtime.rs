@@ -25,7 +25,8 @@ pub struct weft_runtime_options {
     /// Threads that run at once; 0: the CPUs this process may use (affinity mask, cgroup quota), or those of `topology`.
     /// At most 4096.
     pub workers: i32,
-    /// Threads in all, those blocked inside a task included; 0: 256, or `workers` if that is more. At most 16383.
+    /// Threads in all, those blocked inside a task included; 0: 256, or `workers` if that is more. At most 16383. When all
+    /// of them are blocked, queued work waits until one goes on; the log and ceiling_hits tell.
     pub max_threads: i32,
     /// Bytes of stack for each thread; 0: 2 MiB. Below 64 KiB: WEFT_INVALID.
     pub stack_size: usize,

@@ -29,7 +29,7 @@ pub unsafe extern "C" fn weft_topology_new(out: *mut *mut weft_topology) -> weft
 }
 
 /// A machine that is not there, in hwloc's synthetic form, for tests: "numa:4 core:16 pu:1" has 64 cores on 4 nodes.
-/// WEFT_INVALID: hwloc does not accept it.
+/// WEFT_INVALID: hwloc does not accept it, or it has more than 4096 CPUs.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_topology_from_string(
     synthetic: *const c_char,

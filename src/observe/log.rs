@@ -110,9 +110,14 @@ pub fn log(level: Level, origin: Origin<'_>, message: fmt::Arguments<'_>) {
         task: origin.task.to_owned(),
         message: c_string(&message.to_string()),
     };
-    let drain = LOG.get().lock().drain.as_ref().map(|(drain, _)| drain.clone());
-    if let Some(drain) = drain {
-        drain.put(record);
+    let current = || LOG.get().lock().drain.as_ref().map(|(drain, _)| drain.clone());
+    let mut record = record;
+    while let Some(drain) = current() {
+        match drain.put(record) {
+            Ok(()) => break,
+            // Replaced meanwhile: the record is the next one's.
+            Err(refused) => record = refused,
+        }
     }
 }
 
@@ -171,17 +176,22 @@ extern "C" fn flush_at_exit() {
 }
 
 impl Drain {
-    fn put(&self, record: Record) {
+    /// Queues a record, or gives it back after the end.
+    fn put(&self, record: Record) -> std::result::Result<(), Record> {
         let mut queue = self.queue.lock();
+        if queue.ended {
+            return Err(record);
+        }
         if queue.records.len() >= QUEUE {
             queue.lost += 1;
-            return;
+            return Ok(());
         }
         queue.records.push_back(record);
         if queue.records.len() == 1 {
             drop(queue);
             self.filled.post(1);
         }
+        Ok(())
     }
 
     fn end(&self) {

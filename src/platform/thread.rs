@@ -1,16 +1,10 @@
 //! Waiting for the end of a thread without waiting for ever, which std's JoinHandle cannot.
 
 use std::os::unix::thread::{JoinHandleExt, RawPthread};
+use std::ptr;
 use std::thread::JoinHandle;
 
-unsafe extern "C" {
-    fn pthread_clockjoin_np(
-        thread: libc::pthread_t,
-        value: *mut *mut libc::c_void,
-        clock: libc::clockid_t,
-        deadline: *const libc::timespec,
-    ) -> libc::c_int;
-}
+use super::clock::now_ns;
 
 /// A thread that has not been joined. Dropped, it is detached.
 pub struct Thread(Option<RawPthread>);
@@ -21,19 +15,45 @@ impl Thread {
         Thread(Some(thread.into_pthread_t()))
     }
 
+    fn is_current(&self) -> bool {
+        // SAFETY: pthread_self has no requirements.
+        self.0 == Some(unsafe { libc::pthread_self() })
+    }
+
+    /// Joins the thread if it has ended, and gives it back if not.
+    pub fn try_join(self) -> Result<(), Thread> {
+        if self.is_current() {
+            return Err(self);
+        }
+        // SAFETY: `joined` hands over a thread that is ours to join.
+        self.joined(|thread| unsafe { libc::pthread_tryjoin_np(thread, ptr::null_mut()) })
+    }
+
     /// Waits until the thread has ended, or until `deadline` (nanoseconds on CLOCK_MONOTONIC; None: for ever), and gives
     /// it back in the second case. A thread does not wait for itself; it is detached.
-    pub fn join(mut self, deadline: Option<i64>) -> Result<(), Thread> {
-        let Some(thread) = self.0 else { return Ok(()) };
-        // SAFETY: pthread_self has no requirements.
-        if thread == unsafe { libc::pthread_self() } {
+    pub fn join(self, deadline: Option<i64>) -> Result<(), Thread> {
+        if self.is_current() {
             return Ok(());
         }
-        let ns = deadline.unwrap_or(i64::MAX).max(0);
-        let time = libc::timespec { tv_sec: ns / 1_000_000_000, tv_nsec: ns % 1_000_000_000 };
-        // SAFETY: the thread is ours to join, and has not been joined.
-        match unsafe { pthread_clockjoin_np(thread, std::ptr::null_mut(), libc::CLOCK_MONOTONIC, &time) } {
-            libc::ETIMEDOUT => Err(self),
+        let Some(deadline) = deadline else {
+            // SAFETY: as in try_join.
+            return self.joined(|thread| unsafe { libc::pthread_join(thread, ptr::null_mut()) });
+        };
+        // On the wall clock: ThreadSanitizer knows no join with another. A clock that is set meanwhile shifts the deadline.
+        let mut wall = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: `wall` is a valid place for the result.
+        unsafe { libc::clock_gettime(libc::CLOCK_REALTIME, &mut wall) };
+        let ns = wall.tv_nsec.saturating_add(deadline.saturating_sub(now_ns()).max(0));
+        let time =
+            libc::timespec { tv_sec: wall.tv_sec.saturating_add(ns / 1_000_000_000), tv_nsec: ns % 1_000_000_000 };
+        // SAFETY: as in try_join; `time` lives through the call.
+        self.joined(|thread| unsafe { libc::pthread_timedjoin_np(thread, ptr::null_mut(), &time) })
+    }
+
+    fn joined(mut self, join: impl FnOnce(RawPthread) -> libc::c_int) -> Result<(), Thread> {
+        let Some(thread) = self.0 else { return Ok(()) };
+        match join(thread) {
+            libc::EBUSY | libc::ETIMEDOUT => Err(self),
             _ => {
                 self.0 = None;
                 Ok(())

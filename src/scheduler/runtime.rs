@@ -254,14 +254,14 @@ impl Core {
             Ended::Interrupted => return Err(Failure::new(Status::Interrupted, "a signal ended the wait")),
             Ended::TimedOut => return Err(late),
         }
-        let deadline = match deadline {
-            Deadline::Now => Some(0),
-            Deadline::At(at) => Some(at),
-            Deadline::Never => None,
+        let join = |thread: Thread| match deadline {
+            Deadline::Now => thread.try_join(),
+            Deadline::At(at) => thread.join(Some(at)),
+            Deadline::Never => thread.join(None),
         };
         // Outside the lock: a thread that is about to end may run destructors of the user's, which may come here, too.
         let threads = std::mem::take(&mut *self.threads.lock());
-        let mut running: Vec<_> = threads.into_iter().filter_map(|thread| thread.join(deadline).err()).collect();
+        let mut running: Vec<_> = threads.into_iter().filter_map(|thread| join(thread).err()).collect();
         if running.is_empty() {
             return Ok(());
         }
@@ -402,7 +402,7 @@ impl Core {
         self.threads_peak.fetch_max(self.idle.counts().alive, Ordering::Relaxed);
         // Those that have ended meanwhile are joined on the way; nobody waits for them.
         let mut threads = std::mem::take(&mut *self.threads.lock());
-        threads = threads.into_iter().filter_map(|thread| thread.join(Some(0)).err()).collect();
+        threads = threads.into_iter().filter_map(|thread| thread.try_join().err()).collect();
         threads.push(Thread::new(thread));
         self.threads.lock().append(&mut threads);
         Ok(())

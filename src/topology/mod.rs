@@ -58,6 +58,9 @@ impl Topology {
 
     /// A machine described in hwloc's synthetic form, such as "numa:4 core:16 pu:1".
     pub fn from_string(synthetic: &str) -> Result<Topology> {
+        if described_cpus(synthetic) > MAX_CPUS {
+            return Err(Failure::with(Status::Invalid, format!("synthetic: more than {MAX_CPUS} CPUs")));
+        }
         let refused = || Failure::with(Status::Invalid, format!("synthetic: hwloc does not accept {synthetic:?}"));
         with_hwloc(|| {
             let builder = Hwloc::builder().from_synthetic(synthetic).map_err(|_| refused())?;
@@ -80,6 +83,19 @@ impl Topology {
     }
 }
 
+/// CPUs that a described machine may have: as many as a runtime may have workers. hwloc takes minutes over a hundred
+/// thousand.
+const MAX_CPUS: u64 = 4096;
+
+/// The product of the counts in a description, each behind the colon of its level.
+fn described_cpus(synthetic: &str) -> u64 {
+    let counts = synthetic.split(':').skip(1).map(|rest| {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        if digits == 0 { 1 } else { rest[..digits].parse().unwrap_or(u64::MAX) }
+    });
+    counts.fold(1, u64::saturating_mul)
+}
+
 fn unavailable(error: &dyn std::fmt::Display) -> Failure {
     Failure::with(Status::Os, format!("hwloc cannot tell the topology: {error}"))
 }
@@ -96,6 +112,8 @@ mod tests {
         assert_eq!(machine, Topology { cpus: 4, cores: 2, nodes: 1 });
         assert!(Topology::from_string("no machine").is_err_and(|failure| failure.is(Status::Invalid)));
         assert!(Topology::from_string("").is_err());
+        assert!(Topology::from_string("core:100 pu:100").is_err_and(|failure| failure.is(Status::Invalid)));
+        assert!(Topology::from_string("pu:99999999999999999999999").is_err());
     }
 
     #[test]
