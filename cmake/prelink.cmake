@@ -9,7 +9,8 @@
 #  2. The compiler driver links with -r. --force-group-allocation dissolves COMDAT groups: a group's other copy, of
 #     another Rust library in the same program, would otherwise replace ours after ours has been made local.
 #  3. objcopy makes everything but weft_* local, rust_eh_personality among them. Unwinding goes on to work: the frame
-#     tables refer to it by symbol index.
+#     tables refer to it by symbol index. It also removes the LLVM bitcode that members of Rust's standard library carry
+#     beside their code: joined, it is no valid bitcode any more, and archivers with an LLVM plugin choke on it.
 foreach(variable ARCHIVE OBJECT CC NM OBJCOPY)
     if(NOT ${variable})
         message(FATAL_ERROR "prelink.cmake: -D${variable}= is missing")
@@ -30,6 +31,7 @@ file(WRITE "${OBJECT}.roots" "${roots}\n")
 execute_process(COMMAND "${CC}" -r -nostdlib -Wl,--force-group-allocation "@${OBJECT}.roots"
                         -o "${OBJECT}.all" "${ARCHIVE}"
                 COMMAND_ERROR_IS_FATAL ANY)
-execute_process(COMMAND "${OBJCOPY}" --wildcard "--keep-global-symbol=weft_*" "${OBJECT}.all" "${OBJECT}"
+execute_process(COMMAND "${OBJCOPY}" --wildcard "--keep-global-symbol=weft_*"
+                        --remove-section=.llvmbc --remove-section=.llvmcmd "${OBJECT}.all" "${OBJECT}"
                 COMMAND_ERROR_IS_FATAL ANY)
 file(REMOVE "${OBJECT}.all" "${OBJECT}.roots")

@@ -48,16 +48,28 @@ ruby_has() {
 }
 found_libclang() { compgen -G '/usr/lib/llvm-*/lib/libclang.so*' || compgen -G '/usr/lib/*/libclang*.so*' || has llvm-config; } >/dev/null
 
-# need PACKAGES PROBE...: notes the Debian packages when the probe fails
-missing=()
+# need PACKAGES PROBE...: notes the Debian packages behind a failed probe
 need() {
     local packages=$1
     shift
-    "$@" || missing+=($packages)
+    "$@" || unmet+=($packages)
 }
 
+installed() { [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+
+# Sets unmet to the packages behind all failed probes, and missing to those of them that are not installed.
 probe() {
+    unmet=()
+    probe_each
+    mapfile -t unmet < <(printf '%s\n' "${unmet[@]}" | sed '/^$/d' | sort -u)
     missing=()
+    local package
+    for package in "${unmet[@]}"; do
+        installed "$package" || missing+=("$package")
+    done
+}
+
+probe_each() {
     need "gcc libc6-dev" compiles_c
     need cmake cmake_new_enough
     need ninja-build has ninja
@@ -89,7 +101,6 @@ fi
 
 probe
 if [ ${#missing[@]} -gt 0 ]; then
-    mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
     as_root=()
     [ "$(id -u)" -eq 0 ] || as_root=(sudo)
     install=("${as_root[@]}" apt-get install -y --no-install-recommends "${missing[@]}")
@@ -101,10 +112,10 @@ if [ ${#missing[@]} -gt 0 ]; then
     "${as_root[@]}" apt-get update -q && "${install[@]}" ||
         fail "Could not install: ${missing[*]}" "This would install it:  ${install[*]}"
     probe
-    [ ${#missing[@]} -eq 0 ] ||
-        fail "Installed, but what this shell finds first is not it, or too old: ${missing[*]}" \
-            "(cmake must be 3.24 or newer; ruby must find ffi and minitest). The command was:  ${install[*]}"
 fi
+[ ${#unmet[@]} -eq 0 ] ||
+    fail "These packages are installed, but what is found first is not theirs, or too old: ${unmet[*]}" \
+        "(cmake must be 3.24 or newer.) See PATH and PKG_CONFIG_PATH."
 
 # zig VERSION: the compiler from PyPI in target/zig-<first two numbers>. Running it is the only proof: the scripts of a
 # virtual environment stop working when their directory or their Python is moved.

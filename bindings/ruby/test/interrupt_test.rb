@@ -88,6 +88,29 @@ class InterruptTest < WeftTest::Case
     assert_equal :works, @full.recv
   end
 
+  # Two threads, both in the library: nobody else can repeat the signal that came too early.
+  def test_a_signal_before_the_wait_is_repeated
+    output, status = ruby(<<~'RUBY', ENV.fetch("WEFT_FIXTURE"))
+      library = FFI::DynamicLibrary.open(ARGV.first, FFI::DynamicLibrary::RTLD_NOW)
+      function = library.find_function("fixture_recv_late")
+      late = FFI::Function.new(:int32, %i[pointer pointer int64], function, blocking: true)
+      instead = Module.new { define_method(:weft_channel_recv) { |*arguments| late.call(*arguments) } }
+      Weft.const_get(:Native)::Blocking.singleton_class.prepend(instead)
+      ended = Weft::Promise.new
+      ready = Thread::Queue.new
+      thread = Thread.new do
+        ready << true
+        Weft::Channel.new.recv
+      ensure
+        ended.resolve(:ended)
+      end
+      ready.pop
+      thread.kill
+      puts ended.future.value
+    RUBY
+    assert_equal ["ended\n", true], [output, status.success?]
+  end
+
   # The program says "waiting" from a second thread, which runs when the first has let go of the VM lock.
   CTRL_C = <<~'RUBY'
     empty = Weft::Channel.new

@@ -44,7 +44,7 @@ module Weft
         else
           "The environment variable WEFT_LIBRARY names this file; without it #{SONAME} is loaded."
         end
-      raise LoadError, "weft: cannot load #{LIBRARY}. #{hint}\n#{e.message}"
+      raise LoadError, "weft: cannot load #{LIBRARY}. #{hint}\n#{e.message}", cause: nil
     end
 
     # Function pointers are plain addresses here: the library never calls Ruby code.

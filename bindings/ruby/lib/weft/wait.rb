@@ -7,6 +7,10 @@
 # the call. weft_thread_interruptible makes the library's wait return when that signal's handler has run.
 # Back in the VM the thread runs what was sent to it, which usually raises; if it does not, the wait goes
 # on with the time that is left.
+#
+# "Again and again" is for a signal that comes when the thread is on its way into the wait, a matter of a
+# microsecond. Where no thread is at hand to repeat the signal, Ruby starts a timer whose signals go to the
+# process, so any thread may get them, and expects whoever does to pass them on to the right one.
 module Weft
   # A point in time from which timeouts in nanoseconds are counted off.
   # @api private
@@ -86,6 +90,9 @@ module Weft
           interrupt_point
           status = yield(Native::Blocking, deadline.left)
           return status unless status == Native::INTERRUPTED
+
+          # It may have been the timer's signal: among other things this signals the threads it is for.
+          Thread.pass
         end
       ensure
         Native.weft_thread_interruptible(before)

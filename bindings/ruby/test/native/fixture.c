@@ -13,6 +13,7 @@ weft_status fixture_fail(weft_worker *worker, void *arg, void **result);
 weft_status fixture_status(weft_worker *worker, void *arg, void **result);
 weft_status fixture_on_worker(weft_worker *worker, void *arg, void **result);
 weft_status fixture_read(weft_worker *worker, void *arg, void **result);
+weft_status fixture_recv_late(weft_channel *channel, void *elem, int64_t timeout_ns);
 void fixture_count(weft_worker *worker, void *arg);
 extern const size_t fixture_layout_runtime_options[];
 extern const size_t fixture_layout_runtime_stats[];
@@ -70,6 +71,13 @@ weft_status fixture_read(weft_worker *worker, void *arg, void **result)
     memory[1] += byte;
     *result = (void *)(uintptr_t)byte;
     return WEFT_OK;
+}
+
+/* weft_channel_recv for a thread that gets its first signal before it waits. */
+weft_status fixture_recv_late(weft_channel *channel, void *elem, int64_t timeout_ns)
+{
+    poll(NULL, 0, -1);
+    return weft_channel_recv(channel, elem, timeout_ns);
 }
 
 /* Adds one to the number at arg, from any thread. */
