@@ -34,7 +34,7 @@ static const char help[] =
     "loops where a directory lies within itself. FIFOs, sockets and devices are not opened. A file\n"
     "is read up to the size it has when it is opened; one that cannot be read to there is taken as\n"
     "far as it goes. A word of more than 64 MiB is left out, and counted as a long word.\n"
-    "At most 2 N + 2 files are read at a time, and never more than 256.\n"
+    "Files are read in batches, of which 16 N + 16 at most, and never more than 1024, are in flight.\n"
     "\n"
     "Ctrl-C ends with what has been counted so far; a second one ends at once.\n"
     "Exit status: 0 done (also with files left out), 1 trouble, 2 wrong arguments, 130 Ctrl-C.\n";
@@ -158,10 +158,6 @@ static void check(weft_status status, const char *doing)
         give_up(doing, weft_error_message());
 }
 
-/*
- * Threads that wait do not count as workers, but exist. At most the walk, a counter for each worker and all readers wait, while as
- * many others run as there are workers: with a thread for each of these nobody waits for a thread. They start only when needed.
- */
 static weft_runtime *start(int workers)
 {
     weft_topology *machine;
@@ -172,7 +168,7 @@ static weft_runtime *start(int workers)
     check(weft_runtime_options_init(&options, sizeof options), "start");
     options.name = "corpus";
     options.workers = workers;
-    options.max_threads = 1 + most + max_reads(most) + most;
+    options.max_threads = max_threads(most);
     options.topology = machine;
     weft_runtime *runtime;
     check(weft_runtime_new(&options, &runtime), "start workers");

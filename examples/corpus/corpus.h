@@ -3,9 +3,9 @@
  *
  *   walk.c     finds the files and hands them out in batches
  *   read.c     reads a batch into chunks of text that hold whole words only
- *   table.c    the words of one counter, with their counts
+ *   table.c    the words that one thread has counted
  *   job.c      one run from walk to ranking: the place to start reading
- *   rank.c     merges the counters' tables and sorts the words
+ *   rank.c     merges the threads' tables and sorts the words
  *   report.c   prints
  *   ../corpus.c  main: arguments, Ctrl-C, repeated runs for the speed-up
  */
@@ -29,7 +29,7 @@ enum {
     SHARDS = 64,            /* independent parts of a table, by hash: what a merge can do in parallel */
     KEY_LETTERS = 12,       /* of a word that fit its key */
     MAX_WORKERS = 1024,
-    MAX_READS = 256,        /* tasks that read at once, whatever the number of workers */
+    MAX_READS = 1024,       /* tasks that are reading or about to, whatever the number of workers */
     MAX_PROBLEMS = 100      /* problems that are named; the others are only counted */
 };
 
@@ -43,7 +43,7 @@ enum tally {
 };
 extern const char *const tally_names[TALLIES];      /* "unreadable_directories" */
 
-/* ---- table.c: words and their counts. Not shared between threads while it grows. */
+/* ---- table.c: words and their counts. Used by one thread at a time. */
 
 struct word {
     uint64_t key;           /* all of a word of up to KEY_LETTERS letters */
@@ -71,7 +71,7 @@ bool is_letter(unsigned char byte);
 
 /* ---- job.c: one run */
 
-struct chunk {              /* text on its way from a reader to a counter; circulates */
+struct chunk {              /* text on its way from who reads to who counts; circulates */
     unsigned char *text;
     size_t length, capacity;
 };
@@ -94,24 +94,27 @@ struct job {
     weft_runtime *runtime;
     char *const *roots;
     size_t root_count;
-    int workers;            /* counters, and how many threads run at once */
+    int workers;
     int max_reads;
 
     /* how its tasks meet */
-    weft_channel *slots;    /* as many tokens as tasks are reading; its capacity is the limit */
+    weft_channel *credits;  /* int: so many more reads may begin */
     weft_channel *spare;    /* struct chunk *, empty */
     weft_channel *full;     /* struct chunk *, whole words only */
     weft_channel *problems; /* struct problem; what does not fit is only counted */
     struct chunk *chunks;
     size_t chunk_count;
-    struct table *tables;   /* one for each counter */
+    struct table *tables;   /* one for each thread, by weft_worker_index */
+    int table_count;
+    weft_promise *idle;     /* settled when no task is left */
 
     /* what is going on */
     _Atomic uint64_t tallies[TALLIES];
     _Atomic uint64_t bytes;                  /* of text, read */
     _Atomic uint64_t problem_count;
-    atomic_int reads;                        /* tasks that are reading */
-    int peak_reads;                          /* written by the walk alone */
+    atomic_int tasks;                        /* reads and counts that have not ended, and the walk */
+    atomic_int reads_ended;
+    int peak_reads;                          /* the most that had begun and not ended; written by the walk alone */
     atomic_bool failed;
     weft_status failure;                     /* set once, before all that notice `failed` have ended */
     char failure_text[256];
@@ -125,7 +128,8 @@ struct job {
 
 extern atomic_bool interrupted;              /* Ctrl-C: finish what was begun, begin nothing */
 
-int max_reads(int workers);
+int max_reads(int workers);                  /* the limit on reads in flight */
+int max_threads(int workers);                /* enough for all workers, and for those that wait: see job.c */
 weft_status job_new(struct job *job, weft_runtime *runtime, char *const *roots, size_t root_count);
 weft_status job_run(weft_worker *worker, void *job, void **result);   /* a task, for weft_async */
 void job_free(struct job *job);
@@ -134,13 +138,14 @@ void job_fail(struct job *job, weft_status status, const char *doing);  /* the f
 bool job_stopping(const struct job *job);                                /* failed, or interrupted */
 void job_count(struct job *job, enum tally tally);
 void job_problem(struct job *job, enum tally tally, const char *path, int error);  /* counts, and names the file */
-bool job_receive(struct job *job, weft_channel *channel, void *out);     /* false at the end of the channel or of the job */
+bool job_spawn(struct job *job, weft_task_fn fn, void *arg, const char *name);     /* a task that calls job_task_ended last */
+void job_task_ended(struct job *job);
+struct table *job_table(struct job *job, weft_worker *worker);
 
 /* ---- the stages */
 
 struct batch {              /* files for one task to read */
     struct job *job;
-    weft_channel *slots;    /* a reference of its own: giving back the slot is the last thing a reader does */
     size_t files;
     off_t bytes;
     struct { off_t size; size_t path; } file[BATCH_FILES];    /* path: where it begins in `paths` */
@@ -151,6 +156,8 @@ struct batch {              /* files for one task to read */
 void walk(struct job *job);                                  /* returns when every batch has been handed out */
 void read_batch(weft_worker *worker, void *batch);           /* a task; frees the batch */
 void batch_free(struct batch *batch);
+void count_later(struct job *job, struct chunk *chunk);      /* by some worker, in a task of its own */
+bool count_next(struct job *job, struct table *table);       /* here and now, the chunk that waits longest; false: none does */
 weft_status rank(weft_worker *worker, struct job *job);      /* tables to words */
 
 /* ---- report.c */

@@ -1,21 +1,20 @@
 /*
  * One run, as a task that starts the others:
  *
- *              slots: a token for each reader
- *                  |
  *   walk --batch--> read ... read --full--> count ... count        then  merge (weft_reduce), sort (weft_join)
- *                         ^                    |
- *                         +------ spare -------+
+ *     ^               |    ^                  |
+ *     +--- credits ---+    +----- spare ------+
  *
- * Why this shape is quick. Counting costs several times what reading does, and both are spread: readers are short tasks, which
- * any idle worker steals; counters, one for each worker, wait for whatever chunk comes next, so that even a single huge file is
- * counted by all. A task that has to wait passes its turn to another, so there is no right number of threads for each stage to
- * find: with nothing to count a worker reads, with nothing to read it walks. Whoever is woken goes on at once, beside the task
- * that has its turn until that task ends. Waking a counter for every small file would cost more than it counts, and would give
- * a single worker two threads half of the time; with a chunk of 256 KiB a turn is a millisecond, and the cost does not show.
- * Counters share nothing, so there is nothing to lock; walking, merging and sorting overlap or are parallel themselves.
+ * Why this shape is quick. Every stage is many short tasks, a millisecond at most, and all of them are alike to a worker: it takes
+ * the newest of its own, so a chunk is usually counted where it was read, while it is in that core's cache; and it steals the
+ * oldest of others, so one huge file is read by one worker and counted by all. Nobody has to find the right number of threads for
+ * each stage. Only the walk ever waits, and seldom: credits for further batches come in lumps. A reader that finds no empty chunk
+ * counts a full one instead of waiting. That matters because waking a thread costs as much as counting a few small files; and
+ * because a thread that is woken goes on at once, beside the task that got its turn meanwhile: with a counter that waits for every
+ * chunk, one worker would have two threads running half of the time, and the speed-up over it would say little.
+ * Each thread counts in a table of its own, so there is nothing to lock.
  *
- * Memory is bounded: `max_reads` batches, twice as many chunks, which circulate, and the distinct words and files.
+ * Memory is bounded: `max_reads` batches, four chunks for each worker, which circulate, and the distinct words and files.
  */
 #include "corpus.h"
 
@@ -30,10 +29,14 @@ const char *const tally_names[TALLIES] = {
     [DIRECTORIES] = "directories", [UNREADABLE_DIRECTORIES] = "unreadable_directories",
 };
 
-/* Two for each worker, so that one is ready when another ends, and two more so that the walk is not woken for every one. */
+int max_threads(int workers)
+{
+    return 2 * workers + 2;
+}
+
 int max_reads(int workers)
 {
-    int reads = 2 * workers + 2;
+    int reads = 16 * workers + 16;
     return reads < MAX_READS ? reads : MAX_READS;
 }
 
@@ -82,13 +85,6 @@ void job_problem(struct job *job, enum tally tally, const char *path, int error)
         job_fail(job, status, "name a problem");
 }
 
-bool job_receive(struct job *job, weft_channel *channel, void *out)
-{
-    weft_status status = weft_channel_recv(channel, out, WEFT_FOREVER);
-    if (status != WEFT_OK && status != WEFT_CLOSED)
-        job_fail(job, status, "receive");
-    return status == WEFT_OK;
-}
 
 /* ---- making one */
 
@@ -130,9 +126,11 @@ weft_status job_new(struct job *job, weft_runtime *runtime, char *const *roots, 
         return WEFT_INVALID;
     *job = (struct job){.runtime = runtime, .roots = roots, .root_count = root_count, .workers = workers};
     job->max_reads = max_reads(workers);
-    job->chunk_count = 2 * (size_t)job->max_reads;
+    job->table_count = max_threads(workers);
+    job->chunk_count = 4 * (size_t)workers;
 
-    weft_status status = channel_new(1, (size_t)job->max_reads, "slots", NULL, &job->slots);
+    /* Room for all credits and all chunks that there are: sending them never waits. */
+    weft_status status = channel_new(sizeof(int), 2, "credits", NULL, &job->credits);
     if (status == WEFT_OK)
         status = channel_new(sizeof(struct chunk *), job->chunk_count, "spare", NULL, &job->spare);
     if (status == WEFT_OK)
@@ -141,7 +139,7 @@ weft_status job_new(struct job *job, weft_runtime *runtime, char *const *roots, 
         status = channel_new(sizeof(struct problem), MAX_PROBLEMS, "problems", problem_drop, &job->problems);
     if (status == WEFT_OK)
         status = chunks_new(job);
-    if (status == WEFT_OK && !(job->tables = calloc((size_t)workers, sizeof *job->tables)))
+    if (status == WEFT_OK && !(job->tables = calloc((size_t)job->table_count, sizeof *job->tables)))
         status = weft_error_set(WEFT_NOMEM, "out of memory for tables");
     if (status != WEFT_OK)
         job_free(job);
@@ -150,14 +148,14 @@ weft_status job_new(struct job *job, weft_runtime *runtime, char *const *roots, 
 
 void job_free(struct job *job)
 {
-    for (int i = 0; job->tables && i < job->workers; i++)
+    for (int i = 0; job->tables && i < job->table_count; i++)
         table_free(&job->tables[i]);
     for (size_t i = 0; job->chunks && i < job->chunk_count; i++)
         free(job->chunks[i].text);
     free(job->tables);
     free(job->chunks);
     free(job->rank_memory);
-    weft_channel_release(job->slots);
+    weft_channel_release(job->credits);
     weft_channel_release(job->spare);
     weft_channel_release(job->full);
     weft_channel_release(job->problems);
@@ -166,11 +164,36 @@ void job_free(struct job *job)
 
 /* ---- running one */
 
-struct counter {
-    struct job *job;
-    struct table *table;
-    weft_future *ended;
-};
+/* A task of the job's other than the first, or the walk, has ended. The last one must not touch the job after it has told so. */
+void job_task_ended(struct job *job)
+{
+    if (atomic_fetch_sub(&job->tasks, 1) == 1) {
+        weft_promise *idle = job->idle;
+        if (weft_promise_resolve(idle, NULL, NULL, NULL) != WEFT_OK)
+            job_fail(job, WEFT_BUSY, "end");
+        weft_promise_release(idle);
+    }
+}
+
+bool job_spawn(struct job *job, weft_task_fn fn, void *arg, const char *name)
+{
+    weft_spawn_options options;
+    weft_status status = weft_spawn_options_init(&options, sizeof options);
+    options.name = name;
+    atomic_fetch_add(&job->tasks, 1);
+    if (status == WEFT_OK)
+        status = weft_spawn_with(job->runtime, fn, arg, &options);
+    if (status != WEFT_OK) {
+        atomic_fetch_sub(&job->tasks, 1);       /* not the last one: the caller is a task, too */
+        job_fail(job, status, name);
+    }
+    return status == WEFT_OK;
+}
+
+struct table *job_table(struct job *job, weft_worker *worker)
+{
+    return &job->tables[weft_worker_index(worker)];
+}
 
 /* Makes a chunk that held a long word small again; keeping it large is no harm when the memory cannot be had. */
 static void chunk_reset(struct chunk *chunk)
@@ -185,74 +208,59 @@ static void chunk_reset(struct chunk *chunk)
     }
 }
 
-static weft_status count(weft_worker *worker, void *arg, void **result)
+bool count_next(struct job *job, struct table *table)
 {
-    (void)worker;
-    struct counter *counter = arg;
-    struct job *job = counter->job;
     struct chunk *chunk;
-    while (job_receive(job, job->full, &chunk)) {
-        weft_status status = table_count(counter->table, chunk->text, chunk->length);
-        if (status != WEFT_OK)
-            job_fail(job, status, "count words");
-        chunk_reset(chunk);
-        status = weft_channel_send(job->spare, &chunk, WEFT_FOREVER);
-        if (status != WEFT_OK && status != WEFT_CLOSED)
-            job_fail(job, status, "give back a chunk");
+    weft_status status = weft_channel_recv(job->full, &chunk, 0);
+    if (status != WEFT_OK) {
+        if (status != WEFT_WOULD_BLOCK && status != WEFT_CLOSED)
+            job_fail(job, status, "take a chunk");
+        return false;
     }
-    *result = NULL;
-    return WEFT_OK;
+    status = table_count(table, chunk->text, chunk->length);
+    if (status != WEFT_OK)
+        job_fail(job, status, "count words");
+    chunk_reset(chunk);
+    status = weft_channel_send(job->spare, &chunk, WEFT_FOREVER);
+    if (status != WEFT_OK && status != WEFT_CLOSED)
+        job_fail(job, status, "give back a chunk");
+    return true;
 }
 
-/* How many were started: all, unless the job has failed. */
-static int start_counters(struct job *job, struct counter *counters)
+/* One for each chunk that is sent; a reader that was short of chunks may have been quicker. */
+static void count(weft_worker *worker, void *arg)
 {
-    weft_spawn_options options;
-    weft_status status = weft_spawn_options_init(&options, sizeof options);
-    options.name = "count";
-    for (int i = 0; i < job->workers; i++) {
-        counters[i] = (struct counter){.job = job, .table = &job->tables[i]};
-        if (status == WEFT_OK)
-            status = weft_async(job->runtime, count, &counters[i], &options, &counters[i].ended);
-        if (status != WEFT_OK) {
-            job_fail(job, status, "start a counter");
-            return i;
-        }
-    }
-    return job->workers;
+    struct job *job = arg;
+    count_next(job, job_table(job, worker));
+    job_task_ended(job);
 }
 
-/* Once every slot is ours nobody reads any more. */
-static void wait_for_readers(struct job *job)
+void count_later(struct job *job, struct chunk *chunk)
 {
-    const char token = 0;
-    for (int i = 0; i < job->max_reads; i++) {
-        weft_status status = weft_channel_send(job->slots, &token, WEFT_FOREVER);
-        if (status != WEFT_OK)
-            job_fail(job, status, "wait for the readers");
-    }
+    weft_status status = weft_channel_send(job->full, &chunk, WEFT_FOREVER);
+    if (status == WEFT_OK)
+        job_spawn(job, count, job, "count");
+    else if (status != WEFT_CLOSED)         /* closed: the job has failed already */
+        job_fail(job, status, "send a chunk");
 }
 
 weft_status job_run(weft_worker *worker, void *arg, void **result)
 {
     struct job *job = arg;
-    struct counter *counters = calloc((size_t)job->workers, sizeof *counters);
-    if (!counters)
-        return weft_error_set(WEFT_NOMEM, "out of memory for counters");
-    int started = start_counters(job, counters);
+    weft_future *idle;
+    weft_status status = weft_promise_new(&job->idle, &idle);
+    if (status != WEFT_OK)
+        return status;
+    atomic_store(&job->tasks, 1);
     walk(job);
-    wait_for_readers(job);
-    weft_channel_close(job->full);
-    for (int i = 0; i < started; i++) {
-        weft_status status = weft_future_wait(counters[i].ended, WEFT_FOREVER);
-        if (status != WEFT_OK)
-            job_fail(job, status, "wait for a counter");
-        weft_future_release(counters[i].ended);
-    }
-    free(counters);
+    job_task_ended(job);
+    status = weft_future_wait(idle, WEFT_FOREVER);
+    if (status != WEFT_OK)
+        return status;
+    weft_future_release(idle);
 
     if (!atomic_load(&job->failed)) {
-        weft_status status = rank(worker, job);
+        status = rank(worker, job);
         if (status != WEFT_OK)
             job_fail(job, status, "rank the words");
     }

@@ -1,8 +1,8 @@
 /*
- * From the counters' tables to one list: merged by a parallel reduction over the shards, sorted by fork-join.
+ * From the threads' tables to one list: merged by a parallel reduction over the shards, sorted by fork-join.
  *
  * The reduction. Shard number s of all tables is merged into the largest of these, and its words are written to the list. Each
- * stretch of shards has its own stretch of the list, long enough for the case that no two counters met the same word; the
+ * stretch of shards has its own stretch of the list, long enough for the case that no two threads met the same word; the
  * reduction is ordered, it only ever combines neighbours, so combining two means to close the gap between them.
  *
  * The sort. A merge sort whose halves run in parallel, and whose merges do as well: the median of the longer side splits both.
@@ -41,7 +41,7 @@ static uint64_t prefix_of(const struct word *word)
 static struct shard *largest_shard(const struct job *job, size_t number)
 {
     struct shard *largest = &job->tables[0].shards[number];
-    for (int i = 1; i < job->workers; i++)
+    for (int i = 1; i < job->table_count; i++)
         if (job->tables[i].shards[number].used > largest->used)
             largest = &job->tables[i].shards[number];
     return largest;
@@ -49,7 +49,7 @@ static struct shard *largest_shard(const struct job *job, size_t number)
 
 static weft_status merge_shard(const struct job *job, size_t number, struct shard *into)
 {
-    for (int i = 0; i < job->workers; i++) {
+    for (int i = 0; i < job->table_count; i++) {
         const struct shard *from = &job->tables[i].shards[number];
         for (size_t at = 0; from != into && at < from->capacity; at++) {
             if (from->slots[at].count == 0)
@@ -208,7 +208,7 @@ weft_status rank(weft_worker *worker, struct job *job)
     size_t most = 0;
     for (int number = 0; number < SHARDS; number++) {
         merge.begin[number] = most;
-        for (int i = 0; i < job->workers; i++)
+        for (int i = 0; i < job->table_count; i++)
             most += job->tables[i].shards[number].used;
     }
     if (most == 0)

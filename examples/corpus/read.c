@@ -1,13 +1,13 @@
 /*
- * Reads the files of one batch into chunks and sends these to the counters. A chunk holds whole words only, so that any counter
- * can count any chunk: files in it are parted by a newline, and a file that does not fit is cut after its last byte that is
- * no letter; its next chunk is read again from there (pread keeps no position, so going back costs nothing).
+ * Reads the files of one batch into chunks and sends these to be counted. A chunk holds whole words only, so that each can be
+ * counted by itself: files in it are parted by a newline, and a file that does not fit is cut after its last byte that is no
+ * letter; its next chunk is read again from there (pread keeps no position, so going back costs nothing).
  *
  * Files change while they are read. What counts is the size a file has when it is opened: bytes that arrive later are left out,
  * so that reading ends even if somebody keeps writing, and a file that ends early is taken as far as it goes. Mapping files
  * into memory would be no faster here, and a file that shrinks under a mapping kills the process.
  *
- * A reader holds at most one chunk and never waits for a second one while it does: chunks always come free again.
+ * A reader holds at most one chunk, and takes no second one while it does: chunks always come free again.
  */
 #include "corpus.h"
 
@@ -20,6 +20,7 @@
 
 struct reader {
     struct job *job;
+    struct table *table;        /* this thread's */
     struct chunk *chunk;        /* NULL until there is something to read */
 };
 
@@ -30,14 +31,26 @@ struct file {
     bool in_long_word;          /* past MAX_WORD letters: skipping to the word's end */
 };
 
-static bool send_chunk(struct reader *reader)
+/* An empty one. While there is none it counts full ones: that makes some, and is work that has to be done anyway. */
+static bool take_chunk(struct reader *reader)
+{
+    struct job *job = reader->job;
+    weft_status status;
+    do
+        status = weft_channel_recv(job->spare, &reader->chunk, 0);
+    while (status == WEFT_WOULD_BLOCK && count_next(job, reader->table));
+    if (status == WEFT_WOULD_BLOCK)     /* others have them all in hand */
+        status = weft_channel_recv(job->spare, &reader->chunk, WEFT_FOREVER);
+    if (status != WEFT_OK && status != WEFT_CLOSED)
+        job_fail(job, status, "take a chunk");
+    return status == WEFT_OK;
+}
+
+static void send_chunk(struct reader *reader)
 {
     struct chunk *chunk = reader->chunk;
     reader->chunk = NULL;
-    weft_status status = weft_channel_send(reader->job->full, &chunk, WEFT_FOREVER);
-    if (status != WEFT_OK && status != WEFT_CLOSED)     /* closed: the job has failed already */
-        job_fail(reader->job, status, "send a chunk");
-    return status == WEFT_OK;
+    count_later(reader->job, chunk);
 }
 
 /* A chunk with so much room, and a byte more for the newline that ends a file. */
@@ -45,9 +58,9 @@ static bool have_room(struct reader *reader, size_t room)
 {
     if (reader->chunk && reader->chunk->capacity - reader->chunk->length > room)
         return true;
-    if (reader->chunk && !send_chunk(reader))
-        return false;
-    return job_receive(reader->job, reader->job->spare, &reader->chunk);
+    if (reader->chunk)
+        send_chunk(reader);
+    return take_chunk(reader);
 }
 
 static bool grow(struct reader *reader)
@@ -127,11 +140,11 @@ enum end { WHOLE, EARLY, ERROR, STOPPED, IS_BINARY };
 /* From the file's beginning to its end, as far as there is one. */
 static enum end read_text(struct reader *reader, struct file *file)
 {
-    if (job_stopping(reader->job) || !have_room(reader, PROBE))
+    off_t probe = (off_t)smaller(file->size, PROBE);
+    if (job_stopping(reader->job) || !have_room(reader, (size_t)probe))
         return STOPPED;
     struct chunk *chunk = reader->chunk;
     size_t begin = chunk->length;
-    off_t probe = (off_t)smaller(file->size, PROBE);
     while (file->at < probe) {
         ssize_t length = append(file, chunk, (size_t)(probe - file->at));
         if (length <= 0)
@@ -211,23 +224,27 @@ static void read_file(struct reader *reader, const char *path, off_t found_size)
     close(file.fd);
 }
 
+/* Whoever ends a lump of reads gives the walk credit for as many. */
+static void end_read(struct job *job)
+{
+    int lump = job->max_reads / 2;
+    if ((atomic_fetch_add(&job->reads_ended, 1) + 1) % lump == 0) {
+        weft_status status = weft_channel_send(job->credits, &lump, WEFT_FOREVER);
+        if (status != WEFT_OK)
+            job_fail(job, status, "give credit");
+    }
+}
+
 void read_batch(weft_worker *worker, void *arg)
 {
-    (void)worker;
     struct batch *batch = arg;
     struct job *job = batch->job;
-    struct reader reader = {.job = job};
+    struct reader reader = {.job = job, .table = job_table(job, worker)};
     for (size_t i = 0; i < batch->files && !job_stopping(job); i++)
         read_file(&reader, batch->paths + batch->file[i].path, batch->file[i].size);
     if (reader.chunk)
         send_chunk(&reader);
-
-    /* With the last slot free the walk ends, and the job may be gone before this thread has returned from the channel: hence
-     * the batch's own reference to it. There is a token for every reader, so this does not wait. */
-    atomic_fetch_sub(&job->reads, 1);
-    char token;
-    weft_status status = weft_channel_recv(batch->slots, &token, WEFT_FOREVER);
-    if (status != WEFT_OK)
-        job_fail(job, status, "give back a slot");
     batch_free(batch);
+    end_read(job);
+    job_task_ended(job);
 }

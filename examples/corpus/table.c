@@ -1,6 +1,6 @@
 /*
- * The words of one counter. A table is split by hash into shards, each an open-addressing hash table of its own, so that the
- * merge can take all counters' shards number 5 together, beside all shards number 6. Letters lie in an arena of large blocks:
+ * The words that one thread has counted. A table is split by hash into shards, each an open-addressing hash table of its own, so that the
+ * merge can take all threads' shards number 5 together, beside all shards number 6. Letters lie in an arena of large blocks:
  * a word that was met before costs no allocation, and a new one rarely does.
  *
  * The key of a word is made while its letters are folded, five bits for each. Up to twelve letters fit, so for nearly all words the

@@ -4,9 +4,9 @@
  * to it, which also ends every loop. What is neither file nor directory is never opened: opening a FIFO would block, and
  * opening a device may do anything.
  *
- * Files leave in batches of about one chunk's worth, because a task should be worth its start: most files are far smaller
- * than a chunk. Before it hands a batch to a task, the walk takes a slot, and waits while all are taken. That bounds the tasks
- * that exist, the files that are open and the memory of both; the thread that waits passes its turn to another task.
+ * Files leave in batches of no more than fits one chunk, because a task should be worth its start: most files are far smaller
+ * than a chunk; a larger one is a batch of its own. Each batch costs the walk a credit; readers give credits back by channel, and without any the walk waits. That
+ * bounds the tasks that exist and their memory. The thread that waits passes its turn to another, so that one worker is enough.
  */
 #include "corpus.h"
 
@@ -37,6 +37,8 @@ struct walk {
     struct identities seen;
     struct directory *stack, *opened;   /* opened ones stay: their descendants look for loops through `parent` */
     struct batch *batch;
+    int credit;                         /* batches that may be handed out before the next wait */
+    int handed_out;
 };
 
 static struct identity *identity_slot(const struct identities *set, struct identity id)
@@ -75,12 +77,11 @@ static bool identity_add(struct walk *walk, struct identity id)
 
 void batch_free(struct batch *batch)
 {
-    weft_channel_release(batch->slots);
     free(batch->paths);
     free(batch);
 }
 
-/* Gives the batch to a task of its own, as soon as a slot is free. */
+/* Gives the batch to a task of its own, as soon as there is credit for it. */
 static void hand_out(struct walk *walk)
 {
     struct job *job = walk->job;
@@ -88,28 +89,23 @@ static void hand_out(struct walk *walk)
     walk->batch = NULL;
     if (!batch)
         return;
-    const char token = 0;
-    weft_status status = weft_channel_send(job->slots, &token, WEFT_FOREVER);
-    if (status == WEFT_OK) {
-        int reads = atomic_fetch_add(&job->reads, 1) + 1;
-        if (reads > job->peak_reads)
-            job->peak_reads = reads;
-        weft_spawn_options options;
-        status = weft_spawn_options_init(&options, sizeof options);
-        if (status == WEFT_OK) {
-            options.name = "read";
-            status = weft_spawn_with(job->runtime, read_batch, batch, &options);
-        }
-        if (status == WEFT_OK)
+    if (walk->credit == 0) {
+        weft_status status = weft_channel_recv(job->credits, &walk->credit, WEFT_FOREVER);
+        if (status != WEFT_OK) {
+            job_fail(job, status, "wait for readers");
+            batch_free(batch);
             return;
-        atomic_fetch_sub(&job->reads, 1);
-        char taken_back;
-        job_fail(job, status, "start a reader");
-        status = weft_channel_recv(job->slots, &taken_back, WEFT_FOREVER);
+        }
     }
-    if (status != WEFT_OK)
-        job_fail(job, status, "wait for a reader");
-    batch_free(batch);
+    if (!job_spawn(job, read_batch, batch, "read")) {
+        batch_free(batch);
+        return;
+    }
+    walk->credit--;
+    walk->handed_out++;
+    int reads = walk->handed_out - atomic_load(&job->reads_ended);
+    if (reads > job->peak_reads)
+        job->peak_reads = reads;
 }
 
 static bool batch_add(struct batch *batch, const char *path, off_t size)
@@ -128,22 +124,22 @@ static bool batch_add(struct batch *batch, const char *path, off_t size)
     batch->file[batch->files].size = size;
     batch->paths_length += length;
     batch->files++;
-    batch->bytes += size < CHUNK ? size : CHUNK;
+    batch->bytes += size + 1;       /* with the newline that ends it in a chunk */
     return true;
 }
 
 static void add_file(struct walk *walk, const char *path, off_t size)
 {
+    if (walk->batch && walk->batch->bytes + size >= CHUNK)
+        hand_out(walk);
     if (!walk->batch) {
         walk->batch = calloc(1, sizeof *walk->batch);
-        if (walk->batch) {
+        if (walk->batch)
             walk->batch->job = walk->job;
-            walk->batch->slots = weft_channel_retain(walk->job->slots);
-        }
     }
     if (!walk->batch || !batch_add(walk->batch, path, size))
         job_fail(walk->job, weft_error_set(WEFT_NOMEM, "out of memory"), "walk");
-    else if (walk->batch->files == BATCH_FILES || walk->batch->bytes >= CHUNK)
+    else if (walk->batch->files == BATCH_FILES)
         hand_out(walk);
 }
 
@@ -251,7 +247,7 @@ static void directories_free(struct directory *list)
 
 void walk(struct job *job)
 {
-    struct walk walk = {.job = job};
+    struct walk walk = {.job = job, .credit = job->max_reads};
     for (size_t i = 0; i < job->root_count && !job_stopping(job); i++) {
         visit(&walk, AT_FDCWD, job->roots[i], job->roots[i], NULL);
         while (walk.stack && !job_stopping(job)) {

@@ -30,7 +30,7 @@ refused ': No such file or directory' ''
 expect_status 0 corpus --help
 grep -q '^usage: corpus ' out || fail "no usage"
 expect_status 0 corpus --json --once --workers 1024 tree
-expect workers 1024 reads_limit 256
+expect workers 1024 reads_limit 1024
 expect_status 0 corpus --json --once --top 0 tree
 expect words 1 top '[]'
 mkdir ./--top
