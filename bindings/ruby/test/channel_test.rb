@@ -158,7 +158,8 @@ class ChannelTest < WeftTest::Case
     channel << 1
     assert_nil channel.release
     assert_nil channel.release
-    [-> { channel << 1 }, -> { channel.recv }, -> { channel.close }, -> { channel.size }, -> { channel.closed? }].each do |use|
+    uses = [-> { channel << 1 }, -> { channel.recv }, -> { channel.close }, -> { channel.size }, -> { channel.closed? }]
+    uses.each do |use|
       error = assert_raises(Weft::ReleasedError, &use)
       assert_equal Weft::InvalidError::STATUS, error.status
     end

@@ -37,11 +37,12 @@ class ForkTest < WeftTest::Case
     pool = Weft::Pool.new
     pool.async { 1 }.value
     uses = {
-      recv: -> { channel.recv }, send: -> { channel << 2 }, each: -> { channel.each { nil } }, close: -> { channel.close },
-      closed: -> { channel.closed? }, size: -> { channel.size }, resolve: -> { promise.resolve },
+      recv: -> { channel.recv }, send: -> { channel << 2 }, each: -> { channel.each { nil } },
+      close: -> { channel.close }, closed: -> { channel.closed? }, size: -> { channel.size }, resolve: -> { promise.resolve },
       reject: -> { promise.reject("no") }, value: -> { settled.value }, wait: -> { settled.wait(timeout: 0) },
       state: -> { settled.state }, error: -> { settled.error }, stats: -> { runtime.stats },
-      spawn: -> { runtime.run_native(fixture(:square)) }, shutdown: -> { runtime.shutdown }, async: -> { pool.async { 1 } }
+      spawn: -> { runtime.run_native(fixture(:square)) }, shutdown: -> { runtime.shutdown },
+      async: -> { pool.async { 1 } }
     }
     answers = in_child do
       uses.transform_values do |use|

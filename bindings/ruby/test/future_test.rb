@@ -100,7 +100,8 @@ class FutureTest < WeftTest::Case
       assert_equal "RuntimeError: #{expected}", native_text(RuntimeError.new(message))
     end
     assert_equal unpronounceable.name.to_s, native_text(unpronounceable.new)
-    assert_equal Weft::ClosedError::STATUS, native_error(Weft::ClosedError.new) { |error| WeftTest::Native.weft_error_status(error) }
+    status = native_error(Weft::ClosedError.new) { |error| WeftTest::Native.weft_error_status(error) }
+    assert_equal Weft::ClosedError::STATUS, status
   end
 
   def test_a_promise_is_settled_once
@@ -142,7 +143,9 @@ class FutureTest < WeftTest::Case
     promise = Weft::Promise.new
     waiter = waiting { promise.future.value }
     promise.future.release
-    [:value, :wait, :state, :ready?, :error].each { |name| assert_raises(Weft::ReleasedError) { promise.future.public_send(name) } }
+    %i[value wait state ready? error].each do |name|
+      assert_raises(Weft::ReleasedError) { promise.future.public_send(name) }
+    end
     promise.resolve(:still)
     assert_equal :still, waiter.value, "who waits already has its own hold"
     assert_equal "#<Weft::Future released>", promise.future.inspect

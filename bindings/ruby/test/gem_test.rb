@@ -28,7 +28,8 @@ class GemTest < Minitest::Test
       home = File.join(directory, "home")
       run_command(*GEM, "install", "--local", "--ignore-dependencies", "--no-document", "--install-dir", home, file)
       program = 'gem "weft"; require "weft"; print $LOADED_FEATURES.grep(%r{/weft\.rb$}), Weft.async { 5 }.value'
-      output = run_command(RbConfig.ruby, "-w", "-e", program, chdir: directory, env: { "GEM_PATH" => [home, *Gem.path].join(":") })
+      path = { "GEM_PATH" => [home, *Gem.path].join(":") }
+      output = run_command(RbConfig.ruby, "-w", "-e", program, chdir: directory, env: path)
       assert_match(%r{#{Regexp.escape(home)}/gems/weft-[\d.]+/lib/weft\.rb"\]5\z}, output)
     end
   end

@@ -36,7 +36,8 @@ class LibraryTest < WeftTest::Case
         assert_match(/cannot load libweft\.so\.0\. Install Weft/, output)
       end
       File.symlink(File.realpath(library), File.join(directory, "libweft.so.0"))
-      output, status = ruby("puts Weft.async { 3 }.value", env: { "WEFT_LIBRARY" => nil, "LD_LIBRARY_PATH" => directory })
+      found = { "WEFT_LIBRARY" => nil, "LD_LIBRARY_PATH" => directory }
+      output, status = ruby("puts Weft.async { 3 }.value", env: found)
       assert_equal ["3\n", true], [output, status.success?]
     end
   end

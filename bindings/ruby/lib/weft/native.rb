@@ -78,7 +78,8 @@ module Weft
 
     attach_function :weft_abi_version, [], :uint32
     if weft_abi_version != ABI_VERSION
-      raise LoadError, "weft: #{LIBRARY} has ABI version #{weft_abi_version}; this gem, #{VERSION}, needs #{ABI_VERSION}"
+      raise LoadError,
+            "weft: #{LIBRARY} has ABI version #{weft_abi_version}; this gem, #{VERSION}, needs #{ABI_VERSION}"
     end
 
     attach_function :weft_version, [], :uint32
