@@ -129,7 +129,7 @@ struct job {
 extern atomic_bool interrupted;              /* Ctrl-C: finish what was begun, begin nothing */
 
 int max_reads(int workers);                  /* the limit on reads in flight */
-int max_threads(int workers);                /* enough for all workers, and for those that wait: see job.c */
+int max_threads(int workers);                /* workers, and those that wait */
 weft_status job_new(struct job *job, weft_runtime *runtime, char *const *roots, size_t root_count);
 weft_status job_run(weft_worker *worker, void *job, void **result);   /* a task, for weft_async */
 void job_free(struct job *job);

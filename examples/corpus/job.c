@@ -11,7 +11,7 @@
  * each stage. Only the walk ever waits, and seldom: credits for further batches come in lumps. A reader that finds no empty chunk
  * counts a full one instead of waiting. That matters because waking a thread costs as much as counting a few small files; and
  * because a thread that is woken goes on at once, beside the task that got its turn meanwhile: with a counter that waits for every
- * chunk, one worker would have two threads running half of the time, and the speed-up over it would say little.
+ * chunk, one worker would often have two threads running, and the speed-up over it would say little.
  * Each thread counts in a table of its own, so there is nothing to lock.
  *
  * Memory is bounded: `max_reads` batches, four chunks for each worker, which circulate, and the distinct words and files.
@@ -29,6 +29,8 @@ const char *const tally_names[TALLIES] = {
     [DIRECTORIES] = "directories", [UNREADABLE_DIRECTORIES] = "unreadable_directories",
 };
 
+/* As many may wait as run: the walk, and readers in the rare case that others have all chunks in hand. Should more of them wait, no
+ * further task starts until one goes on, which each of them does without any task being started. */
 int max_threads(int workers)
 {
     return 2 * workers + 2;

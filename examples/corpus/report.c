@@ -172,7 +172,7 @@ bool report_text(const struct report *report, size_t top)
     static const enum tally in[] = {EMPTY, SHRANK, GREW};
     text_tallies(job, "left out:", out, sizeof out / sizeof *out);
     text_tallies(job, "among the files:", in, sizeof in / sizeof *in);
-    printf("%d worker%s: %.3f s, %.1f MB/s; %s tasks, %s joins, %s steals; at most %d of %d reads at once\n", report->workers,
+    printf("%d worker%s: %.3f s, %.1f MB/s; %s tasks, %s joins, %s steals; at most %d reads in flight (limit %d)\n", report->workers,
            report->workers == 1 ? "" : "s", run->seconds, per_second(megabytes(job), run->seconds), grouped(run->tasks),
            grouped(run->joins), grouped(run->steals), report->peak_reads, job->max_reads);
     if (report->single_seconds > 0)

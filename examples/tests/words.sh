@@ -1,6 +1,6 @@
 # corpus counts what tr, sort and uniq count, word for word, on 1, 2 and 8 workers: in ordinary text, and in files that are built
 # around the places where reading is cut (8 KiB of probing, 256 KiB of chunk) and around what a letter is. With one worker the
-# limit on reads at once is reached exactly, since the walk does not stop before it is.
+# limit on reads in flight is reached exactly, since the walk does not stop before it is.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 mkdir -p tree/text tree/small tree/deep/er/and/deeper tree/empty/directory
