@@ -80,6 +80,7 @@ probe_each() {
     need gcc has gcc
     need clang has clang++
     need libclang-dev found_libclang
+    need llvm has llvm-symbolizer # the sanitizers name functions with it, in reports and in suppressions
     need valgrind has valgrind
     need "ruby ruby-ffi ruby-minitest" ruby_has ffi minitest
     need "python3 python3-venv" has_python_for_venv
