@@ -226,7 +226,7 @@ static struct run run(weft_runtime *runtime, const struct options *options, cons
     return (struct run){
         .seconds = (double)(end - begin) / 1e9,
         .tasks = after.spawned - before.spawned,
-        .joins = after.joins - before.joins,
+        .shared = after.shared - before.shared,
         .steals = after.steals - before.steals,
         .blocks = after.blocks - before.blocks,
     };

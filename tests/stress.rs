@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use weft::channel::{Capacity, Channel};
 use weft::error::{Result, Status};
 use weft::future;
-use weft::parallel::{for_each, join};
+use weft::parallel::{LoopOptions, for_each, join};
 use weft::scheduler::task::Call;
 use weft::scheduler::{Core, Mode, Options, Runtime, Worker};
 use weft::sync::Deadline;
@@ -154,7 +154,7 @@ fn forks(runtime: &Runtime, random: &mut Random) {
             0 => 1,
             _ => {
                 let (a, b) = join(worker, |w| tree(w, depth - 1), |w| tree(w, depth - 1));
-                a.expect("no panic") + b.expect("no panic")
+                a + b
             }
         }
     }
@@ -166,7 +166,7 @@ fn forks(runtime: &Runtime, random: &mut Random) {
                 visited.fetch_add(range.len() as u64 * tree(worker, 2), Ordering::Relaxed);
                 Ok(())
             };
-            let (report, result) = for_each(worker, 0..len, grain, &body);
+            let (report, result) = for_each(worker, 0..len, LoopOptions { grain, ..LoopOptions::default() }, &body);
             assert!(result.is_ok() && report.done == len);
             (tree(worker, depth), visited.into_inner())
         })

@@ -11,7 +11,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
 for header in "$include"/weft/*.h; do
-    "$gcc" -std=c11 -fsyntax-only -aux-info "$work/info" -I "$include" -x c "$header"
+    "$gcc" -std=c11 -DWEFT_NO_INLINE -fsyntax-only -aux-info "$work/info" -I "$include" -x c "$header"
     # /* path:line:NC */ extern weft_status weft_x (int);
     grep -F "/* $include/weft/" "$work/info" | grep ' extern ' | sed -E 's/^[^(]*[ *]([A-Za-z_0-9]+) \(.*/\1/'
 done | sort -u >"$work/declared"

@@ -38,7 +38,6 @@ TEST(quicksort_of_a_million) {
         std::sort(expected.begin(), expected.end());
         runtime.run([&](weft::worker on) { quicksort(on, numbers.begin(), numbers.end()); });
         CHECK(numbers == expected);
-        CHECK(runtime.stats().joins > 1000);
         runtime.shutdown();
     }
 }

@@ -164,7 +164,7 @@ weft_status rank(weft_worker *worker, struct job *job);      /* tables to words 
 
 struct run {                /* measurements of one run */
     double seconds;
-    uint64_t tasks, joins, steals, blocks;
+    uint64_t tasks, shared, steals, blocks;
 };
 
 struct report {

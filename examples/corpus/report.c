@@ -172,9 +172,9 @@ bool report_text(const struct report *report, size_t top)
     static const enum tally in[] = {EMPTY, SHRANK, GREW};
     text_tallies(job, "left out:", out, sizeof out / sizeof *out);
     text_tallies(job, "among the files:", in, sizeof in / sizeof *in);
-    printf("%d worker%s: %.3f s, %.1f MB/s; %s tasks, %s joins, %s steals; at most %d reads in flight (limit %d)\n", report->workers,
+    printf("%d worker%s: %.3f s, %.1f MB/s; %s tasks, %s halves shared, %s steals; at most %d reads in flight (limit %d)\n", report->workers,
            report->workers == 1 ? "" : "s", run->seconds, per_second(megabytes(job), run->seconds), grouped(run->tasks),
-           grouped(run->joins), grouped(run->steals), report->peak_reads, job->max_reads);
+           grouped(run->shared), grouped(run->steals), report->peak_reads, job->max_reads);
     if (report->single_seconds > 0)
         printf("speed-up over one worker: %.2f (%.3f s; medians of %d runs each, warmed, in turn)\n",
                per_second(report->single_seconds, run->seconds), report->single_seconds, report->repeats);
@@ -228,8 +228,8 @@ bool report_json(const struct report *report, size_t top)
     json_problems(job);
     printf("  \"workers\": %d,\n  \"seconds\": %.6f,\n  \"megabytes_per_second\": %.3f,\n", report->workers, run->seconds,
            per_second(megabytes(job), run->seconds));
-    printf("  \"tasks\": %" PRIu64 ",\n  \"joins\": %" PRIu64 ",\n  \"steals\": %" PRIu64 ",\n  \"blocks\": %" PRIu64 ",\n", run->tasks,
-           run->joins, run->steals, run->blocks);
+    printf("  \"tasks\": %" PRIu64 ",\n  \"shared\": %" PRIu64 ",\n  \"steals\": %" PRIu64 ",\n  \"blocks\": %" PRIu64 ",\n", run->tasks,
+           run->shared, run->steals, run->blocks);
     printf("  \"reads_peak\": %d,\n  \"reads_limit\": %d,\n", report->peak_reads, job->max_reads);
     if (report->single_seconds > 0)
         printf("  \"repeats\": %d,\n  \"single_seconds\": %.6f,\n  \"speedup\": %.3f,\n", report->repeats, report->single_seconds,

@@ -379,9 +379,9 @@ typedef struct weft_runtime_stats {
   uint64_t discarded;
   /* Callbacks that ended in a Rust panic. */
   uint64_t panicked;
-  /* Calls of weft_join, those of loops included. */
-  uint64_t joins;
-  /* Tasks and join halves taken from the thread's own queues. */
+  /* Times halves of joins were made visible to other threads: one had asked, or their owner blocked. */
+  uint64_t shared;
+  /* Tasks taken from the thread's own queue. */
   uint64_t local_hits;
   /* Thefts: tasks and join halves taken from another thread. */
   uint64_t steals;
@@ -447,15 +447,15 @@ int32_t weft_runtime_workers(weft_runtime *runtime);
  */
 weft_status weft_runtime_stats_get(weft_runtime *runtime, struct weft_runtime_stats *out);
 
-/* The worker whose thread this is; NULL outside any task. */
+/* The calling task's worker, at the position from which it may fork; NULL outside any task. */
 weft_worker *weft_worker_current(void);
 
-/* The runtime that a worker belongs to, borrowed while the task runs. NULL on a bad handle. */
+/* The runtime that a worker belongs to, borrowed while the task runs. NULL (WEFT_INVALID) if worker is not this thread's. */
 weft_runtime *weft_worker_runtime(const weft_worker *worker);
 
 /*
  The worker's number: 0 up to max_threads - 1, one for each thread that is alive, given again when a thread has gone.
- -1 on a bad handle.
+ -1 (WEFT_INVALID) if worker is not this thread's.
  */
 int32_t weft_worker_index(const weft_worker *worker);
 
@@ -513,22 +513,49 @@ weft_status weft_async(weft_runtime *runtime,
  */
 weft_status weft_run(weft_runtime *runtime, weft_task_fn fn, void *arg);
 
+/* Fork-join ------------------------------------------------------------------------------------------------------- */
+
 /*
  Runs a(worker, a_arg) on this thread and b(worker, b_arg) perhaps in parallel on another, and returns when both have
- ended. While it waits for a half that another thread took, this thread runs nothing else. `worker` is the one passed
- to the calling task, or NULL for that. WEFT_INVALID outside any task (weft_run leads in) and for another thread's
- worker; nothing has run then. WEFT_PANIC: a half panicked; both have ended.
+ ended. `worker` is the one passed to the calling task or half, or NULL for that. While it waits for a half that another
+ thread took, this thread runs nothing but what descends from that half. WEFT_INVALID outside any task (weft_run leads
+ in), for another thread's worker, and for a NULL function; nothing has run then. An exception or panic that leaves a half
+ goes on in the caller when the other half has ended, or has been dropped because it had not begun.
  */
-weft_status weft_join(weft_worker *worker, weft_task_fn a, void *a_arg, weft_task_fn b, void *b_arg);
+weft_status weft_join(weft_worker *worker,
+                      weft_task_fn a,
+                      void *a_arg,
+                      weft_task_fn b,
+                      void *b_arg);
 
 /* Loops ----------------------------------------------------------------------------------------------------------- */
+
+/* The first failure stops what has not begun, and is returned. */
+#define WEFT_ON_FAILURE_STOP 0
+
+/*
+ The same, and then the ranges that failed or were not reached are run once more, in order, on one thread; that run's
+ outcome counts. A range that failed half-way is run again from its beginning. The log tells.
+ */
+#define WEFT_ON_FAILURE_REDO 1
+/* The same for the whole loop, ranges that went well included. */
+#define WEFT_ON_FAILURE_REDO_ALL 2
 
 /* How to run a loop. Fill in with weft_loop_options_init, then change what matters. */
 typedef struct weft_loop_options {
   /* sizeof(weft_loop_options). */
   size_t size;
-  /* Indices per call at most; 0: chosen from the length and the number of workers. */
+  /* Indices per call at most; 0: as many as take some ten microseconds, found out while the loop runs. */
   size_t grain;
+  /* Ranges of up to this many indices are not split; 0: no such ranges. */
+  size_t serial_below;
+  /*
+   When to stop with WEFT_TIMEOUT, between two calls; what runs is waited for. WEFT_FOREVER, the default: not at all.
+   0 or less: nothing is called.
+   */
+  int64_t timeout_ns;
+  /* What a failure of fn does: one of WEFT_ON_FAILURE_. weft_reduce knows WEFT_ON_FAILURE_STOP only. */
+  int32_t on_failure;
   /*
    For weft_reduce: acc_drop(acc_drop_ctx, acc) is called for each accumulator that a failure strands, so that what it
    owns can be freed; NULL: nothing.
@@ -551,7 +578,14 @@ typedef struct weft_loop_report {
   size_t failed;
   /* Indices that were not reached. */
   size_t skipped;
+  /* Indices that were run again because of on_failure; the numbers above are those after that. */
+  size_t redone;
+  /* Whether anything was: 1 or 0. */
+  int32_t fell_back;
 } weft_loop_report;
+
+/* Makes *out from *in. Anything but WEFT_OK is a failure of the element. */
+typedef weft_status (*weft_map_fn)(weft_worker *worker, const void *in, void *out, void *arg);
 
 /* Adds the indices from begin to before end to *acc, in order. */
 typedef weft_status (*weft_fold_fn)(weft_worker *worker, size_t begin, size_t end, void *acc, void *arg);
@@ -566,11 +600,12 @@ typedef weft_status (*weft_combine_fn)(weft_worker *worker, void *into, void *fr
 weft_status weft_loop_options_init(struct weft_loop_options *options, size_t size);
 
 /*
- Calls fn on consecutive ranges that cover [begin, end), in parallel, and returns when all calls have ended. The first
- failure stops what has not begun, and is returned with its message. NULL options: the defaults. `report`, if not NULL,
- is written whenever the loop ran, also when it failed; set its size first. Nested loops are fine. Blocks without
- limit, is not interrupted. begin == end: WEFT_OK, nothing is called. begin > end: WEFT_INVALID. WEFT_PANIC: fn
- panicked. Otherwise as weft_run.
+ Calls fn on consecutive ranges that cover [begin, end), in parallel, and returns when all calls have ended. A worker
+ goes through its range and gives half of what is left away when another asks. The first failure stops what has not begun,
+ and is returned with its message, unless the options say otherwise. NULL options: the defaults. `report`, if not NULL,
+ is written whenever the loop ran, also when it failed; set its size first. Nested loops are fine. Blocks until what has
+ begun has ended, is not interrupted. begin == end: WEFT_OK, nothing is called. begin > end: WEFT_INVALID. WEFT_TIMEOUT:
+ the options' time was up. WEFT_PANIC: fn panicked. Otherwise as weft_run.
  */
 weft_status weft_for(weft_runtime *runtime,
                      size_t begin,
@@ -581,10 +616,37 @@ weft_status weft_for(weft_runtime *runtime,
                      struct weft_loop_report *report);
 
 /*
+ Calls fn(worker, in + i * in_size, out + i * out_size, arg) for each i below n, in parallel: out[i] is made from in[i],
+ whoever makes it. The arrays are the caller's; they may be the same if fn can bear it. In a failed loop some elements of
+ `out` have not been written. n 0: WEFT_OK, and the arrays may be NULL. Sizes whose product with n is more than any
+ memory: WEFT_INVALID. A size of 0 is allowed, and gives each call the same pointer. Otherwise as weft_for; a failure
+ counts for the chunk of elements that it is in.
+ */
+weft_status weft_map(weft_runtime *runtime,
+                     const void *in,
+                     size_t in_size,
+                     void *out,
+                     size_t out_size,
+                     size_t n,
+                     weft_map_fn fn,
+                     void *arg,
+                     const struct weft_loop_options *options,
+                     struct weft_loop_report *report);
+
+/*
+ A grain for n items that take about ns_per_item nanoseconds each, on `workers` threads (0 or less: 1): calls of some ten
+ microseconds, but at least eight for each worker as far as there are items. An unknown cost (0 or less, NaN): eight
+ calls for each worker. At least 1.
+ */
+size_t weft_optimal_grain(size_t n,
+                          int32_t workers,
+                          double ns_per_item);
+
+/*
  Reduces [begin, end) in parallel into *out. Accumulators of acc_size bytes, aligned to 16, begin as bitwise copies of
  *identity; fold adds ranges, combine adds what comes right after. Only neighbours are combined, left with right, so
  combine must be associative and need not be commutative. How the range is cut depends on its length and the grain,
- with a grain of 0 on the number of workers, too: a fixed grain gives bit-identical floats everywhere. An empty range
+ with a grain of 0 on who was free to help, too: a fixed grain gives bit-identical floats everywhere. An empty range
  gives the identity. On failure *out is as it was, and acc_drop has been called for every accumulator: the first failure
  is returned. NULL options: the defaults. acc_size 0, begin > end: WEFT_INVALID. WEFT_NOMEM: no memory for an
  accumulator. Otherwise as weft_for.
@@ -746,5 +808,8 @@ void weft_channel_release(weft_channel *channel);
 #ifdef __cplusplus
 } /* extern "C" */
 #endif
+
+/* weft_fork, weft_next, weft_sync */
+#include "join.h"
 
 #endif /* WEFT_H */

@@ -6,7 +6,7 @@ use std::ptr;
 use crate::error::{Failure, Result, Status};
 use crate::memory::Header;
 use crate::platform::fork;
-use crate::scheduler::{Core, RUNTIME_TAG, WORKER_TAG, Worker, default_runtime};
+use crate::scheduler::{Core, RUNTIME_TAG, Worker, default_runtime};
 
 use super::types::{weft_runtime, weft_worker};
 
@@ -101,15 +101,16 @@ pub unsafe fn runtime<'a>(runtime: *const weft_runtime) -> Result<&'a Core> {
     }
 }
 
-/// The worker behind a pointer that is not NULL.
-///
-/// # Safety
-/// `worker` leads to an object of Weft.
-pub unsafe fn worker<'a>(worker: *const weft_worker) -> Result<&'a Worker> {
-    // SAFETY: promised by the caller; checked to be a worker.
-    unsafe {
-        check_header(worker.cast(), WORKER_TAG, "worker", "worker")?;
-        Ok(&*worker.cast())
+/// The calling thread's worker, which `worker` must be a position of.
+pub fn worker<'a>(worker: *const weft_worker) -> Result<&'a Worker> {
+    let position = pointer(worker, "worker")?;
+    match Worker::current() {
+        Some(current) if current.has(position.cast()) => Ok(current),
+        Some(_) => Err(invalid("worker is not this thread's".into())),
+        None if Worker::inherited() => {
+            Err(Failure::new(Status::Forked, "worker belongs to the parent of this forked process"))
+        }
+        None => Err(invalid("worker: this thread runs no task; weft_run leads into one".into())),
     }
 }
 

@@ -13,7 +13,9 @@ mod message;
 
 pub mod bytes;
 pub mod channel;
+pub mod fork;
 pub mod future;
+pub mod join;
 pub mod log;
 pub mod loops;
 pub mod process;

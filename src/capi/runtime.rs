@@ -89,9 +89,9 @@ pub struct weft_runtime_stats {
     pub discarded: u64,
     /// Callbacks that ended in a Rust panic.
     pub panicked: u64,
-    /// Calls of weft_join, those of loops included.
-    pub joins: u64,
-    /// Tasks and join halves taken from the thread's own queues.
+    /// Times halves of joins were made visible to other threads: one had asked, or their owner blocked.
+    pub shared: u64,
+    /// Tasks taken from the thread's own queue.
     pub local_hits: u64,
     /// Thefts: tasks and join halves taken from another thread.
     pub steals: u64,
@@ -138,9 +138,9 @@ impl Hook {
     }
 }
 
-/// A worker as C sees it.
+/// A worker as C sees it: the position from which it may fork.
 pub(super) fn as_opaque(worker: &Worker) -> *mut weft_worker {
-    std::ptr::from_ref(worker).cast_mut().cast()
+    worker.region().head().cast()
 }
 
 unsafe fn read_options(options: *const weft_runtime_options) -> Result<Options> {
@@ -298,7 +298,7 @@ pub unsafe extern "C" fn weft_runtime_stats_get(
                 executed: stats.executed,
                 discarded: stats.discarded,
                 panicked: stats.panicked,
-                joins: stats.joins,
+                shared: stats.shared,
                 local_hits: stats.local_hits,
                 steals: stats.steals,
                 failed_steals: stats.failed_steals,
@@ -313,26 +313,24 @@ pub unsafe extern "C" fn weft_runtime_stats_get(
     })
 }
 
-/// The worker whose thread this is; NULL outside any task.
+/// The calling task's worker, at the position from which it may fork; NULL outside any task.
 #[unsafe(no_mangle)]
 pub extern "C" fn weft_worker_current() -> *mut weft_worker {
     Worker::current().map_or(std::ptr::null_mut(), as_opaque)
 }
 
-/// The runtime that a worker belongs to, borrowed while the task runs. NULL on a bad handle.
+/// The runtime that a worker belongs to, borrowed while the task runs. NULL (WEFT_INVALID) if worker is not this thread's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_worker_runtime(worker: *const weft_worker) -> *mut weft_runtime {
     boundary_value(std::ptr::null_mut(), || {
-        // SAFETY: a worker by contract.
-        let worker = unsafe { args::worker(worker)? };
+        let worker = args::worker(worker)?;
         Ok(std::ptr::from_ref(worker.core()).cast_mut().cast())
     })
 }
 
 /// The worker's number: 0 up to max_threads - 1, one for each thread that is alive, given again when a thread has gone.
-/// -1 on a bad handle.
+/// -1 (WEFT_INVALID) if worker is not this thread's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_worker_index(worker: *const weft_worker) -> i32 {
-    // SAFETY: a worker by contract.
-    boundary_value(-1, || Ok(unsafe { args::worker(worker)? }.index() as i32))
+    boundary_value(-1, || Ok(args::worker(worker)?.index() as i32))
 }

@@ -9,10 +9,9 @@ use super::boundary::{boundary, call_back};
 use super::future::{Value, new_handle};
 use super::runtime::as_opaque;
 use super::types::{weft_call_fn, weft_drop_fn, weft_future, weft_runtime, weft_status, weft_task_fn, weft_worker};
-use crate::error::{Error, Failure, Result, Status};
+use crate::error::{Error, Failure, Status};
 use crate::future::{self, Promise};
 use crate::panics;
-use crate::parallel;
 use crate::scheduler::{Work, Worker};
 
 /// What a task is started with. Fill in with weft_spawn_options_init, then change what matters.
@@ -245,39 +244,4 @@ pub unsafe extern "C" fn weft_run(runtime: *mut weft_runtime, r#fn: weft_task_fn
         let core = unsafe { args::runtime(runtime)? };
         core.run(move |worker| call.run(worker))
     })
-}
-
-/// Runs a(worker, a_arg) on this thread and b(worker, b_arg) perhaps in parallel on another, and returns when both have
-/// ended. While it waits for a half that another thread took, this thread runs nothing else. `worker` is the one passed
-/// to the calling task, or NULL for that. WEFT_INVALID outside any task (weft_run leads in) and for another thread's
-/// worker; nothing has run then. WEFT_PANIC: a half panicked; both have ended.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn weft_join(
-    worker: *mut weft_worker,
-    a: weft_task_fn,
-    a_arg: *mut c_void,
-    b: weft_task_fn,
-    b_arg: *mut c_void,
-) -> weft_status {
-    boundary(|| {
-        // SAFETY: a worker by contract.
-        let worker = unsafe { this_worker(worker)? };
-        let a = Call { function: callback(a, "a")?, arg: a_arg };
-        let b = Call { function: callback(b, "b")?, arg: b_arg };
-        let (a, b) = parallel::join(worker, move |worker| a.run(worker), move |worker| b.run(worker));
-        a.and(b).map_err(|panic| Failure::with(Status::Panic, panic))
-    })
-}
-
-/// The calling thread's worker, which `worker` must be if it is not NULL.
-unsafe fn this_worker<'a>(worker: *const weft_worker) -> Result<&'a Worker> {
-    if !worker.is_null() {
-        // SAFETY: a worker by contract.
-        unsafe { args::worker(worker)? };
-    }
-    match Worker::current() {
-        Some(current) if worker.is_null() || std::ptr::eq(as_opaque(current), worker) => Ok(current),
-        Some(_) => Err(Failure::new(Status::Invalid, "worker belongs to another thread")),
-        None => Err(Failure::new(Status::Invalid, "worker: this thread runs no task; weft_run leads into one")),
-    }
 }

@@ -1,85 +1,68 @@
 //! Two halves, perhaps in parallel.
 //!
-//! The second half is offered to the other threads while this one runs the first. If nobody took it, it is taken back
-//! and run here; if somebody did, this thread waits for it, and for nothing else: it never runs unrelated work
-//! meanwhile, so a lock that the caller holds cannot be met again from within. While it waits, its turn is another
-//! thread's.
+//! The second half is forked on the worker's [region](crate::scheduler::region) while this thread runs the first. Unless
+//! another thread took it, it is run here afterwards; if one did, this thread waits, and meanwhile runs nothing that does
+//! not descend from it, so a lock that the caller holds cannot be met again from within.
 
 use std::cell::UnsafeCell;
-use std::ffi::CStr;
-use std::marker::PhantomData;
-use std::ptr::NonNull;
+use std::ffi::c_void;
+use std::panic::resume_unwind;
 
-use crate::scheduler::{JobHeader, Worker};
-use crate::sync::wait::Waiter;
+use crate::scheduler::Worker;
+use crate::scheduler::region::{Slot, Synced};
 
 /// The second half, in the frame of the join.
-#[repr(C)]
 struct Half<B, R> {
-    header: JobHeader,
     body: UnsafeCell<Option<B>>,
-    result: UnsafeCell<Option<Result<R, String>>>,
-    stolen: Waiter,
-    /// The name of the task that joins; its thief goes by that name meanwhile.
-    task: Option<NonNull<CStr>>,
-    /// The frame stays on its thread.
-    _unsend: PhantomData<*const ()>,
+    result: UnsafeCell<Option<R>>,
 }
 
-/// Runs both halves and returns when both have ended. A panic in one does not keep the other from running.
+/// Ends a fork whose first half unwinds: the second is dropped, or waited for where another thread has it.
+struct Unwinding<'a>(&'a Worker, *mut Slot);
+
+impl Drop for Unwinding<'_> {
+    fn drop(&mut self) {
+        self.0.sync(self.1);
+    }
+}
+
+/// Runs both halves and returns when both have ended. A panic in the first keeps the second from running, unless that has
+/// begun. A panic of either half goes on in the caller, once both have ended.
 pub fn join<RA, RB: Send>(
     worker: &Worker,
     a: impl FnOnce(&Worker) -> RA,
     b: impl FnOnce(&Worker) -> RB + Send,
-) -> (Result<RA, String>, Result<RB, String>) {
-    let half = Half::new(b, worker.task_name());
-    let job = NonNull::from(&half.header);
-    // SAFETY: `half` stays in this frame until it is taken back, or until the thief has reported.
-    unsafe { worker.offer(job) };
-    let first = worker.protect(&"the first half of a join", || a(worker));
-    if worker.take_back(job) {
-        // SAFETY: taken back, so this thread has it alone.
-        unsafe { half.run_body(worker) };
-    } else {
-        half.stolen.wait_until_fired();
-    }
-    let second = half.result.into_inner().expect("the second half has run");
+) -> (RA, RB) {
+    let half = Half { body: UnsafeCell::new(Some(b)), result: UnsafeCell::new(None) };
+    // SAFETY: `half` stays in this frame until the sync below, or the one that `Unwinding` does.
+    let position = unsafe { worker.fork(entry(&half), (&raw const half).cast_mut().cast()) };
+    let unwinding = Unwinding(worker, position);
+    let first = a(worker);
+    std::mem::forget(unwinding);
+    let synced = worker.sync(position);
+    let Half { body, result } = half;
+    let second = match synced {
+        Synced::Mine => body.into_inner().expect("a half is run once")(worker),
+        Synced::Done => result.into_inner().expect("the half has run"),
+        Synced::Panicked => resume_unwind(Box::new(STOLEN_HALF_PANICKED)),
+    };
     (first, second)
 }
 
-impl<B: FnOnce(&Worker) -> R + Send, R: Send> Half<B, R> {
-    fn new(body: B, task: Option<&CStr>) -> Self {
-        Half {
-            header: JobHeader { run: Self::run_stolen },
-            body: UnsafeCell::new(Some(body)),
-            result: UnsafeCell::new(None),
-            stolen: Waiter::new(),
-            task: task.map(NonNull::from),
-            _unsend: PhantomData,
-        }
-    }
+/// What a panic of a half says on the thread that forked it; its own message is in the log.
+pub const STOLEN_HALF_PANICKED: &str = "the half of a join that another thread ran has panicked";
 
-    /// # Safety
-    /// The calling thread has this half alone.
-    unsafe fn run_body(&self, worker: &Worker) {
-        // SAFETY: promised by the caller.
+fn entry<B: FnOnce(&Worker) -> R + Send, R: Send>(
+    _: &Half<B, R>,
+) -> unsafe extern "C-unwind" fn(*mut Slot, *mut c_void) {
+    unsafe extern "C-unwind" fn run<B: FnOnce(&Worker) -> R, R>(position: *mut Slot, half: *mut c_void) {
+        // SAFETY: the thief has the half alone until its owner's sync returns; the position is this thread's.
         unsafe {
-            let body = (*self.body.get()).take().expect("a half is run once");
-            *self.result.get() = Some(worker.protect(&"the second half of a join", || body(worker)));
+            let half = &*half.cast::<Half<B, R>>();
+            let body = (*half.body.get()).take().expect("a half is run once");
+            let worker = Worker::at(position).expect("a half runs on the worker it gets");
+            *half.result.get() = Some(body(worker));
         }
     }
-
-    /// # Safety
-    /// `job` is the header of a live Half<B, R> that was stolen, once.
-    unsafe fn run_stolen(job: NonNull<JobHeader>, worker: &Worker) {
-        let half = job.cast::<Self>().as_ptr();
-        // SAFETY: the thief has it alone, and the frame (and with it the task, and its name) waits until the wait is
-        // finished, the last access here. Nobody else claims or gives up this wait.
-        unsafe {
-            let task = (*half).task.map(|task| task.as_ref());
-            worker.named(task, || (*half).run_body(worker));
-            (*half).stolen.claim();
-            Waiter::finish(&raw const (*half).stolen, 0);
-        }
-    }
+    run::<B, R>
 }

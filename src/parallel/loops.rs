@@ -1,7 +1,11 @@
-//! Loops over index ranges: split in halves by `join` down to the grain, run in parallel, end together.
+//! Loops over index ranges.
 //!
-//! The splitting depends on the range and the grain alone, never on who runs what, so a reduction with a
-//! fixed grain combines the same neighbours in the same order on any number of workers.
+//! A loop without a fixed grain goes through its range in chunks and looks between two of them whether another thread has
+//! asked for work; if so, it gives away half of what is left (lazy binary splitting: Tzannes, Caragea, Barua, Vishkin,
+//! 2010). A loop that nobody helps makes no forks. Chunks grow until one takes [`CHUNK_NS`].
+//!
+//! A reduction with a fixed grain is split evenly down to the grain whoever helps, so that it combines the same
+//! neighbours in the same order on any number of workers.
 
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -9,7 +13,40 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::join::join;
 use crate::error::{Failure, Result, Status};
+use crate::platform::clock::now_ns;
 use crate::scheduler::Worker;
+use crate::sync::{Deadline, Lock};
+
+/// What a failure of a body does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFailure {
+    /// Ends the loop.
+    #[default]
+    Stop,
+    /// Has what failed or was not reached run again, in order, on one thread.
+    RedoSerially,
+    /// Has everything run again, in order, on one thread.
+    RedoAllSerially,
+}
+
+/// How to run a loop.
+#[derive(Clone, Copy, Debug)]
+pub struct LoopOptions {
+    /// Indices per call at most; 0: as many as take some ten microseconds.
+    pub grain: usize,
+    /// Ranges up to this length are not split.
+    pub serial_below: usize,
+    /// When to stop, between two calls.
+    pub deadline: Deadline,
+    /// What a failure does.
+    pub on_failure: OnFailure,
+}
+
+impl Default for LoopOptions {
+    fn default() -> Self {
+        LoopOptions { grain: 0, serial_below: 0, deadline: Deadline::Never, on_failure: OnFailure::Stop }
+    }
+}
 
 /// What became of a loop's indices.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,17 +55,14 @@ pub struct Report {
     pub done: usize,
     /// Indices in ranges that failed.
     pub failed: usize,
+    /// Indices that were run again, whatever came of it.
+    pub redone: usize,
+    /// Whether anything was run again.
+    pub fell_back: bool,
 }
 
-/// Ranges per worker that a loop without a grain is split into: enough to even out unequal ranges.
-const RANGES_PER_WORKER: usize = 8;
-
-fn choose_grain(len: usize, grain: usize, workers: u32) -> usize {
-    match grain {
-        0 => len.div_ceil(RANGES_PER_WORKER * workers as usize).max(1),
-        grain => grain,
-    }
-}
+/// What a chunk should take: enough to make the look around it cheap, little enough to answer quickly.
+const CHUNK_NS: i64 = 10_000;
 
 /// The first failure of a loop, which stops what has not begun.
 #[derive(Default)]
@@ -39,7 +73,7 @@ struct Outcome {
 
 impl Outcome {
     fn stopped(&self) -> bool {
-        // Relaxed: seeing it late only costs a range's work.
+        // Relaxed: seeing it late only costs a chunk's work.
         self.stopped.load(Ordering::Relaxed)
     }
 
@@ -49,63 +83,154 @@ impl Outcome {
         self.stopped.store(true, Ordering::Relaxed);
     }
 
-    fn note<R>(&self, what: &str, result: std::result::Result<R, String>) -> Option<R> {
-        result.map_err(|message| self.fail(Failure::with(Status::Panic, format!("{what} panicked: {message}")))).ok()
-    }
-
-    fn into_result(self) -> Result<()> {
-        self.failure.into_inner().map_or(Ok(()), Err)
+    /// A callback's result; a panic is a failure.
+    fn call<T>(&self, worker: &Worker, what: &str, body: impl FnOnce() -> Result<T>) -> Option<T> {
+        let result = worker.protect(&what, body);
+        let result =
+            result.unwrap_or_else(|message| Err(Failure::with(Status::Panic, format!("{what} panicked: {message}"))));
+        result.map_err(|failure| self.fail(failure)).ok()
     }
 }
 
-/// Calls `body` on consecutive ranges of at most `grain` indices (0: chosen here) that cover `range`. The first failure
-/// stops the ranges that have not begun, and is returned.
-pub fn for_each(
-    worker: &Worker,
-    range: Range<usize>,
-    grain: usize,
-    body: &(dyn Fn(&Worker, Range<usize>) -> Result<()> + Sync),
-) -> (Report, Result<()>) {
-    struct Loop<'a> {
-        grain: usize,
-        body: &'a (dyn Fn(&Worker, Range<usize>) -> Result<()> + Sync),
-        done: AtomicUsize,
-        failed: AtomicUsize,
-        outcome: Outcome,
+/// How many indices the next chunk has.
+struct Pace {
+    fixed: bool,
+    chunk: usize,
+}
+
+impl Pace {
+    fn new(grain: usize) -> Self {
+        Pace { fixed: grain > 0, chunk: grain.max(1) }
     }
-    fn split(worker: &Worker, this: &Loop<'_>, range: Range<usize>) {
-        if this.outcome.stopped() || range.is_empty() {
-            return;
+
+    /// Runs a chunk and learns from the time it takes.
+    fn run<T>(&mut self, chunk: impl FnOnce() -> T) -> T {
+        if self.fixed {
+            return chunk();
         }
-        if range.len() > this.grain {
-            let (left, right) = halves(range);
-            let (left, right) = join(worker, |w| split(w, this, left), |w| split(w, this, right));
-            this.outcome.note("a loop", left);
-            this.outcome.note("a loop", right);
-            return;
+        let begin = now_ns();
+        let result = chunk();
+        match now_ns() - begin {
+            ns if ns < CHUNK_NS / 2 => self.chunk = self.chunk.saturating_mul(2),
+            ns if ns > CHUNK_NS * 2 => self.chunk = (self.chunk / 2).max(1),
+            _ => {}
         }
-        let result = worker.protect(&"the body of a loop", || (this.body)(worker, range.clone()));
-        match this.outcome.note("the body of a loop", result) {
-            Some(Ok(())) => {
-                this.done.fetch_add(range.len(), Ordering::Relaxed);
-                return;
+        result
+    }
+}
+
+/// The body of a loop.
+pub type Body<'a> = &'a (dyn Fn(&Worker, Range<usize>) -> Result<()> + Sync);
+
+struct Loop<'a> {
+    options: LoopOptions,
+    body: Body<'a>,
+    done: AtomicUsize,
+    failed: AtomicUsize,
+    outcome: Outcome,
+    /// What failed or was not reached, for a second try.
+    left: Lock<Vec<Range<usize>>>,
+}
+
+const BODY: &str = "the body of a loop";
+
+impl Loop<'_> {
+    fn run(&self, worker: &Worker, mut range: Range<usize>) {
+        let mut pace = Pace::new(self.options.grain);
+        let mut done = 0;
+        while !range.is_empty() && !self.stopped() {
+            if range.len() > pace.chunk.max(self.options.serial_below) && worker.is_asked() {
+                let (left, right) = halves(range);
+                join(worker, |worker| self.run(worker, left), |worker| self.run(worker, right));
+                range = 0..0;
+                break;
             }
-            Some(Err(failure)) => this.outcome.fail(failure),
-            None => {}
+            let chunk = range.start..range.start + pace.chunk.min(range.len());
+            range.start = chunk.end;
+            let result = pace.run(|| self.outcome.call(worker, BODY, || (self.body)(worker, chunk.clone())));
+            if result.is_some() {
+                done += chunk.len();
+                continue;
+            }
+            self.failed.fetch_add(chunk.len(), Ordering::Relaxed);
+            self.leave(chunk);
         }
-        this.failed.fetch_add(range.len(), Ordering::Relaxed);
+        self.leave(range);
+        // Once for many chunks. The joins order all counting before the report.
+        self.done.fetch_add(done, Ordering::Relaxed);
     }
+
+    fn stopped(&self) -> bool {
+        if self.options.deadline != Deadline::Never && self.options.deadline.has_passed() {
+            self.outcome.fail(Failure::new(Status::Timeout, "the loop was not through in time"));
+        }
+        self.outcome.stopped()
+    }
+
+    fn leave(&self, range: Range<usize>) {
+        if !range.is_empty() && self.options.on_failure == OnFailure::RedoSerially {
+            self.left.lock().push(range);
+        }
+    }
+}
+
+/// Calls `body` on consecutive ranges that cover `range`. The first failure stops what has not begun, and is returned unless
+/// the options have it repaired.
+pub fn for_each(worker: &Worker, range: Range<usize>, options: LoopOptions, body: Body<'_>) -> (Report, Result<()>) {
     let this = Loop {
-        grain: choose_grain(range.len(), grain, worker.core().workers()),
+        options,
         body,
         done: AtomicUsize::new(0),
         failed: AtomicUsize::new(0),
         outcome: Outcome::default(),
+        left: Lock::new(Vec::new()),
     };
-    split(worker, &this, range);
-    // The joins ordered all counting before this.
-    let report = Report { done: this.done.into_inner(), failed: this.failed.into_inner() };
-    (report, this.outcome.into_result())
+    this.run(worker, range.clone());
+    let Loop { done, failed, outcome, left, .. } = this;
+    let mut report = Report { done: done.into_inner(), failed: failed.into_inner(), ..Report::default() };
+    let Some(failure) = outcome.failure.into_inner() else { return (report, Ok(())) };
+    let mut left = match options.on_failure {
+        _ if failure.is(Status::Timeout) => return (report, Err(failure)),
+        OnFailure::Stop => return (report, Err(failure)),
+        OnFailure::RedoSerially => std::mem::take(&mut *left.lock()),
+        OnFailure::RedoAllSerially => {
+            report.done = 0;
+            vec![range]
+        }
+    };
+    left.sort_unstable_by_key(|range| range.start);
+    worker.log_fallback(&failure);
+    report.failed = 0;
+    report.fell_back = true;
+    let result = redo(worker, left, &options, body, &mut report);
+    (report, result)
+}
+
+fn redo(
+    worker: &Worker,
+    left: Vec<Range<usize>>,
+    options: &LoopOptions,
+    body: Body<'_>,
+    report: &mut Report,
+) -> Result<()> {
+    let outcome = Outcome::default();
+    for mut range in left {
+        let mut pace = Pace::new(options.grain);
+        while !range.is_empty() {
+            if options.deadline != Deadline::Never && options.deadline.has_passed() {
+                return Err(Failure::new(Status::Timeout, "the loop was not through in time"));
+            }
+            let chunk = range.start..range.start + pace.chunk.min(range.len());
+            range.start = chunk.end;
+            report.redone += chunk.len();
+            if pace.run(|| outcome.call(worker, BODY, || body(worker, chunk.clone()))).is_none() {
+                report.failed += chunk.len();
+                return outcome.failure.into_inner().map_or(Ok(()), Err);
+            }
+            report.done += chunk.len();
+        }
+    }
+    Ok(())
 }
 
 fn halves(range: Range<usize>) -> (Range<usize>, Range<usize>) {
@@ -125,43 +250,83 @@ pub trait Fold: Sync {
     fn combine(&self, worker: &Worker, left: &mut Self::Acc, right: Self::Acc) -> Result<()>;
 }
 
-/// Folds `range` in parallel, keeping its order: only neighbours are combined, left with right.
-pub fn fold<F: Fold>(worker: &Worker, range: Range<usize>, grain: usize, folding: &F) -> Result<F::Acc> {
-    struct Folder<'a, F> {
-        grain: usize,
-        folding: &'a F,
-        outcome: Outcome,
-    }
-    fn split<F: Fold>(worker: &Worker, this: &Folder<'_, F>, range: Range<usize>) -> Option<F::Acc> {
-        const WHAT: &str = "the body of a reduction";
-        if this.outcome.stopped() {
-            return None;
-        }
-        let folding = this.folding;
-        if range.len() > this.grain {
-            let (left, right) = halves(range);
-            let (left, right) = join(worker, |w| split(w, this, left), |w| split(w, this, right));
-            let (left, right) = (this.outcome.note(WHAT, left), this.outcome.note(WHAT, right));
-            let (mut left, right) = (left.flatten()?, right.flatten()?);
-            let result = worker.protect(&WHAT, || folding.combine(worker, &mut left, right));
-            return this.outcome.keep(this.outcome.note(WHAT, result)?, left);
-        }
-        let mut acc = folding.identity().map_err(|failure| this.outcome.fail(failure)).ok()?;
-        let result = worker.protect(&WHAT, || folding.fold(worker, range, &mut acc));
-        this.outcome.keep(this.outcome.note(WHAT, result)?, acc)
-    }
-    let this = Folder {
-        grain: choose_grain(range.len(), grain, worker.core().workers()),
-        folding,
-        outcome: Outcome::default(),
-    };
-    let acc = split(worker, &this, range);
-    this.outcome.into_result()?;
-    acc.ok_or(Failure::new(Status::Failed, "the reduction has no result"))
+struct Folder<'a, F> {
+    options: LoopOptions,
+    folding: &'a F,
+    outcome: Outcome,
 }
 
-impl Outcome {
-    fn keep<T>(&self, result: Result<()>, value: T) -> Option<T> {
-        result.map_err(|failure| self.fail(failure)).ok().map(|()| value)
+impl<F: Fold> Folder<'_, F> {
+    const WHAT: &'static str = "the body of a reduction";
+
+    fn stopped(&self) -> bool {
+        if self.options.deadline != Deadline::Never && self.options.deadline.has_passed() {
+            self.outcome.fail(Failure::new(Status::Timeout, "the reduction was not through in time"));
+        }
+        self.outcome.stopped()
     }
+
+    /// Splits evenly down to the grain.
+    fn split(&self, worker: &Worker, range: Range<usize>) -> Option<F::Acc> {
+        if self.stopped() {
+            return None;
+        }
+        if range.len() <= self.options.grain.max(self.options.serial_below) {
+            let mut acc = self.outcome.call(worker, Self::WHAT, || self.folding.identity())?;
+            self.outcome.call(worker, Self::WHAT, || self.folding.fold(worker, range, &mut acc))?;
+            return Some(acc);
+        }
+        let (left, right) = halves(range);
+        let (left, right) = join(worker, |worker| self.split(worker, left), |worker| self.split(worker, right));
+        self.combine(worker, left?, right?)
+    }
+
+    /// Goes from left to right, and gives half away when asked.
+    fn run(&self, worker: &Worker, mut range: Range<usize>) -> Option<F::Acc> {
+        let mut acc = self.outcome.call(worker, Self::WHAT, || self.folding.identity())?;
+        let mut pace = Pace::new(0);
+        while !range.is_empty() {
+            if self.stopped() {
+                return None;
+            }
+            if range.len() > pace.chunk.max(self.options.serial_below) && worker.is_asked() {
+                let (left, right) = halves(range);
+                let (left, right) = join(worker, |worker| self.run(worker, left), |worker| self.run(worker, right));
+                let acc = self.combine(worker, acc, left?)?;
+                return self.combine(worker, acc, right?);
+            }
+            let chunk = range.start..range.start + pace.chunk.min(range.len());
+            range.start = chunk.end;
+            pace.run(|| self.outcome.call(worker, Self::WHAT, || self.folding.fold(worker, chunk, &mut acc)))?;
+        }
+        Some(acc)
+    }
+
+    fn combine(&self, worker: &Worker, mut left: F::Acc, right: F::Acc) -> Option<F::Acc> {
+        self.outcome.call(worker, Self::WHAT, || self.folding.combine(worker, &mut left, right))?;
+        Some(left)
+    }
+}
+
+/// Folds `range` in parallel, keeping its order: only neighbours are combined, left with right.
+pub fn fold<F: Fold>(worker: &Worker, range: Range<usize>, options: LoopOptions, folding: &F) -> Result<F::Acc> {
+    let this = Folder { options, folding, outcome: Outcome::default() };
+    let acc = if options.grain == 0 { this.run(worker, range) } else { this.split(worker, range) };
+    match this.outcome.failure.into_inner() {
+        Some(failure) => Err(failure),
+        None => acc.ok_or(Failure::new(Status::Failed, "the reduction has no result")),
+    }
+}
+
+/// A grain for `len` items of about `item_ns` nanoseconds each on `workers` threads: [`CHUNK_NS`] per call, but at least
+/// eight calls for each worker as far as there are items.
+pub fn optimal_grain(len: usize, workers: usize, item_ns: f64) -> usize {
+    const CALLS_PER_WORKER: usize = 8;
+    let even = len.div_ceil(workers.max(1).saturating_mul(CALLS_PER_WORKER)).max(1);
+    // An unknown or senseless cost leaves the even split.
+    if !(item_ns.is_finite() && item_ns > 0.0) {
+        return even;
+    }
+    // `as` saturates.
+    even.min((CHUNK_NS as f64 / item_ns).ceil() as usize).max(1)
 }

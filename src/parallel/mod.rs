@@ -3,8 +3,8 @@
 mod join;
 mod loops;
 
-pub use join::join;
-pub use loops::{Fold, Report, fold, for_each};
+pub use join::{STOLEN_HALF_PANICKED, join};
+pub use loops::{Body, Fold, LoopOptions, OnFailure, Report, fold, for_each, optimal_grain};
 
 #[cfg(test)]
 mod tests;

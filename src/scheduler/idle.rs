@@ -140,6 +140,13 @@ impl Idle {
         if self.nobody_needed(counts) { Notified::Nobody } else { self.notify_slow() }
     }
 
+    /// Whether some thread could run more than it has: it searches, or a turn is free.
+    pub fn is_hungry(&self) -> bool {
+        // Relaxed: a hint; where more is needed, the caller has a fence.
+        let counts = Counts::of(self.word.load(Ordering::Relaxed));
+        counts.searching > 0 || counts.active < self.limit
+    }
+
     fn nobody_needed(&self, counts: Counts) -> bool {
         counts.searching > 0 || counts.active >= self.limit || counts.dismissed
     }

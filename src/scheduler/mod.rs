@@ -10,6 +10,7 @@
 //! something to run and a turn is free. Spare threads leave after `keep_alive`.
 
 pub mod idle;
+pub mod region;
 
 #[cfg(not(weft_loom))]
 mod default;
@@ -36,7 +37,7 @@ pub use {
     runtime::{Mode, Runtime},
     stats::Stats,
     task::Work,
-    worker::{JobHeader, WORKER_TAG, Worker},
+    worker::Worker,
 };
 
 #[cfg(all(test, not(weft_loom)))]

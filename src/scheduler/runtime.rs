@@ -388,7 +388,7 @@ impl Core {
     /// Starts a thread that `idle` has counted already.
     fn start_thread(&self) -> std::io::Result<()> {
         let core = self.share();
-        let index = self.seats.take(|index| Worker::furnish(self, index));
+        let index = self.seats.take(|index| Worker::furnish(self, index)).ok_or(std::io::ErrorKind::OutOfMemory)?;
         // The kernel keeps 15 bytes of a name; the number matters more than the end of a long prefix.
         let number = format!("-{index}");
         let prefix = self.options.name.to_string_lossy();

@@ -5,14 +5,15 @@ use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use crossbeam_deque::Stealer;
 
+use super::region::Region;
 use super::stats::Counters;
-use super::worker::{JobPtr, TaskPtr, Worker};
+use super::worker::{TaskPtr, Worker};
 use crate::sync::Lock;
 
 /// One worker thread's place. It outlives the thread; tasks left in its deques stay reachable.
 pub struct Seat {
     pub tasks: Stealer<TaskPtr>,
-    pub jobs: Stealer<JobPtr>,
+    pub region: Box<Region>,
     pub counters: Counters,
     /// The owner's side, while no thread sits here.
     pub vacant: Lock<Option<Box<Worker>>>,
@@ -21,7 +22,7 @@ pub struct Seat {
 impl Seat {
     /// Whether there is something to steal.
     pub fn has_work(&self) -> bool {
-        !self.tasks.is_empty() || !self.jobs.is_empty()
+        !self.tasks.is_empty() || self.region.has_shared()
     }
 }
 
@@ -58,16 +59,17 @@ impl Seats {
         unsafe { self.table.get(index)?.load(Ordering::Acquire).as_ref() }
     }
 
-    /// Reserves a free seat, the one given back last if there is one; `furnish` makes one that was never used.
-    pub fn take(&self, furnish: impl FnOnce(usize) -> Seat) -> usize {
+    /// Reserves a free seat, the one given back last if there is one; `furnish` makes one that was never used, or fails.
+    pub fn take(&self, furnish: impl FnOnce(usize) -> Option<Seat>) -> Option<usize> {
         let mut free = self.free.lock();
-        free.pop().unwrap_or_else(|| {
-            let index = self.len();
-            let seat = Box::into_raw(Box::new(furnish(index)));
-            self.table[index].store(seat, Ordering::Release);
-            self.taken_ever.store(index + 1, Ordering::Release);
-            index
-        })
+        if let Some(index) = free.pop() {
+            return Some(index);
+        }
+        let index = self.len();
+        let seat = Box::into_raw(Box::new(furnish(index)?));
+        self.table[index].store(seat, Ordering::Release);
+        self.taken_ever.store(index + 1, Ordering::Release);
+        Some(index)
     }
 
     /// The owner's side of a reserved seat.

@@ -65,9 +65,9 @@ counters! {
     discarded,
     /// Callbacks that ended in a panic.
     panicked,
-    /// Joins.
-    joins,
-    /// Tasks and halves taken from the thread's own queues.
+    /// Times halves of joins were shared because another thread had asked, or because their owner blocked.
+    shared,
+    /// Tasks taken from the thread's own queue.
     local_hits,
     /// Tasks and halves taken from other threads, one for each theft.
     steals,

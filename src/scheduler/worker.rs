@@ -1,23 +1,26 @@
 //! A worker thread: finding work, running it, resting.
 
 use std::cell::Cell;
-use std::ffi::CStr;
+use std::ffi::{CStr, c_void};
 use std::fmt::{self, Display};
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use crossbeam_deque::{Steal, Worker as Deque};
 
 use super::idle::Slept;
 use super::inbox;
+use super::region::{self, Frame, Half, Host, Region, Slot, Stolen, Synced};
 use super::runtime::{Core, Phase};
 use super::seat::Seat;
 use super::stats::Counters;
 use super::task::{Header as TaskHeader, Task};
-use crate::memory::Header;
+use crate::error::Failure;
 use crate::observe::{self, Level, Origin};
 use crate::panics;
 use crate::platform::fork;
+use crate::platform::thread::thread_pointer;
 use crate::sync::park;
 
 /// A task in a deque.
@@ -25,22 +28,10 @@ pub struct TaskPtr(NonNull<TaskHeader>);
 // SAFETY: a task is Send; the pointer owns it.
 unsafe impl Send for TaskPtr {}
 
-/// A half of a join in a deque; it lives in the frame of the join, which waits for it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct JobPtr(NonNull<JobHeader>);
-// SAFETY: the half's closure and result are Send (see parallel::join), and its frame waits for it.
-unsafe impl Send for JobPtr {}
-
-/// The beginning of a half.
-pub struct JobHeader {
-    /// Runs the half on the thread that stole it, and reports to the frame that waits.
-    pub run: unsafe fn(NonNull<JobHeader>, &Worker),
-}
-
 /// What a worker runs.
 enum Unit {
     Task(Task),
-    Job(JobPtr),
+    Half(Stolen),
 }
 
 /// How a thread's life ends.
@@ -49,30 +40,30 @@ enum Exit {
     Surplus,
 }
 
-/// The owner's side of a seat; what tasks get to know their thread by. C programs see it as `weft_worker`.
-#[repr(C)]
+/// The owner's side of a seat; what tasks get to know their thread by. C programs see it as a `weft_worker *`, a position
+/// in its region.
 pub struct Worker {
-    header: Header,
+    /// The process it was made in.
+    epoch: u32,
     /// The runtime. It owns the seat, and the running thread holds a reference to it.
     core: *const Core,
     index: usize,
     tasks: Deque<TaskPtr>,
-    jobs: Deque<JobPtr>,
+    /// The seat's region, which lives as long as the runtime.
+    region: *const Region,
     random: Cell<u64>,
     ticks: Cell<u32>,
-    task_name: Cell<Option<NonNull<CStr>>>,
+    /// The task it runs; the ones that wait for it further out on the same stack.
+    frame: Cell<*const Frame>,
 }
 
-// SAFETY: a Worker moves between threads only while its seat is free; then nobody uses it, and no task runs that
-// `task_name` could point into. `core` leads to the runtime that owns the seat, which is Sync.
+// SAFETY: a Worker moves between threads only while its seat is free; then nobody uses it, and no task runs whose frame
+// `frame` could point into. `core` leads to the runtime that owns the seat and the region; both are Sync.
 unsafe impl Send for Worker {}
 
 thread_local! {
     static CURRENT: Cell<*const Worker> = const { Cell::new(std::ptr::null()) };
 }
-
-/// Tells pointers to workers from pointers to other things.
-pub const WORKER_TAG: u32 = u32::from_le_bytes(*b"Wwrk");
 
 /// How many tasks a worker takes before it looks past its newest: in turn into the inbox and at its own oldest, so that
 /// tasks that keep spawning tasks starve nobody.
@@ -83,31 +74,33 @@ const SWEEPS: u32 = 8;
 const PAUSES: u32 = 32;
 
 impl Worker {
-    pub(super) fn furnish(core: *const Core, index: usize) -> Seat {
-        let (tasks, jobs) = (Deque::new_lifo(), Deque::new_lifo());
-        Seat {
+    /// A seat, or None when there is no memory.
+    pub(super) fn furnish(core: *const Core, index: usize) -> Option<Seat> {
+        let tasks = Deque::new_lifo();
+        let region = Region::new()?;
+        Some(Seat {
             tasks: tasks.stealer(),
-            jobs: jobs.stealer(),
             counters: Counters::default(),
             vacant: crate::sync::Lock::new(Some(Box::new(Worker {
-                header: Header::new(WORKER_TAG),
+                epoch: fork::epoch(),
                 core,
                 index,
                 tasks,
-                jobs,
+                region: &raw const *region,
                 // Any odd start will do; neighbours differ.
                 random: Cell::new((index as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
                 ticks: Cell::new(0),
-                task_name: Cell::new(None),
+                frame: Cell::new(ptr::null()),
             }))),
-        }
+            region,
+        })
     }
 
     /// The worker whose thread this is. In a forked child there is none, not even on the thread that forked.
     pub fn current<'a>() -> Option<&'a Worker> {
         // SAFETY: set by `live` for as long as the worker is on its thread, and callers are on that thread.
         // The lifetime is theirs to keep within the callback they run in.
-        unsafe { CURRENT.get().as_ref() }.filter(|worker| worker.header.epoch == fork::epoch())
+        unsafe { CURRENT.get().as_ref() }.filter(|worker| worker.epoch == fork::epoch())
     }
 
     /// The runtime it works for.
@@ -125,10 +118,42 @@ impl Worker {
         &self.core().seats.get(self.index).expect("a worker has a seat").counters
     }
 
+    /// The thread's stack of join halves.
+    pub fn region(&self) -> &Region {
+        // SAFETY: the runtime owns it, see `core`.
+        unsafe { &*self.region }
+    }
+
+    /// The worker whose position this is, if it is this thread's.
+    ///
+    /// # Safety
+    /// `position` is not null and lies in a region.
+    pub unsafe fn at<'a>(position: *const Slot) -> Option<&'a Worker> {
+        // SAFETY: a region, by contract. Its worker is set before its thread is.
+        unsafe {
+            let region = Region::of(position);
+            if region.thread.load(Ordering::Relaxed) != thread_pointer() {
+                return None;
+            }
+            Some(&*ptr::with_exposed_provenance::<Worker>(region.worker.load(Ordering::Relaxed)))
+        }
+    }
+
+    /// Whether this position is in its region.
+    pub fn has(&self, position: *const Slot) -> bool {
+        position.addr().wrapping_sub(self.region.addr()) < region::SIZE
+    }
+
+    /// The worker that this thread was when it forked, in the child.
+    pub fn inherited() -> bool {
+        // SAFETY: as in `current`.
+        unsafe { CURRENT.get().as_ref() }.is_some_and(|worker| worker.epoch != fork::epoch())
+    }
+
     /// The name of the task it runs, if the task has one.
     pub fn task_name(&self) -> Option<&CStr> {
-        // SAFETY: `named` keeps the name alive for as long as it is set.
-        self.task_name.get().map(|name| unsafe { name.as_ref() })
+        // SAFETY: `within` keeps the frame in place and the name alive for as long as it is set.
+        unsafe { self.frame.get().as_ref()?.name.map(|name| name.as_ref()) }
     }
 
     /// Where a failure on this worker happened, for people.
@@ -139,27 +164,82 @@ impl Worker {
         }
     }
 
+    /// A parallel operation goes on serially, and says why.
+    pub fn log_fallback(&self, failure: &Failure) {
+        observe::log(
+            Level::Warn,
+            self.log_origin(),
+            format_args!("a loop failed and is run again serially: {}", failure.message),
+        );
+    }
+
     fn log_origin(&self) -> Origin<'_> {
         Origin { worker: self.index as i32, runtime: self.core().name(), task: self.task_name().unwrap_or_default() }
     }
 
-    /// Runs `body`, which does not unwind, as part of a task of this name.
+    /// Runs `body`, which does not unwind, as a task of this name.
     pub fn named<R>(&self, name: Option<&CStr>, body: impl FnOnce() -> R) -> R {
-        let outer = self.task_name.replace(name.map(NonNull::from));
+        self.within(name.map(NonNull::from), body)
+    }
+
+    fn within<R>(&self, name: Option<NonNull<CStr>>, body: impl FnOnce() -> R) -> R {
+        let region = self.region();
+        let base = region.head();
+        let frame = Frame { name, base: region.index(base), outer: self.frame.get() };
+        self.frame.set(&frame);
         let result = body();
-        self.task_name.set(outer);
+        if region.head() != base {
+            observe::log(Level::Error, self.log_origin(), format_args!("a task ended between a fork and its sync"));
+            self.abandon(base);
+        }
+        self.frame.set(frame.outer);
         result
     }
 
-    /// Runs a callback. A panic becomes its message, and is counted and logged.
+    /// Runs a callback. A panic becomes its message, and is counted and logged; halves that it forked and did not sync
+    /// are dropped, or waited for where another thread has them.
     pub fn protect<R>(&self, what: &dyn Display, body: impl FnOnce() -> R) -> Result<R, String> {
+        let base = self.region().head();
         let title = Title { task: self.task_name(), what };
         let result = panics::catch(&title, body);
         if let Err(message) = &result {
+            self.abandon(base);
             self.counters().panicked.add_one();
             observe::log(Level::Error, self.log_origin(), format_args!("{title} panicked: {message}"));
         }
         result
+    }
+
+    #[cold]
+    fn abandon(&self, base: *mut Slot) {
+        while self.region().head() > base {
+            self.region().sync(self.region().head().wrapping_sub(1), self);
+        }
+    }
+
+    /// Offers a half to the other threads.
+    ///
+    /// # Safety
+    /// As for [`Region::fork`].
+    pub unsafe fn fork(&self, half: Half, arg: *mut c_void) -> *mut Slot {
+        // SAFETY: promised by the caller.
+        unsafe { self.region().fork(half, arg, self) }
+    }
+
+    /// Ends the half forked last.
+    pub fn sync(&self, position: *mut Slot) -> Synced {
+        self.region().sync(position, self)
+    }
+
+    /// Somebody has asked for work: shares what there is to share.
+    pub fn answer(&self) {
+        let region = self.region();
+        region.answer(region.index(region.head()), self);
+    }
+
+    /// Whether somebody has asked this thread for work and not got it.
+    pub fn is_asked(&self) -> bool {
+        self.region().is_asked()
     }
 
     /// Queues a task on this thread; the caller notifies.
@@ -168,29 +248,12 @@ impl Worker {
         self.tasks.push(TaskPtr(task.into_raw()));
     }
 
-    /// Offers a half of a join to the other threads.
-    ///
-    /// # Safety
-    /// The half stays in place until `take_back` returned true for it or its `run` has reported.
-    pub unsafe fn offer(&self, job: NonNull<JobHeader>) {
-        self.counters().joins.add_one();
-        self.jobs.push(JobPtr(job));
-        self.core().notify();
-    }
-
-    /// Takes the half offered last back; false when it was stolen.
-    pub fn take_back(&self, job: NonNull<JobHeader>) -> bool {
-        let Some(popped) = self.jobs.pop() else { return false };
-        // Joins nest, and this deque holds nothing else, so what is left below a stolen half was stolen before it.
-        assert!(popped == JobPtr(job), "joins end in the reverse order of their beginnings");
-        self.counters().local_hits.add_one();
-        true
-    }
-
     /// The life of a thread on this seat, which arrives active and searching.
     pub(super) fn live(self: Box<Self>, core: Arc<Core>) {
         let worker = &*self;
         CURRENT.set(worker);
+        worker.region().worker.store(ptr::from_ref(worker).expose_provenance(), Ordering::Relaxed);
+        worker.region().thread.store(thread_pointer(), Ordering::Relaxed);
         park::set_hook(Some(park::Hook { before: before_park, after: after_park }));
         if let Some(on_start) = &core.options.on_start {
             // The start hook counts as a task: it may block, and then nobody may think that this thread searches.
@@ -204,7 +267,8 @@ impl Worker {
         if let Some(on_stop) = &core.options.on_stop {
             let _ = worker.protect(&"a worker's stop hook", || on_stop(worker));
         }
-        CURRENT.set(std::ptr::null());
+        CURRENT.set(ptr::null());
+        worker.region().thread.store(0, Ordering::Relaxed);
         let index = self.index;
         core.seats.stand_up(index, self);
         core.seats.give_back(index);
@@ -239,6 +303,7 @@ impl Worker {
                         searching = false;
                         self.end_search();
                     }
+                    self.share_hunger(&unit);
                     self.run(unit);
                     if !idle.is_crowded() || !idle.step_back() {
                         continue;
@@ -260,9 +325,25 @@ impl Worker {
         }
     }
 
+    /// This thread is about to run something. If others could run more, they are to get a share of what it forks, and of
+    /// what is left where it took this from.
+    fn share_hunger(&self, unit: &Unit) {
+        if !self.core().idle.is_hungry() {
+            return;
+        }
+        self.region().ask();
+        if let Unit::Half(stolen) = unit
+            && stolen.last
+        {
+            stolen.ask_again();
+        }
+    }
+
     /// Sleeps, having given the turn up. Returns active and searching, or with the reason to end.
     fn rest(&self) -> Option<Exit> {
         let core = self.core();
+        // Having given the turn up before: an owner that clears its `limit` looks whether anybody is hungry afterwards.
+        core.seats.iter().for_each(|seat| seat.region.ask());
         core.look_again();
         self.counters().parks.add_one();
         match core.idle.sleep(|| core.keep_alive_deadline()) {
@@ -277,8 +358,7 @@ impl Worker {
 
     fn run(&self, unit: Unit) {
         match unit {
-            // SAFETY: a half taken from a deque is run once; its frame waits for it.
-            Unit::Job(job) => unsafe { (job.0.as_ref().run)(job.0, self) },
+            Unit::Half(stolen) => Host::run(self, stolen),
             Unit::Task(task) if self.core().phase() == Phase::Discard && task.droppable() => {
                 self.counters().discarded.add_one();
                 let _ = self.protect(&"dropping a task", || drop(task));
@@ -290,7 +370,7 @@ impl Worker {
         }
         // What a task asked for its own waits is not meant for the next one.
         park::set_interruptible(false);
-        if self.header.epoch != fork::epoch() {
+        if self.epoch != fork::epoch() {
             fork::refuse_to_return();
         }
     }
@@ -361,10 +441,9 @@ impl Worker {
         while std::mem::take(&mut retry) {
             for index in (start..count).chain(0..start).filter(|&index| index != self.index) {
                 let Some(victim) = seats.get(index) else { continue };
-                match victim.jobs.steal() {
-                    Steal::Success(job) => return Some(self.stolen(Unit::Job(job))),
-                    Steal::Retry => retry = true,
-                    Steal::Empty => {}
+                match victim.region.steal() {
+                    Some(stolen) => return Some(self.stolen(Unit::Half(stolen))),
+                    None => victim.region.ask(),
                 }
                 match victim.tasks.steal_batch_and_pop(&self.tasks) {
                     Steal::Success(TaskPtr(node)) => {
@@ -396,6 +475,43 @@ impl Worker {
     }
 }
 
+impl Host for Worker {
+    fn hungry(&self) -> bool {
+        self.core().idle.is_hungry()
+    }
+
+    fn notify(&self) {
+        self.counters().shared.add_one();
+        self.core().notify();
+    }
+
+    fn frame_of(&self, index: usize) -> *const Frame {
+        let mut frame = self.frame.get();
+        // SAFETY: frames are in place while they are linked here.
+        while let Some(task) = unsafe { frame.as_ref() } {
+            if task.base <= index {
+                break;
+            }
+            frame = task.outer;
+        }
+        frame
+    }
+
+    fn run(&self, stolen: Stolen) {
+        let region = self.region();
+        let (life, outer) = region.begin_life();
+        stolen.sign(region, life);
+        // SAFETY: the frame's task waits until the half is finished. A null one is a worker's hook.
+        let name = unsafe { stolen.frame.as_ref() }.and_then(|frame| frame.name);
+        let result = self.within(name, || {
+            // SAFETY: as promised by whoever forked it.
+            self.protect(&"half of a join", || unsafe { (stolen.half)(region.head(), stolen.arg) })
+        });
+        region.end_life(outer);
+        stolen.finish(result.is_err());
+    }
+}
+
 /// What a callback is called in messages: what it is, and the task it belongs to.
 struct Title<'a> {
     task: Option<&'a CStr>,
@@ -415,6 +531,7 @@ impl Display for Title<'_> {
 fn before_park() {
     let Some(worker) = Worker::current() else { return };
     worker.counters().blocks.add_one();
+    worker.region().share_all(worker);
     worker.core().pass_turn();
 }
 

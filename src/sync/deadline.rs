@@ -24,6 +24,15 @@ impl Deadline {
             },
         }
     }
+
+    /// Whether its time has come.
+    pub fn has_passed(self) -> bool {
+        match self {
+            Deadline::Now => true,
+            Deadline::At(at) => crate::platform::clock::now_ns() >= at,
+            Deadline::Never => false,
+        }
+    }
 }
 
 #[cfg(all(test, not(weft_loom)))]

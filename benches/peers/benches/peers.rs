@@ -31,7 +31,7 @@ fn fork_join(c: &mut Criterion) {
             return 1;
         }
         let (a, b) = join(worker, |w| weft_tree(w, depth - 1), |w| weft_tree(w, depth - 1));
-        a.unwrap_or(0) + b.unwrap_or(0)
+        a + b
     }
     fn rayon_tree(depth: u32) -> u32 {
         if depth == 0 {

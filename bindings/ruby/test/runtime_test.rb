@@ -5,7 +5,7 @@
 require "test_helper"
 
 class RuntimeTest < WeftTest::Case
-  COUNTERS = %i[workers threads threads_peak active idle blocked spawned executed discarded panicked joins local_hits
+  COUNTERS = %i[workers threads threads_peak active idle blocked spawned executed discarded panicked shared local_hits
                 steals failed_steals parks wakes blocks ceiling_hits start_failures].freeze
 
   def setup

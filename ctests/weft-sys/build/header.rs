@@ -7,6 +7,7 @@ use std::path::Path;
 pub fn bindings(header: &Path, scratch: &Path) -> String {
     bindgen::Builder::default()
         .header(header.to_str().expect("the header's path is UTF-8"))
+        .clang_arg("-DWEFT_NO_INLINE")
         .allowlist_item("(weft|WEFT)_.*")
         .clang_macro_fallback()
         .clang_macro_fallback_build_dir(scratch)

@@ -3,4 +3,7 @@
 } /* extern "C" */
 #endif
 
+/* weft_fork, weft_next, weft_sync */
+#include "join.h"
+
 #endif /* WEFT_H */

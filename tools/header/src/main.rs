@@ -19,6 +19,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("topology", "Topology"),
     ("runtime", "Runtime"),
     ("task", "Tasks"),
+    ("join", "Fork-join"),
     ("loops", "Loops"),
     ("future", "Futures and promises"),
     ("channel", "Channels"),

@@ -61,7 +61,7 @@ module Weft
     class RuntimeStats < FFI::Struct
       layout :size, :size_t, :workers, :uint32, :threads, :uint32, :threads_peak, :uint32, :active, :uint32,
              :idle, :uint32, :blocked, :uint32, :spawned, :uint64, :executed, :uint64, :discarded, :uint64,
-             :panicked, :uint64, :joins, :uint64, :local_hits, :uint64, :steals, :uint64, :failed_steals, :uint64,
+             :panicked, :uint64, :shared, :uint64, :local_hits, :uint64, :steals, :uint64, :failed_steals, :uint64,
              :parks, :uint64, :wakes, :uint64, :blocks, :uint64, :ceiling_hits, :uint64, :start_failures, :uint64
     end
 

@@ -102,7 +102,7 @@ const size_t fixture_layout_runtime_stats[] = {
     offsetof(weft_runtime_stats, active), offsetof(weft_runtime_stats, idle), offsetof(weft_runtime_stats, blocked),
     offsetof(weft_runtime_stats, spawned), offsetof(weft_runtime_stats, executed),
     offsetof(weft_runtime_stats, discarded), offsetof(weft_runtime_stats, panicked),
-    offsetof(weft_runtime_stats, joins), offsetof(weft_runtime_stats, local_hits),
+    offsetof(weft_runtime_stats, shared), offsetof(weft_runtime_stats, local_hits),
     offsetof(weft_runtime_stats, steals), offsetof(weft_runtime_stats, failed_steals),
     offsetof(weft_runtime_stats, parks), offsetof(weft_runtime_stats, wakes), offsetof(weft_runtime_stats, blocks),
     offsetof(weft_runtime_stats, ceiling_hits), offsetof(weft_runtime_stats, start_failures)
