@@ -19,7 +19,7 @@ fi
 modules() {
     local c=$work/c.zig
     if [ "$source" = translate ]; then
-        "$zig" translate-c -lc "-I$include" "$include/weft/weft.h" >"$c"
+        "$zig" translate-c -lc -DWEFT_NO_INLINE "-I$include" "$include/weft/weft.h" >"$c"
     else
         c=$here/src/cimport.zig
     fi

@@ -106,7 +106,7 @@ TEST(the_largest_range_there_is)
 TEST(an_empty_range_calls_nothing)
 {
     struct huge huge = {0};
-    weft_loop_report report = {sizeof report, 9, 9, 9};
+    weft_loop_report report = {sizeof report, 9, 9, 9, 9, 9};
     weft_runtime *runtime = runtime_new(1);
     OK(weft_for(runtime, 5, 5, add_length, &huge, NULL, &report));
     OK(weft_for(runtime, SIZE_MAX, SIZE_MAX, add_length, &huge, NULL, NULL));
@@ -118,7 +118,7 @@ TEST(an_empty_range_calls_nothing)
 TEST(a_range_backwards_is_invalid)
 {
     struct huge huge = {0};
-    weft_loop_report report = {sizeof report, 9, 9, 9};
+    weft_loop_report report = {sizeof report, 9, 9, 9, 9, 9};
     weft_runtime *runtime = runtime_new(1);
     CHECK_INVALID(weft_for(runtime, 6, 5, add_length, &huge, NULL, &report), "begin");
     CHECK_INVALID(weft_for(runtime, SIZE_MAX, 0, add_length, &huge, NULL, &report), "begin");
@@ -304,4 +304,144 @@ TEST(a_failure_passes_through_nested_loops)
     weft_runtime *runtime = runtime_new(2);
     CHECK_REFUSED(weft_for(runtime, 0, 4, fail_inside, &failing, &options, NULL), WEFT_NOT_FOUND, "index seventy-seven");
     runtime_end(runtime);
+}
+
+/* ---- failures repaired, loops out of time, serial loops, weft_map */
+
+struct once {
+    atomic_int failures_left;
+    atomic_int calls[1000];
+};
+
+static weft_status fail_once(weft_worker *worker, size_t begin, size_t end, void *arg)
+{
+    struct once *once = arg;
+    (void)worker;
+    for (size_t i = begin; i < end; i++) {
+        if (i == 500 && atomic_fetch_sub(&once->failures_left, 1) > 0)
+            return weft_error_set(WEFT_FAILED, "five hundred");
+        atomic_fetch_add(&once->calls[i], 1);
+    }
+    return WEFT_OK;
+}
+
+TEST(failures_are_repaired_as_asked)
+{
+    static const int32_t modes[] = {WEFT_ON_FAILURE_REDO, WEFT_ON_FAILURE_REDO_ALL};
+    for (int32_t workers = 1; workers <= 3; workers++) {
+        weft_runtime *runtime = runtime_new(workers);
+        for (int m = 0; m < 2; m++) {
+            struct once *once = calloc(1, sizeof *once);
+            weft_loop_options options = with_grain(1);
+            weft_loop_report report = {.size = sizeof report};
+            REQUIRE(once != NULL);
+            once->failures_left = 1;
+            options.on_failure = modes[m];
+            OK(weft_for(runtime, 0, 1000, fail_once, once, &options, &report));
+            CHECK_INT(report.done, 1000);
+            CHECK_INT(report.failed + report.skipped, 0);
+            CHECK_INT(report.fell_back, 1);
+            CHECK(m == 0 ? report.redone >= 1 && report.redone < 1000 : report.redone == 1000);
+            for (int i = 0; i < 1000; i++)
+                CHECK(once->calls[i] == 1 || (m == 1 && once->calls[i] == 2));
+            /* And a failure that stays. */
+            once->failures_left = 1000;
+            CHECK_REFUSED(weft_for(runtime, 0, 1000, fail_once, once, &options, &report), WEFT_FAILED, "five hundred");
+            CHECK_INT(report.failed, 1);
+            CHECK_INT(report.fell_back, 1);
+            CHECK_INT(report.done + report.failed + report.skipped, 1000);
+            free(once);
+        }
+        runtime_end(runtime);
+    }
+}
+
+static weft_status sleep_in_the_first(weft_worker *worker, size_t begin, size_t end, void *arg)
+{
+    int64_t until = weft_deadline(5000000);
+    (void)worker;
+    (void)end;
+    (void)arg;
+    while (begin == 0 && weft_now() < until) { }
+    return WEFT_OK;
+}
+
+TEST(a_loop_out_of_time)
+{
+    weft_runtime *runtime = runtime_new(1);
+    weft_loop_options options = with_grain(1);
+    weft_loop_report report = {.size = sizeof report};
+    options.timeout_ns = 1000000;
+    CHECK_STATUS(weft_for(runtime, 0, 100, sleep_in_the_first, NULL, &options, &report), WEFT_TIMEOUT);
+    CHECK(report.done <= 1 && report.skipped >= 99);
+    options.timeout_ns = 0;
+    CHECK_STATUS(weft_for(runtime, 0, 100, sleep_in_the_first, NULL, &options, &report), WEFT_TIMEOUT);
+    CHECK_INT(report.skipped, 100);
+    options.timeout_ns = 60000000000;
+    OK(weft_for(runtime, 0, 100, sleep_in_the_first, NULL, &options, &report));
+    CHECK_INT(report.done, 100);
+    runtime_end(runtime);
+}
+
+static weft_status note_seats(weft_worker *worker, size_t begin, size_t end, void *arg)
+{
+    (void)begin;
+    (void)end;
+    atomic_fetch_or((atomic_int *)arg, 1 << weft_worker_index(worker));
+    return WEFT_OK;
+}
+
+TEST(short_loops_stay_on_one_worker)
+{
+    weft_runtime *runtime = runtime_new(4);
+    weft_loop_options options = with_grain(1);
+    options.serial_below = 200;
+    for (int i = 0; i < 50; i++) {
+        atomic_int seats = 0;
+        OK(weft_for(runtime, 0, 200, note_seats, &seats, &options, NULL));
+        CHECK(seats != 0 && (seats & (seats - 1)) == 0);
+    }
+    runtime_end(runtime);
+}
+
+static weft_status square(weft_worker *worker, const void *in, void *out, void *arg)
+{
+    int32_t value = *(const int32_t *)in;
+    (void)worker;
+    if (arg && value == 777)
+        return weft_error_set(WEFT_FAILED, "unlucky");
+    *(int64_t *)out = (int64_t)value * value;
+    return WEFT_OK;
+}
+
+TEST(a_map_keeps_the_order)
+{
+    enum { N = 10000 };
+    int32_t *in = malloc(N * sizeof *in);
+    int64_t *out = calloc(N, sizeof *out);
+    REQUIRE(in != NULL && out != NULL);
+    for (int32_t i = 0; i < N; i++)
+        in[i] = i;
+    for (int32_t workers = 1; workers <= 3; workers++) {
+        weft_runtime *runtime = runtime_new(workers);
+        weft_loop_report report = {.size = sizeof report};
+        OK(weft_map(runtime, in, sizeof *in, out, sizeof *out, N, square, NULL, NULL, &report));
+        for (int64_t i = 0; i < N; i++)
+            CHECK(out[i] == i * i);
+        CHECK_INT(report.done, N);
+        CHECK_REFUSED(weft_map(runtime, in, sizeof *in, out, sizeof *out, N, square, in, NULL, &report), WEFT_FAILED, "unlucky");
+        CHECK(report.failed > 0);
+        CHECK_INT(report.done + report.failed + report.skipped, N);
+        runtime_end(runtime);
+    }
+    free(in);
+    free(out);
+}
+
+TEST(a_grain_for_every_cost)
+{
+    CHECK_INT(weft_optimal_grain(1000000, 4, 1), 10000);
+    CHECK_INT(weft_optimal_grain(1000000, 4, 0), 31250);
+    CHECK_INT(weft_optimal_grain(10, 4, 1000), 1);
+    CHECK_INT(weft_optimal_grain(0, 0, -1), 1);
 }

@@ -83,6 +83,13 @@ weft_status never_call(weft_worker *worker, void *arg, void **result)
     return WEFT_OK;
 }
 
+weft_status never_map(weft_worker *worker, const void *in, void *out, void *arg)
+{
+    (void)in;
+    (void)out;
+    return never_range(worker, 0, 0, arg);
+}
+
 weft_status never_range(weft_worker *worker, size_t begin, size_t end, void *arg)
 {
     (void)begin;

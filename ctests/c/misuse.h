@@ -46,6 +46,7 @@ void zoo_end(struct zoo *zoo);
 /* Counts its calls through arg; as a task, a call, a range and so on none of which may ever run. */
 void never_task(weft_worker *worker, void *arg);
 weft_status never_call(weft_worker *worker, void *arg, void **result);
+weft_status never_map(weft_worker *worker, const void *in, void *out, void *arg);
 weft_status never_range(weft_worker *worker, size_t begin, size_t end, void *arg);
 weft_status never_fold(weft_worker *worker, size_t begin, size_t end, void *acc, void *arg);
 weft_status never_combine(weft_worker *worker, void *into, void *from, void *arg);

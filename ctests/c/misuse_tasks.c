@@ -87,7 +87,7 @@ MISUSE(weft_for)
 {
     struct zoo *zoo = zoo_new();
     weft_loop_options options;
-    weft_loop_report report = {sizeof report, 94, 95, 96};
+    weft_loop_report report = {sizeof report, 94, 95, 96, 97, 98};
     OK(weft_loop_options_init(&options, sizeof options));
     CHECK_INVALID(weft_for(zoo->runtime, 0, 10, NULL, NULL, &options, &report), "fn");
     CHECK_INVALID(weft_for(zoo->runtime, 0, 0, NULL, NULL, &options, &report), "fn");
@@ -105,6 +105,37 @@ MISUSE(weft_for)
     CHECK_INVALID(weft_for(zoo->runtime, 5, 5, never_range, NULL, NULL, &report), "report");
     CHECK(report.size == 7 && report.done == 94 && report.failed == 95 && report.skipped == 96);
     zoo_end(zoo);
+}
+
+MISUSE(weft_map)
+{
+    struct zoo *zoo = zoo_new();
+    int in[4] = {1, 2, 3, 4}, out[4] = {0, 0, 0, 0};
+    weft_loop_options options;
+#define MAP(runtime, in, in_size, out, out_size, n, fn) weft_map(runtime, in, in_size, out, out_size, n, fn, NULL, &options, NULL)
+    OK(weft_loop_options_init(&options, sizeof options));
+    CHECK_INVALID(MAP(zoo->runtime, in, 4, out, 4, 4, NULL), "fn");
+    CHECK_INVALID(MAP(zoo->runtime, NULL, 4, out, 4, 4, never_map), "in");
+    CHECK_INVALID(MAP(zoo->runtime, in, 4, NULL, 4, 4, never_map), "out");
+    CHECK_INVALID(MAP(zoo->runtime, in, SIZE_MAX, out, 4, 4, never_map), "in_size");
+    CHECK_INVALID(MAP(zoo->runtime, in, 4, out, SIZE_MAX / 2, 3, never_map), "out_size");
+    FOR_WRONG(zoo, RUNTIME, h)
+        CHECK_INVALID(MAP(h, in, 4, out, 4, 4, never_map), "runtime");
+    OK(MAP(zoo->runtime, NULL, 4, NULL, 4, 0, never_map));
+    options.on_failure = 3;
+    CHECK_INVALID(MAP(zoo->runtime, in, 4, out, 4, 4, never_map), "on_failure");
+    options.on_failure = WEFT_ON_FAILURE_STOP;
+    options.timeout_ns = 0;
+    CHECK_STATUS(MAP(zoo->runtime, in, 4, out, 4, 4, never_map), WEFT_TIMEOUT);
+    CHECK(out[0] == 0 && out[3] == 0);
+    zoo_end(zoo);
+}
+
+MISUSE(weft_optimal_grain)
+{
+    CHECK(weft_optimal_grain(0, 0, 0) == 1);
+    CHECK(weft_optimal_grain(SIZE_MAX, INT32_MIN, -1) >= 1);
+    CHECK(weft_optimal_grain(SIZE_MAX, INT32_MAX, 1e-300) >= 1);
 }
 
 MISUSE(weft_reduce)

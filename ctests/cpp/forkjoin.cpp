@@ -118,6 +118,57 @@ TEST(exception_climbs_through_many_joins) {
     }
 }
 
+namespace {
+
+std::uint64_t forked_fibonacci(weft::worker on, unsigned n) {
+    if (n < 2) return n;
+    weft::forked right(on, [n](weft::worker w) { return forked_fibonacci(w, n - 2); });
+    const std::uint64_t left = forked_fibonacci(right.next(), n - 1);
+    return left + right.sync();
+}
+
+/// Every hundredth leaf throws between a fork and its sync, another hundredth in the forked half.
+int forked_leaves(weft::worker on, int from, int to) {
+    if (to - from == 1) {
+        if (from % 100 == 50) throw std::out_of_range("fifty");
+        return 1;
+    }
+    const int middle = from + (to - from) / 2;
+    weft::forked right(on, [=](weft::worker w) { return forked_leaves(w, middle, to); });
+    int sum = 0;
+    try {
+        sum = forked_leaves(right.next(), from, middle);
+    } catch (const std::out_of_range &) {
+        if (middle % 2) throw; // leaves without a sync
+    }
+    return sum + right.sync();
+}
+
+} // namespace
+
+TEST(forked_halves_come_back) {
+    for (const int workers : {1, 2, 4}) {
+        const weft::runtime runtime(workers);
+        CHECK_EQ(runtime.run([](weft::worker on) { return forked_fibonacci(on, 22); }), 17711u);
+        const bool same = runtime.run([](weft::worker on) {
+            for (int i = 0; i < 50; ++i) {
+                CHECK_THROWS_SAYING(std::out_of_range, "fifty", forked_leaves(on, 0, 1000));
+                if (weft::worker::current().native() != on.native()) return false;
+            }
+            return true;
+        });
+        CHECK(same);
+        // A result that is not used, and one that cannot be copied.
+        runtime.run([](weft::worker on) {
+            weft::forked nothing(on, [] {});
+            weft::forked unused(nothing.next(), [] { return std::make_unique<int>(1); });
+            weft::forked used(unused.next(), [] { return std::make_unique<int>(7); });
+            CHECK_EQ(*used.sync(), 7);
+        });
+        runtime.shutdown();
+    }
+}
+
 TEST(run_returns_and_throws_what_its_callable_does) {
     CHECK_EQ(weft::run([] { return 5; }), 5);
     CHECK_EQ(*weft::run([] { return std::make_unique<int>(6); }), 6);

@@ -37,6 +37,7 @@
 
 #include "cpp/channel.hpp"
 #include "cpp/error.hpp"
+#include "cpp/fork.hpp"
 #include "cpp/future.hpp"
 #include "cpp/join.hpp"
 #include "cpp/loop.hpp"

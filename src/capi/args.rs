@@ -104,12 +104,10 @@ pub unsafe fn runtime<'a>(runtime: *const weft_runtime) -> Result<&'a Core> {
 /// The calling thread's worker, which `worker` must be a position of.
 pub fn worker<'a>(worker: *const weft_worker) -> Result<&'a Worker> {
     let position = pointer(worker, "worker")?;
-    match Worker::current() {
-        Some(current) if current.has(position.cast()) => Ok(current),
-        Some(_) => Err(invalid("worker is not this thread's".into())),
-        None if Worker::inherited() => {
-            Err(Failure::new(Status::Forked, "worker belongs to the parent of this forked process"))
-        }
+    match Worker::at(position.cast()) {
+        Some(current) if !current.is_inherited() => Ok(current),
+        Some(_) => Err(Failure::new(Status::Forked, "worker belongs to the parent of this forked process")),
+        None if Worker::current().is_some() => Err(invalid("worker is not this thread's".into())),
         None => Err(invalid("worker: this thread runs no task; weft_run leads into one".into())),
     }
 }

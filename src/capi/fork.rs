@@ -37,15 +37,6 @@ const _: () = {
     assert!(region::HALF_AT == offset_of!(weft_half, r#fn) && region::ARG_AT == offset_of!(weft_half, arg));
 };
 
-/// The calling thread's worker, if `worker` is a position of it.
-///
-/// # Safety
-/// `worker` is NULL or lies in a region.
-pub(super) unsafe fn at<'a>(worker: *mut weft_worker) -> Option<&'a Worker> {
-    // SAFETY: promised by the caller.
-    if worker.is_null() { None } else { unsafe { Worker::at(worker.cast()) } }
-}
-
 /// Whether the caller has to run the half that it forked at `position`.
 pub(super) fn sync(worker: &Worker, position: *mut Slot) -> bool {
     match worker.sync(position) {
@@ -64,8 +55,7 @@ pub(super) fn as_half(function: unsafe extern "C-unwind" fn(*mut weft_worker, *m
 /// weft_fork as a function. With a worker that is not this thread's it does nothing, and weft_sync tells to run the half.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_fork(worker: *mut weft_worker, r#fn: weft_task_fn, arg: *mut c_void) {
-    // SAFETY: NULL or a position by contract.
-    if let (Some(current), Some(function)) = (unsafe { at(worker) }, r#fn) {
+    if let (Some(current), Some(function)) = (Worker::at(worker.cast()), r#fn) {
         // SAFETY: as whoever forks promises.
         unsafe { current.fork(as_half(function), arg) };
     }
@@ -74,8 +64,7 @@ pub unsafe extern "C" fn weft_fork(worker: *mut weft_worker, r#fn: weft_task_fn,
 /// weft_next as a function.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_next(worker: *mut weft_worker) -> *mut weft_worker {
-    // SAFETY: NULL or a position by contract.
-    match unsafe { at(worker) } {
+    match Worker::at(worker.cast()) {
         Some(current) => current.region().next(worker.cast()).cast(),
         None => worker,
     }
@@ -84,8 +73,7 @@ pub unsafe extern "C" fn weft_next(worker: *mut weft_worker) -> *mut weft_worker
 /// weft_sync as a function.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn weft_sync(worker: *mut weft_worker) -> bool {
-    // SAFETY: NULL or a position by contract.
-    match unsafe { at(worker) } {
+    match Worker::at(worker.cast()) {
         Some(current) => sync(current, worker.cast()),
         None => true,
     }
@@ -95,8 +83,7 @@ pub unsafe extern "C-unwind" fn weft_sync(worker: *mut weft_worker) -> bool {
 /// knows.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_fork_asked_v1(worker: *mut weft_worker) {
-    // SAFETY: the position of the half just forked, by contract.
-    if let Some(current) = unsafe { at(worker) } {
+    if let Some(current) = Worker::at(worker.cast()) {
         current.answer();
     }
 }

@@ -8,7 +8,7 @@ use std::ffi::c_void;
 
 use super::args::{callback, worker as this_worker};
 use super::boundary::boundary;
-use super::fork::{as_half, at, sync};
+use super::fork::{as_half, sync};
 use super::types::{weft_status, weft_task_fn, weft_worker};
 use crate::error::Status;
 use crate::scheduler::Worker;
@@ -36,8 +36,8 @@ pub unsafe extern "C-unwind" fn weft_join(
     b: weft_task_fn,
     b_arg: *mut c_void,
 ) -> weft_status {
-    // SAFETY: NULL or a position by contract.
-    let (Some(current), Some(a), Some(b)) = (unsafe { at(worker) }, a, b) else {
+    let current = Worker::at(worker.cast()).filter(|current| !current.is_inherited());
+    let (Some(current), Some(a), Some(b)) = (current, a, b) else {
         // SAFETY: the same contract.
         return unsafe { join_elsewhere(worker, a, a_arg, b, b_arg) };
     };

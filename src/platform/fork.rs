@@ -37,6 +37,13 @@ pub fn refuse_to_return() -> ! {
     unsafe { libc::_exit(70) }
 }
 
+/// Ends a child that was forked between a fork and a sync whose half another thread has: there is no such thread here.
+pub fn refuse_to_wait() -> ! {
+    eprintln!("weft: a forked child cannot wait for the half of a join that a thread of its parent runs; use _exit");
+    // SAFETY: as above.
+    unsafe { libc::_exit(70) }
+}
+
 /// Whether this process may make new objects: it was not forked, or it has called [`admit`] since.
 pub fn admitted() -> bool {
     ADMITTED.load(Ordering::Relaxed) == epoch()

@@ -4,6 +4,8 @@
 pub mod clock;
 pub mod fork;
 pub mod futex;
+#[cfg(not(weft_loom))]
+pub mod local;
 pub mod thread;
 
 /// Gives the CPU to another thread that wants it.

@@ -6,19 +6,6 @@ use std::thread::JoinHandle;
 
 use super::clock::now_ns;
 
-/// A number that no other living thread has. Cheaper than a thread-local, which costs a call in a shared library.
-pub fn thread_pointer() -> usize {
-    let pointer: usize;
-    // SAFETY: reads the thread pointer; on x86-64 the ABI keeps it at fs:0.
-    unsafe {
-        #[cfg(target_arch = "x86_64")]
-        std::arch::asm!("mov {}, fs:0", out(reg) pointer, options(nostack, preserves_flags, pure, readonly));
-        #[cfg(target_arch = "aarch64")]
-        std::arch::asm!("mrs {}, tpidr_el0", out(reg) pointer, options(nostack, preserves_flags, pure, nomem));
-    }
-    pointer
-}
-
 /// A thread that has not been joined. Dropped, it is detached.
 pub struct Thread(Option<RawPthread>);
 

@@ -124,6 +124,8 @@ pub trait Host {
     fn notify(&self);
     /// The frame of the task that forked the half in slot `index`.
     fn frame_of(&self, index: usize) -> *const Frame;
+    /// A half has been taken, and its owner is about to wait for it.
+    fn must_wait(&self);
     /// Runs a half that this thread has taken, on top of what it is in.
     fn run(&self, stolen: Stolen);
 }
@@ -148,14 +150,12 @@ pub struct Region {
     _line: [u64; 15],
     /// The owner's line. `head`: the address of the next free slot.
     head: AtomicUsize,
-    /// The owner's thread; for the scheduler.
-    pub thread: AtomicUsize,
     /// The address of what the owner is to its scheduler.
     pub worker: AtomicUsize,
     lives: AtomicU64,
-    /// Whether a joiner (which does not count as searching) has asked.
-    joiner_asked: AtomicU32,
-    _owners_line: [u32; 23],
+    /// Whether somebody has asked who does not count as hungry: who waits for a half, or is about to finish one.
+    asked_by_name: AtomicU32,
+    _owners_line: [u32; 25],
     /// The thieves' line.
     shared: AtomicU64,
     _thieves_line: [u64; 15],
@@ -203,13 +203,12 @@ impl Region {
         let region = unsafe {
             (&raw mut (*memory).limit).write(AtomicUsize::new(0));
             (&raw mut (*memory).head).write(AtomicUsize::new(0));
-            (&raw mut (*memory).thread).write(AtomicUsize::new(0));
             (&raw mut (*memory).worker).write(AtomicUsize::new(0));
             (&raw mut (*memory).lives).write(AtomicU64::new(0));
-            (&raw mut (*memory).joiner_asked).write(AtomicU32::new(0));
+            (&raw mut (*memory).asked_by_name).write(AtomicU32::new(0));
             (&raw mut (*memory).shared).write(AtomicU64::new(0));
             (&raw mut (*memory)._line).write([0; 15]);
-            (&raw mut (*memory)._owners_line).write([0; 23]);
+            (&raw mut (*memory)._owners_line).write([0; 25]);
             (&raw mut (*memory)._thieves_line).write([0; 15]);
             Box::from_raw(memory)
         };
@@ -320,6 +319,7 @@ impl Region {
                 Err(now) => shared = Shared(now),
             }
         }
+        host.must_wait();
         // The slot is its thief's, so what runs here meanwhile forks above it.
         self.head.store(self.next(position).addr(), Ordering::Relaxed);
         let state = self.wait(index, host);
@@ -349,7 +349,7 @@ impl Region {
             self.limit.store(self.address(shared.split()), Ordering::Relaxed);
             return;
         }
-        if self.joiner_asked.load(Ordering::Relaxed) == 0 && !host.hungry() {
+        if self.asked_by_name.load(Ordering::Relaxed) == 0 && !host.hungry() {
             self.limit.store(self.address(shared.split()), Ordering::Relaxed);
             // A thread that becomes hungry says so first, and asks then; the ask may have come before the store above.
             fence(Ordering::SeqCst);
@@ -359,7 +359,7 @@ impl Region {
             self.limit.store(ASKED, Ordering::Relaxed);
         }
         if end > shared.split() {
-            self.joiner_asked.store(0, Ordering::Relaxed);
+            self.asked_by_name.store(0, Ordering::Relaxed);
             self.share(shared, (end - shared.split()).div_ceil(2), host);
         }
     }
@@ -398,6 +398,11 @@ impl Region {
         if self.limit.load(Ordering::Relaxed) != ASKED {
             self.limit.store(ASKED, Ordering::Relaxed);
         }
+    }
+
+    fn ask_by_name(&self) {
+        self.asked_by_name.store(1, Ordering::Relaxed);
+        self.ask();
     }
 
     /// Whether somebody has asked and got nothing.
@@ -470,8 +475,7 @@ impl Region {
                     continue;
                 }
                 if thief.load(Ordering::Relaxed).life() == life {
-                    thief.joiner_asked.store(1, Ordering::Relaxed);
-                    thief.ask();
+                    thief.ask_by_name();
                 }
                 let more = || thief.load(Ordering::Relaxed).life() == life && thief.has_shared();
                 if spin::until(|| state() & DONE != 0 || more()) {
@@ -535,10 +539,20 @@ impl Stolen {
         }
     }
 
-    /// Asks where it came from.
-    pub fn ask_again(&self) {
+    fn owner(&self) -> &Region {
         // SAFETY: the slot is in a region, which lives as long as the runtime.
-        unsafe { Region::of(self.slot) }.ask();
+        unsafe { Region::of(self.slot) }
+    }
+
+    /// Asks where it came from, for others.
+    pub fn ask_again(&self) {
+        self.owner().ask();
+    }
+
+    /// Asks where it came from, because this thread has nothing else to do. Its owner may go on and fork the next half the
+    /// moment this one is finished, so this comes before.
+    pub fn ask_for_more(&self) {
+        self.owner().ask_by_name();
     }
 
     /// The half has been run; its owner goes on.
@@ -564,6 +578,7 @@ mod models {
             true
         }
         fn notify(&self) {}
+        fn must_wait(&self) {}
         fn frame_of(&self, _: usize) -> *const Frame {
             ptr::null()
         }

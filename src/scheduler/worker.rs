@@ -19,8 +19,7 @@ use super::task::{Header as TaskHeader, Task};
 use crate::error::Failure;
 use crate::observe::{self, Level, Origin};
 use crate::panics;
-use crate::platform::fork;
-use crate::platform::thread::thread_pointer;
+use crate::platform::{fork, local};
 use crate::sync::park;
 
 /// A task in a deque.
@@ -61,10 +60,6 @@ pub struct Worker {
 // `frame` could point into. `core` leads to the runtime that owns the seat and the region; both are Sync.
 unsafe impl Send for Worker {}
 
-thread_local! {
-    static CURRENT: Cell<*const Worker> = const { Cell::new(std::ptr::null()) };
-}
-
 /// How many tasks a worker takes before it looks past its newest: in turn into the inbox and at its own oldest, so that
 /// tasks that keep spawning tasks starve nobody.
 const FAIRNESS: u32 = 61;
@@ -98,9 +93,20 @@ impl Worker {
 
     /// The worker whose thread this is. In a forked child there is none, not even on the thread that forked.
     pub fn current<'a>() -> Option<&'a Worker> {
-        // SAFETY: set by `live` for as long as the worker is on its thread, and callers are on that thread.
-        // The lifetime is theirs to keep within the callback they run in.
-        unsafe { CURRENT.get().as_ref() }.filter(|worker| worker.epoch == fork::epoch())
+        Self::of_thread().filter(|worker| !worker.is_inherited())
+    }
+
+    fn of_thread<'a>() -> Option<&'a Worker> {
+        let region = ptr::with_exposed_provenance::<Region>(local::get());
+        // SAFETY: set by `live` for as long as the worker is on its thread, and callers are on that thread. The lifetime is
+        // theirs to keep within the callback they run in.
+        unsafe { Some(&*ptr::with_exposed_provenance::<Worker>(region.as_ref()?.worker.load(Ordering::Relaxed))) }
+    }
+
+    /// The worker whose thread this is, if `position` is in its region; also in a forked child.
+    #[inline]
+    pub fn at<'a>(position: *const Slot) -> Option<&'a Worker> {
+        if position.addr() & !(region::SIZE - 1) == local::get() { Self::of_thread() } else { None }
     }
 
     /// The runtime it works for.
@@ -124,30 +130,9 @@ impl Worker {
         unsafe { &*self.region }
     }
 
-    /// The worker whose position this is, if it is this thread's.
-    ///
-    /// # Safety
-    /// `position` is not null and lies in a region.
-    pub unsafe fn at<'a>(position: *const Slot) -> Option<&'a Worker> {
-        // SAFETY: a region, by contract. Its worker is set before its thread is.
-        unsafe {
-            let region = Region::of(position);
-            if region.thread.load(Ordering::Relaxed) != thread_pointer() {
-                return None;
-            }
-            Some(&*ptr::with_exposed_provenance::<Worker>(region.worker.load(Ordering::Relaxed)))
-        }
-    }
-
-    /// Whether this position is in its region.
-    pub fn has(&self, position: *const Slot) -> bool {
-        position.addr().wrapping_sub(self.region.addr()) < region::SIZE
-    }
-
-    /// The worker that this thread was when it forked, in the child.
-    pub fn inherited() -> bool {
-        // SAFETY: as in `current`.
-        unsafe { CURRENT.get().as_ref() }.is_some_and(|worker| worker.epoch != fork::epoch())
+    /// Whether this process is a child that was forked inside a task.
+    pub fn is_inherited(&self) -> bool {
+        self.epoch != fork::epoch()
     }
 
     /// The name of the task it runs, if the task has one.
@@ -237,6 +222,22 @@ impl Worker {
         region.answer(region.index(region.head()), self);
     }
 
+    /// Runs a half that this thread has taken; `ended` comes before its owner is told.
+    fn run_half(&self, stolen: Stolen, ended: impl FnOnce(&Stolen)) {
+        let region = self.region();
+        let (life, outer) = region.begin_life();
+        stolen.sign(region, life);
+        // SAFETY: the frame's task waits until the half is finished. A null one is a worker's hook.
+        let name = unsafe { stolen.frame.as_ref() }.and_then(|frame| frame.name);
+        let result = self.within(name, || {
+            // SAFETY: as promised by whoever forked it.
+            self.protect(&"half of a join", || unsafe { (stolen.half)(region.head(), stolen.arg) })
+        });
+        region.end_life(outer);
+        ended(&stolen);
+        stolen.finish(result.is_err());
+    }
+
     /// Whether somebody has asked this thread for work and not got it.
     pub fn is_asked(&self) -> bool {
         self.region().is_asked()
@@ -251,9 +252,8 @@ impl Worker {
     /// The life of a thread on this seat, which arrives active and searching.
     pub(super) fn live(self: Box<Self>, core: Arc<Core>) {
         let worker = &*self;
-        CURRENT.set(worker);
         worker.region().worker.store(ptr::from_ref(worker).expose_provenance(), Ordering::Relaxed);
-        worker.region().thread.store(thread_pointer(), Ordering::Relaxed);
+        local::set(worker.region.expose_provenance());
         park::set_hook(Some(park::Hook { before: before_park, after: after_park }));
         if let Some(on_start) = &core.options.on_start {
             // The start hook counts as a task: it may block, and then nobody may think that this thread searches.
@@ -267,8 +267,7 @@ impl Worker {
         if let Some(on_stop) = &core.options.on_stop {
             let _ = worker.protect(&"a worker's stop hook", || on_stop(worker));
         }
-        CURRENT.set(ptr::null());
-        worker.region().thread.store(0, Ordering::Relaxed);
+        local::set(0);
         let index = self.index;
         core.seats.stand_up(index, self);
         core.seats.give_back(index);
@@ -358,7 +357,11 @@ impl Worker {
 
     fn run(&self, unit: Unit) {
         match unit {
-            Unit::Half(stolen) => Host::run(self, stolen),
+            Unit::Half(stolen) => self.run_half(stolen, |stolen| {
+                if self.tasks.is_empty() {
+                    stolen.ask_for_more();
+                }
+            }),
             Unit::Task(task) if self.core().phase() == Phase::Discard && task.droppable() => {
                 self.counters().discarded.add_one();
                 let _ = self.protect(&"dropping a task", || drop(task));
@@ -370,7 +373,7 @@ impl Worker {
         }
         // What a task asked for its own waits is not meant for the next one.
         park::set_interruptible(false);
-        if self.epoch != fork::epoch() {
+        if self.is_inherited() {
             fork::refuse_to_return();
         }
     }
@@ -476,13 +479,22 @@ impl Worker {
 }
 
 impl Host for Worker {
+    fn must_wait(&self) {
+        if self.is_inherited() {
+            fork::refuse_to_wait();
+        }
+    }
+
     fn hungry(&self) -> bool {
         self.core().idle.is_hungry()
     }
 
     fn notify(&self) {
-        self.counters().shared.add_one();
-        self.core().notify();
+        // In a forked child there is nobody to notify.
+        if !self.is_inherited() {
+            self.counters().shared.add_one();
+            self.core().notify();
+        }
     }
 
     fn frame_of(&self, index: usize) -> *const Frame {
@@ -498,17 +510,7 @@ impl Host for Worker {
     }
 
     fn run(&self, stolen: Stolen) {
-        let region = self.region();
-        let (life, outer) = region.begin_life();
-        stolen.sign(region, life);
-        // SAFETY: the frame's task waits until the half is finished. A null one is a worker's hook.
-        let name = unsafe { stolen.frame.as_ref() }.and_then(|frame| frame.name);
-        let result = self.within(name, || {
-            // SAFETY: as promised by whoever forked it.
-            self.protect(&"half of a join", || unsafe { (stolen.half)(region.head(), stolen.arg) })
-        });
-        region.end_life(outer);
-        stolen.finish(result.is_err());
+        self.run_half(stolen, |_| {});
     }
 }
 

@@ -84,6 +84,33 @@ pub fn join(worker: ?*c.weft_worker, comptime a: anytype, a_args: anytype, compt
     return .{ first.result, second.result };
 }
 
+/// A callable offered to other threads while its scope goes on; see Worker.fork.
+pub fn Forked(comptime f: anytype, comptime Args: type) type {
+    return struct {
+        worker: Worker,
+        call: Borrowed(f, Args),
+
+        const Self = @This();
+
+        /// Offers it. The value stays where it is until `sync`.
+        pub fn offer(self: *Self) void {
+            c.weft_fork(self.worker.handle, Borrowed(f, Args).entry, &self.call);
+        }
+
+        /// What to pass to whatever runs before `sync`.
+        pub fn next(self: *const Self) Worker {
+            return .{ .handle = c.weft_next(self.worker.handle).? };
+        }
+
+        /// Runs it here unless another thread took it, waits for it if one did, and returns what it returned. Once, and on each
+        /// way out of the scope.
+        pub fn sync(self: *Self) Return(f) {
+            if (c.weft_sync(self.worker.handle)) Borrowed(f, Args).entry(self.worker.handle, &self.call);
+            return self.call.result;
+        }
+    };
+}
+
 /// The results of both halves of a join, as they returned them: errors are for the caller to look at, in the order that suits it.
 pub fn Joined(comptime a: anytype, comptime b: anytype) type {
     return struct { Return(a), Return(b) };

@@ -25,6 +25,16 @@ pub const Worker = struct {
         return .{ .handle = c.weft_worker_runtime(self.handle) };
     }
 
+    /// Prepares a callable to be offered to other threads:
+    ///
+    ///     var right = worker.fork(sum, .{items[middle..]});
+    ///     right.offer();
+    ///     const left = sum(right.next(), items[0..middle]);
+    ///     return left + right.sync();
+    pub fn fork(self: Worker, comptime f: anytype, args: anytype) call.Forked(f, @TypeOf(args)) {
+        return .{ .worker = self, .call = .{ .args = args } };
+    }
+
     /// Runs both callables, perhaps in parallel, `a` on this thread, and returns their results when both have ended.
     pub fn join(self: Worker, comptime a: anytype, a_args: anytype, comptime b: anytype, b_args: anytype) failure.Error!call.Joined(a, b) {
         return call.join(self.handle, a, a_args, b, b_args);

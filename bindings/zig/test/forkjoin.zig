@@ -52,6 +52,23 @@ test "results of a deep tree" {
     try testing.expectEqual(@as(u64, 6765), try weft.default.run(fibonacci, .{20}));
 }
 
+fn forkedFibonacci(worker: weft.Worker, n: u32) u64 {
+    if (n < 2) return n;
+    var right = worker.fork(forkedFibonacci, .{n - 2});
+    right.offer();
+    const left = forkedFibonacci(right.next(), n - 1);
+    return left + right.sync();
+}
+
+test "forks of a deep tree" {
+    for ([_]i32{ 1, 3 }) |workers| {
+        const runtime = try weft.Runtime.init(.{ .workers = workers });
+        defer runtime.deinit();
+        try testing.expectEqual(@as(u64, 6765), try runtime.run(forkedFibonacci, .{20}));
+        try runtime.shutdown(.drain, weft.forever);
+    }
+}
+
 const Ended = std.atomic.Value(u32);
 
 fn odd(ended: *Ended, number: u32) error{Even}!u32 {

@@ -98,9 +98,10 @@ public:
         return status;
     }
 
-    /// For the caller, once the loop has ended: the kept exception first, else what the C function failed with.
+    /// For the caller, once the loop has ended: the kept exception first, else what the C function failed with. A loop that was
+    /// repaired by a second run has not failed.
     void check(weft_status status) const {
-        if (exception_) std::rethrow_exception(exception_);
+        if (exception_ && status != WEFT_OK) std::rethrow_exception(exception_);
         detail::check(status);
     }
 

@@ -21,10 +21,17 @@ using loop_report = weft_loop_report;
 
 /// How a loop is cut and what it tells.
 struct loop_options {
-    /// Indices per piece at most. 0: chosen from the length and the workers.
+    /// Indices per piece at most. 0: as many as take some ten microseconds.
     std::size_t grain = 0;
     /// Where to leave a report, also when the loop fails; may be null. Untouched if the loop was refused.
     loop_report *report = nullptr;
+    /// Ranges of up to this many indices are not split.
+    std::size_t serial_below = 0;
+    /// When to stop, between two pieces; then the loop throws an error with WEFT_TIMEOUT.
+    std::int64_t timeout_ns = WEFT_FOREVER;
+    /// What an exception does: WEFT_ON_FAILURE_STOP, or run again serially what failed or was not reached (_REDO) or all
+    /// (_REDO_ALL); then only an exception of that run is thrown.
+    std::int32_t on_failure = WEFT_ON_FAILURE_STOP;
 };
 
 namespace detail {
@@ -51,6 +58,9 @@ void for_ranges(weft_runtime *runtime, std::size_t begin, std::size_t end, F &bo
     weft_loop_options native;
     check(weft_loop_options_init(&native, sizeof native));
     native.grain = options.grain;
+    native.serial_below = options.serial_below;
+    native.timeout_ns = options.timeout_ns;
+    native.on_failure = options.on_failure;
     if (options.report) options.report->size = sizeof *options.report;
     range_call<F> call{body};
     call.failure.check(weft_for(runtime, begin, end, call.entry, &call, &native, options.report));

@@ -67,8 +67,9 @@ impl Planted {
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         fs::create_dir_all(&directory).expect("a directory for the copy");
         let path = directory.join("weft.h");
+        let include = Path::new(env!("WEFT_HEADER")).parent().expect("a header is in a directory");
         fs::write(&path, planted.lines.join("\n") + "\n").expect("the copy can be written");
-        differences(&header::header_side(&bindgen_header::bindings(&path, &directory)), &rust_side())
+        differences(&header::header_side(&bindgen_header::bindings(&path, include, &directory)), &rust_side())
     }
 }
 
