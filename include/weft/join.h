@@ -43,7 +43,7 @@ bool weft_sync_shared_v1(weft_worker *worker);
 
 /* What is at a position. */
 struct weft_half {
-    weft_task_fn fn;
+    weft_task_fn function;
     void *arg;
     void *reserved[2];
 };
@@ -71,7 +71,7 @@ static inline weft_worker *weft_next(weft_worker *worker)
 static inline void weft_fork(weft_worker *worker, weft_task_fn fn, void *arg)
 {
     struct weft_half *half = (struct weft_half *)worker;
-    half->fn = fn;
+    half->function = fn;
     half->arg = arg;
     __atomic_store_n(weft_region_word(worker, WEFT_REGION_HEAD), (uintptr_t)weft_next(worker), __ATOMIC_RELAXED);
     if (__builtin_expect(__atomic_load_n(weft_region_word(worker, WEFT_REGION_LIMIT), __ATOMIC_RELAXED) == UINTPTR_MAX, 0))

@@ -22,7 +22,7 @@ pub const WEFT_REGION_HEAD: i32 = 128;
 #[repr(C)]
 pub struct weft_half {
     /// The function.
-    pub r#fn: weft_task_fn,
+    pub function: weft_task_fn,
     /// Its argument.
     pub arg: *mut c_void,
     /// The library's.
@@ -34,7 +34,7 @@ const _: () = {
     assert!(region::SIZE == WEFT_REGION_SIZE as usize && region::ASKED == usize::MAX);
     assert!(region::LIMIT_AT == WEFT_REGION_LIMIT as usize && region::HEAD_AT == WEFT_REGION_HEAD as usize);
     assert!(size_of::<Slot>() == size_of::<weft_half>());
-    assert!(region::HALF_AT == offset_of!(weft_half, r#fn) && region::ARG_AT == offset_of!(weft_half, arg));
+    assert!(region::HALF_AT == offset_of!(weft_half, function) && region::ARG_AT == offset_of!(weft_half, arg));
 };
 
 /// Whether the caller has to run the half that it forked at `position`.

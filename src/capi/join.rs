@@ -45,8 +45,12 @@ pub unsafe extern "C-unwind" fn weft_join(
     unsafe {
         let position = current.fork(as_half(b), b_arg);
         let unwinding = Unwinding(current, position);
-        a(current.region().head().cast(), a_arg);
+        let next = current.region().head();
+        a(next.cast(), a_arg);
         std::mem::forget(unwinding);
+        if current.region().head() != next {
+            current.abandon(next);
+        }
         if sync(current, position) {
             b(position.cast(), b_arg);
         }

@@ -326,7 +326,7 @@ fn a_failed_loop_redoes_what_it_is_asked_to() {
         let twice = counts.iter().filter(|count| count.load(Ordering::Relaxed) == 2).count();
         assert!(counts.iter().all(|count| (1..=2).contains(&count.load(Ordering::Relaxed))));
         match on_failure {
-            OnFailure::RedoSerially => assert!(twice == 0 && report.redone >= 1 && report.redone < 1000),
+            OnFailure::RedoSerially => assert!(twice == 0 && report.redone >= 1),
             _ => assert!(report.redone == 1000),
         }
     }

@@ -207,6 +207,8 @@ impl Region {
             (&raw mut (*memory).lives).write(AtomicU64::new(0));
             (&raw mut (*memory).asked_by_name).write(AtomicU32::new(0));
             (&raw mut (*memory).shared).write(AtomicU64::new(0));
+            // Who takes a position for a handle finds none.
+            (&raw mut (*memory).slots[0]).write(MaybeUninit::zeroed());
             (&raw mut (*memory)._line).write([0; 15]);
             (&raw mut (*memory)._owners_line).write([0; 25]);
             (&raw mut (*memory)._thieves_line).write([0; 15]);

@@ -173,30 +173,36 @@ impl Worker {
         let frame = Frame { name, base: region.index(base), outer: self.frame.get() };
         self.frame.set(&frame);
         let result = body();
-        if region.head() != base {
-            observe::log(Level::Error, self.log_origin(), format_args!("a task ended between a fork and its sync"));
-            self.abandon(base);
-        }
         self.frame.set(frame.outer);
         result
     }
 
-    /// Runs a callback. A panic becomes its message, and is counted and logged; halves that it forked and did not sync
+    /// Runs a callback. A panic becomes its message, and is counted and logged. Halves that it forked and did not sync
     /// are dropped, or waited for where another thread has them.
     pub fn protect<R>(&self, what: &dyn Display, body: impl FnOnce() -> R) -> Result<R, String> {
         let base = self.region().head();
         let title = Title { task: self.task_name(), what };
         let result = panics::catch(&title, body);
-        if let Err(message) = &result {
+        if self.region().head() != base {
             self.abandon(base);
+            if result.is_ok() {
+                observe::log(
+                    Level::Error,
+                    self.log_origin(),
+                    format_args!("{title} ended between a fork and its sync"),
+                );
+            }
+        }
+        if let Err(message) = &result {
             self.counters().panicked.add_one();
             observe::log(Level::Error, self.log_origin(), format_args!("{title} panicked: {message}"));
         }
         result
     }
 
+    /// Ends the forks from `base` on, which a callback has left behind.
     #[cold]
-    fn abandon(&self, base: *mut Slot) {
+    pub fn abandon(&self, base: *mut Slot) {
         while self.region().head() > base {
             self.region().sync(self.region().head().wrapping_sub(1), self);
         }

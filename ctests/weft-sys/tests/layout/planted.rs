@@ -126,11 +126,11 @@ planted! {
     another_constness(header) { swap(header.field("weft_spawn_options", "name"), "const char", "char"); }
     finds ["field weft_spawn_options.name: *mut"];
 
-    one_field_too_many(header) { header.field("weft_loop_report", "skipped").push_str(" size_t more;"); }
-    finds ["struct weft_loop_report: size 40", "field weft_loop_report.more: only in the header"];
+    one_field_too_many(header) { header.field("weft_loop_report", "fell_back").push_str(" size_t more;"); }
+    finds ["struct weft_loop_report: size 56", "field weft_loop_report.more: only in the header"];
 
-    one_field_too_few(header) { header.field("weft_loop_report", "skipped").clear(); }
-    finds ["struct weft_loop_report: size 24", "field weft_loop_report.skipped: only in Rust"];
+    one_field_too_few(header) { header.field("weft_loop_report", "fell_back").clear(); }
+    finds ["struct weft_loop_report: size 40", "field weft_loop_report.fell_back: only in Rust"];
 
     another_parameter_type(header) { swap(header.declaration("weft_future_wait"), "int64_t", "int32_t"); }
     finds ["function weft_future_wait: fn(*mut weft_future, i32) -> i32 in the header"];
