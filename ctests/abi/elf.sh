@@ -22,7 +22,8 @@ dynamic() { readelf --wide --dynamic "$so" | sed -nE "s/.*\($1\) *(.*)/\1/p"; }
 check 'the file behind libweft.so' "libweft.so.$version" "$(basename "$(readlink -f "$dir/libweft.so")")"
 check 'the link libweft.so' "libweft.so.$abi" "$(readlink "$dir/libweft.so")"
 check 'the soname' "Library soname: [libweft.so.$abi]" "$(dynamic SONAME)"
-check 'the flags' 'BIND_NOW' "$(dynamic FLAGS)"
+# STATIC_TLS: one word of each thread's, see src/platform/local.rs.
+check 'the flags' 'BIND_NOW STATIC_TLS' "$(dynamic FLAGS)"
 check 'more flags' 'Flags: NOW NODELETE' "$(dynamic FLAGS_1)"
 check 'the version nodes' "libweft.so.$abi WEFT_0.1" \
     "$(readelf --wide --version-info "$so" | sed -nE '/definition section/,/needs section/s/.*Name: //p' | paste -sd' ')"

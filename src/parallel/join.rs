@@ -11,9 +11,9 @@ use std::panic::resume_unwind;
 use crate::scheduler::Worker;
 use crate::scheduler::region::{Slot, Synced};
 
-/// The second half, in the frame of the join.
-struct Half<B, R> {
-    body: UnsafeCell<Option<B>>,
+/// The second half, in the frame of whoever offers it.
+struct Half<'a, B, R> {
+    body: &'a B,
     result: UnsafeCell<Option<R>>,
 }
 
@@ -26,6 +26,27 @@ impl Drop for Unwinding<'_> {
     }
 }
 
+/// Runs `a` and offers `b` to other threads meanwhile. When both have ended, or `b` has been taken back, returns their results;
+/// none of `b` means that it is the caller's. A panic of either goes on in the caller, once both have ended.
+pub fn offer<RA, RB: Send, B: Fn(&Worker) -> RB + Sync>(
+    worker: &Worker,
+    a: impl FnOnce(&Worker) -> RA,
+    b: &B,
+) -> (RA, Option<RB>) {
+    let half = Half { body: b, result: UnsafeCell::new(None) };
+    // SAFETY: `half` stays in this frame until the sync below, or the one that `Unwinding` does.
+    let position = unsafe { worker.fork(run_stolen::<B, RB>, (&raw const half).cast_mut().cast()) };
+    let unwinding = Unwinding(worker, position);
+    let first = a(worker);
+    std::mem::forget(unwinding);
+    let second = match worker.sync(position) {
+        Synced::Mine => None,
+        Synced::Done => Some(half.result.into_inner().expect("the half has run")),
+        Synced::Panicked => resume_unwind(Box::new(STOLEN_HALF_PANICKED)),
+    };
+    (first, second)
+}
+
 /// Runs both halves and returns when both have ended. A panic in the first keeps the second from running, unless that has
 /// begun. A panic of either half goes on in the caller, once both have ended.
 pub fn join<RA, RB: Send>(
@@ -33,36 +54,32 @@ pub fn join<RA, RB: Send>(
     a: impl FnOnce(&Worker) -> RA,
     b: impl FnOnce(&Worker) -> RB + Send,
 ) -> (RA, RB) {
-    let half = Half { body: UnsafeCell::new(Some(b)), result: UnsafeCell::new(None) };
-    // SAFETY: `half` stays in this frame until the sync below, or the one that `Unwinding` does.
-    let position = unsafe { worker.fork(entry(&half), (&raw const half).cast_mut().cast()) };
-    let unwinding = Unwinding(worker, position);
-    let first = a(worker);
-    std::mem::forget(unwinding);
-    let synced = worker.sync(position);
-    let Half { body, result } = half;
-    let second = match synced {
-        Synced::Mine => body.into_inner().expect("a half is run once")(worker),
-        Synced::Done => result.into_inner().expect("the half has run"),
-        Synced::Panicked => resume_unwind(Box::new(STOLEN_HALF_PANICKED)),
-    };
-    (first, second)
+    let body = Taken(UnsafeCell::new(Some(b)));
+    let (first, second) = offer(worker, a, &|worker: &Worker| body.take()(worker));
+    (first, second.unwrap_or_else(|| body.take()(worker)))
+}
+
+/// A value that is taken once, by whichever thread runs the half.
+struct Taken<T>(UnsafeCell<Option<T>>);
+
+// SAFETY: only the half takes it, and a half is run once, here or there.
+unsafe impl<T: Send> Sync for Taken<T> {}
+
+impl<T> Taken<T> {
+    fn take(&self) -> T {
+        // SAFETY: as above.
+        unsafe { (*self.0.get()).take() }.expect("a half is run once")
+    }
 }
 
 /// What a panic of a half says on the thread that forked it; its own message is in the log.
 pub const STOLEN_HALF_PANICKED: &str = "the half of a join that another thread ran has panicked";
 
-fn entry<B: FnOnce(&Worker) -> R + Send, R: Send>(
-    _: &Half<B, R>,
-) -> unsafe extern "C-unwind" fn(*mut Slot, *mut c_void) {
-    unsafe extern "C-unwind" fn run<B: FnOnce(&Worker) -> R, R>(position: *mut Slot, half: *mut c_void) {
-        // SAFETY: the thief has the half alone until its owner's sync returns; the position is this thread's.
-        unsafe {
-            let half = &*half.cast::<Half<B, R>>();
-            let body = (*half.body.get()).take().expect("a half is run once");
-            let worker = Worker::at(position).expect("a half runs on the worker it gets");
-            *half.result.get() = Some(body(worker));
-        }
+unsafe extern "C-unwind" fn run_stolen<B: Fn(&Worker) -> R, R>(position: *mut Slot, half: *mut c_void) {
+    // SAFETY: the thief has the half alone until its owner's sync returns.
+    unsafe {
+        let half = &*half.cast::<Half<'_, B, R>>();
+        let worker = Worker::at(position).expect("a half runs on the worker it gets");
+        *half.result.get() = Some((half.body)(worker));
     }
-    run::<B, R>
 }

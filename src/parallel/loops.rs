@@ -1,17 +1,19 @@
 //! Loops over index ranges.
 //!
-//! A loop without a fixed grain goes through its range in chunks and looks between two of them whether another thread has
-//! asked for work; if so, it gives away half of what is left (lazy binary splitting: Tzannes, Caragea, Barua, Vishkin,
-//! 2010). A loop that nobody helps makes no forks. Chunks grow until one takes [`CHUNK_NS`].
+//! A range is cut in halves down to the chunks in which the body gets it; the right half is offered to other threads while
+//! this one goes through the left. Offers are [private](crate::scheduler::region) until somebody asks, so the cutting costs
+//! nanoseconds, and whoever asks gets the largest half there is. Without a fixed grain, chunks grow until one
+//! takes [`CHUNK_NS`].
 //!
-//! A reduction with a fixed grain is split evenly down to the grain whoever helps, so that it combines the same
-//! neighbours in the same order on any number of workers.
+//! A reduction without a fixed grain goes on with the same accumulator as long as nobody took the right half. With a
+//! fixed grain it makes an accumulator for every chunk and combines the same neighbours in the same order on any number of
+//! workers.
 
 use std::ops::Range;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use super::join::join;
+use super::join::{join, offer};
 use crate::error::{Failure, Result, Status};
 use crate::platform::clock::now_ns;
 use crate::scheduler::Worker;
@@ -92,15 +94,22 @@ impl Outcome {
     }
 }
 
-/// How many indices the next chunk has.
+/// How many indices the next chunk has, as one thread has found out on its way.
 struct Pace {
     fixed: bool,
     chunk: usize,
+    /// Indices that went well, to be counted once for many chunks.
+    done: usize,
 }
 
 impl Pace {
     fn new(grain: usize) -> Self {
-        Pace { fixed: grain > 0, chunk: grain.max(1) }
+        Pace { fixed: grain > 0, chunk: grain.max(1), done: 0 }
+    }
+
+    /// For a thread that takes over.
+    fn handed_on(&self) -> Self {
+        Pace { fixed: self.fixed, chunk: self.chunk, done: 0 }
     }
 
     /// Runs a chunk and learns from the time it takes.
@@ -135,29 +144,35 @@ struct Loop<'a> {
 const BODY: &str = "the body of a loop";
 
 impl Loop<'_> {
-    fn run(&self, worker: &Worker, mut range: Range<usize>) {
-        let mut pace = Pace::new(self.options.grain);
-        let mut done = 0;
-        while !range.is_empty() && !self.stopped() {
-            if range.len() > pace.chunk.max(self.options.serial_below) && worker.is_asked() {
-                let (left, right) = halves(range);
-                join(worker, |worker| self.run(worker, left), |worker| self.run(worker, right));
-                range = 0..0;
-                break;
+    /// Goes through a range that nobody else has, and counts.
+    fn run(&self, worker: &Worker, range: Range<usize>, mut pace: Pace) {
+        self.split(worker, range, &mut pace);
+        // The joins order all counting before the report.
+        self.done.fetch_add(pace.done, Ordering::Relaxed);
+    }
+
+    fn split(&self, worker: &Worker, mut range: Range<usize>, pace: &mut Pace) {
+        while range.len() > pace.chunk.max(self.options.serial_below) && !self.outcome.stopped() {
+            let (left, right) = halves(range);
+            let handed_on = pace.handed_on();
+            let go_on = |worker: &Worker| self.run(worker, right.clone(), handed_on.handed_on());
+            if let ((), Some(())) = offer(worker, |worker| self.split(worker, left, pace), &go_on) {
+                return;
             }
+            range = right;
+        }
+        while !range.is_empty() && !self.stopped() {
             let chunk = range.start..range.start + pace.chunk.min(range.len());
             range.start = chunk.end;
-            let result = pace.run(|| self.outcome.call(worker, BODY, || (self.body)(worker, chunk.clone())));
-            if result.is_some() {
-                done += chunk.len();
-                continue;
+            match pace.run(|| self.outcome.call(worker, BODY, || (self.body)(worker, chunk.clone()))) {
+                Some(()) => pace.done += chunk.len(),
+                None => {
+                    self.failed.fetch_add(chunk.len(), Ordering::Relaxed);
+                    self.leave(chunk);
+                }
             }
-            self.failed.fetch_add(chunk.len(), Ordering::Relaxed);
-            self.leave(chunk);
         }
         self.leave(range);
-        // Once for many chunks. The joins order all counting before the report.
-        self.done.fetch_add(done, Ordering::Relaxed);
     }
 
     fn stopped(&self) -> bool {
@@ -185,7 +200,7 @@ pub fn for_each(worker: &Worker, range: Range<usize>, options: LoopOptions, body
         outcome: Outcome::default(),
         left: Lock::new(Vec::new()),
     };
-    this.run(worker, range.clone());
+    this.run(worker, range.clone(), Pace::new(options.grain));
     let Loop { done, failed, outcome, left, .. } = this;
     let mut report = Report { done: done.into_inner(), failed: failed.into_inner(), ..Report::default() };
     let Some(failure) = outcome.failure.into_inner() else { return (report, Ok(())) };
@@ -281,25 +296,34 @@ impl<F: Fold> Folder<'_, F> {
         self.combine(worker, left?, right?)
     }
 
-    /// Goes from left to right, and gives half away when asked.
-    fn run(&self, worker: &Worker, mut range: Range<usize>) -> Option<F::Acc> {
-        let mut acc = self.outcome.call(worker, Self::WHAT, || self.folding.identity())?;
-        let mut pace = Pace::new(0);
+    /// Adds a range to an accumulator; what another thread takes gets one of its own.
+    fn run(&self, worker: &Worker, mut range: Range<usize>, acc: F::Acc, pace: &mut Pace) -> Option<F::Acc> {
+        let mut acc = acc;
+        while range.len() > pace.chunk.max(self.options.serial_below) && !self.outcome.stopped() {
+            let (left, right) = halves(range);
+            let handed_on = pace.handed_on();
+            let go_on = |worker: &Worker| self.begin(worker, right.clone(), handed_on.handed_on());
+            let (left, taken) = offer(worker, |worker| self.run(worker, left, acc, pace), &go_on);
+            acc = left?;
+            if let Some(right) = taken {
+                return self.combine(worker, acc, right?);
+            }
+            range = right;
+        }
         while !range.is_empty() {
             if self.stopped() {
                 return None;
-            }
-            if range.len() > pace.chunk.max(self.options.serial_below) && worker.is_asked() {
-                let (left, right) = halves(range);
-                let (left, right) = join(worker, |worker| self.run(worker, left), |worker| self.run(worker, right));
-                let acc = self.combine(worker, acc, left?)?;
-                return self.combine(worker, acc, right?);
             }
             let chunk = range.start..range.start + pace.chunk.min(range.len());
             range.start = chunk.end;
             pace.run(|| self.outcome.call(worker, Self::WHAT, || self.folding.fold(worker, chunk, &mut acc)))?;
         }
         Some(acc)
+    }
+
+    fn begin(&self, worker: &Worker, range: Range<usize>, mut pace: Pace) -> Option<F::Acc> {
+        let acc = self.outcome.call(worker, Self::WHAT, || self.folding.identity())?;
+        self.run(worker, range, acc, &mut pace)
     }
 
     fn combine(&self, worker: &Worker, mut left: F::Acc, right: F::Acc) -> Option<F::Acc> {
@@ -311,7 +335,7 @@ impl<F: Fold> Folder<'_, F> {
 /// Folds `range` in parallel, keeping its order: only neighbours are combined, left with right.
 pub fn fold<F: Fold>(worker: &Worker, range: Range<usize>, options: LoopOptions, folding: &F) -> Result<F::Acc> {
     let this = Folder { options, folding, outcome: Outcome::default() };
-    let acc = if options.grain == 0 { this.run(worker, range) } else { this.split(worker, range) };
+    let acc = if options.grain == 0 { this.begin(worker, range, Pace::new(0)) } else { this.split(worker, range) };
     match this.outcome.failure.into_inner() {
         Some(failure) => Err(failure),
         None => acc.ok_or(Failure::new(Status::Failed, "the reduction has no result")),

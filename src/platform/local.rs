@@ -8,13 +8,13 @@
 use std::arch::{asm, global_asm};
 
 global_asm!(
-    ".pushsection .tbss.weft_thread_word,\"awT\",%nobits",
+    ".pushsection .tbss.thread_word_of_weft,\"awT\",%nobits",
     ".p2align 3",
-    ".globl weft_thread_word",
-    ".hidden weft_thread_word",
-    ".type weft_thread_word, %object",
-    ".size weft_thread_word, 8",
-    "weft_thread_word:",
+    ".globl thread_word_of_weft",
+    ".hidden thread_word_of_weft",
+    ".type thread_word_of_weft, %object",
+    ".size thread_word_of_weft, 8",
+    "thread_word_of_weft:",
     ".zero 8",
     ".popsection",
 );
@@ -28,14 +28,14 @@ fn place() -> *mut usize {
         #[cfg(target_arch = "x86_64")]
         asm!(
             "mov {place}, qword ptr fs:0",
-            "add {place}, qword ptr [rip + weft_thread_word@GOTTPOFF]",
+            "add {place}, qword ptr [rip + thread_word_of_weft@GOTTPOFF]",
             place = out(reg) place,
             options(pure, readonly, nostack),
         );
         #[cfg(target_arch = "aarch64")]
         asm!(
-            "adrp {place}, :gottprel:weft_thread_word",
-            "ldr {place}, [{place}, :gottprel_lo12:weft_thread_word]",
+            "adrp {place}, :gottprel:thread_word_of_weft",
+            "ldr {place}, [{place}, :gottprel_lo12:thread_word_of_weft]",
             "mrs {pointer}, tpidr_el0",
             "add {place}, {place}, {pointer}",
             place = out(reg) place,

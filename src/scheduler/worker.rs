@@ -244,11 +244,6 @@ impl Worker {
         stolen.finish(result.is_err());
     }
 
-    /// Whether somebody has asked this thread for work and not got it.
-    pub fn is_asked(&self) -> bool {
-        self.region().is_asked()
-    }
-
     /// Queues a task on this thread; the caller notifies.
     pub(super) fn spawn(&self, task: Task) {
         self.counters().spawned.add_one();
