@@ -288,6 +288,31 @@ void weft_bytes_release(weft_bytes *bytes);
 
 /* Topology -------------------------------------------------------------------------------------------------------- */
 
+/* Work that computes. */
+#define WEFT_LOAD_CPU 0
+/* Work that waits. */
+#define WEFT_LOAD_IO 1
+/* Work that does both. */
+#define WEFT_LOAD_MIXED 2
+
+/* A logical CPU and what it shares with others. Cores, caches and nodes are numbered from 0, each kind for itself. */
+typedef struct weft_topology_cpu {
+  /* Set by the caller: sizeof(weft_topology_cpu). */
+  size_t size;
+  /* The system's number for it. */
+  uint32_t os;
+  /* Its core. */
+  uint32_t core;
+  /* Its rank among the usable CPUs of its core: 0 for the first, 1 for an SMT sibling. */
+  uint32_t sibling;
+  /* Its L2 cache; its core where no L2 is known. */
+  uint32_t l2;
+  /* Its L3 cache, or the part of it in its node; its L2 where no L3 is known. */
+  uint32_t l3;
+  /* Its NUMA node. */
+  uint32_t node;
+} weft_topology_cpu;
+
 /*
  This machine, as far as this process may use it (cgroup, and the calling thread's affinity mask). Takes milliseconds.
  WEFT_OS: the system does not tell.
@@ -308,6 +333,27 @@ uint32_t weft_topology_cores(const weft_topology *topology);
 
 /* Its NUMA nodes; 0 on a bad handle. */
 uint32_t weft_topology_nodes(const weft_topology *topology);
+
+/*
+ What is known of the CPU at `index`, from 0 up to weft_topology_cpus() - 1. Set out->size first. WEFT_INVALID: there is
+ no such CPU.
+ */
+weft_status weft_topology_cpu_get(const weft_topology *topology, uint32_t index, struct weft_topology_cpu *out);
+
+/*
+ How far the memory of node `to` is from the CPUs of node `from`: 10 for the same node, more for others, 20 being twice
+ as slow where the system tells distances; else nodes are the farther the less of the machine holds both. 0 on a bad
+ handle or node.
+ */
+uint32_t weft_topology_distance(const weft_topology *topology, uint32_t from, uint32_t to);
+
+/*
+ How many workers suit a kind of work here: for WEFT_LOAD_CPU the CPUs that the calling thread may keep busy (its affinity
+ mask, or what the CPU quotas of its control groups amount to, rounded up, if that is less), for WEFT_LOAD_IO twice as
+ many, for WEFT_LOAD_MIXED one and a half times, rounded up. At least 1, at most 4096, the most a runtime can have. Asks
+ the system each time. -1 for any other load.
+ */
+int32_t weft_optimal_worker_count(int32_t load);
 
 /* One more reference. Returns its argument; NULL on a bad handle. */
 weft_topology *weft_topology_retain(weft_topology *topology);

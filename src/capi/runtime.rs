@@ -154,7 +154,7 @@ unsafe fn read_options(options: *const weft_runtime_options) -> Result<Options> 
         if !options.topology.is_null() {
             let topology = Handle::<Topology>::get(options.topology, "topology")?;
             if workers == 0 {
-                workers = topology.cpus;
+                workers = topology.cpus.len() as u32;
             }
         }
         Ok(Options {

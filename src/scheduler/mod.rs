@@ -32,7 +32,7 @@ mod worker;
 #[cfg(not(weft_loom))]
 pub use {
     default::{configure_default, default_runtime, shutdown_default},
-    options::{Options, WorkerHook},
+    options::{MAX_WORKERS, Options, WorkerHook},
     runtime::{Core, RUNTIME_TAG},
     runtime::{Mode, Runtime},
     stats::Stats,

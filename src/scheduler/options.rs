@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::idle::MAX_THREADS;
 use super::worker::Worker;
 use crate::error::{Failure, Result, Status};
-use crate::platform;
+use crate::topology;
 
 /// Called on each worker thread, first or last.
 pub type WorkerHook = Arc<dyn Fn(&Worker) + Send + Sync>;
@@ -41,7 +41,8 @@ pub(super) struct Resolved {
     pub on_stop: Option<WorkerHook>,
 }
 
-const MAX_WORKERS: u32 = 4096;
+/// Threads that may run at once.
+pub const MAX_WORKERS: u32 = 4096;
 const MIN_STACK: usize = 64 << 10;
 const DEFAULT_STACK: usize = 2 << 20;
 const DEFAULT_MAX_THREADS: u32 = 256;
@@ -59,7 +60,7 @@ impl Options {
             return invalid("workers: at most 4096");
         }
         let workers = match self.workers {
-            0 => platform::usable_cpus().clamp(1, MAX_WORKERS),
+            0 => topology::usable_cpus().clamp(1, MAX_WORKERS),
             workers => workers,
         };
         if self.max_threads > MAX_THREADS {
