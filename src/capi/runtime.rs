@@ -8,7 +8,7 @@ use super::boundary::{boundary, boundary_value};
 use super::handle::Handle;
 use super::types::{weft_runtime, weft_status, weft_topology, weft_worker};
 use crate::error::Result;
-use crate::scheduler::{self, Core, Mode, Options, RUNTIME_TAG, Runtime, Worker, WorkerHook};
+use crate::scheduler::{self, Core, Mode, Options, Policy, RUNTIME_TAG, Runtime, Worker, WorkerHook};
 use crate::sync::Deadline;
 use crate::topology::Topology;
 
@@ -32,7 +32,10 @@ pub struct weft_runtime_options {
     pub stack_size: usize,
     /// How long a spare thread sleeps before it leaves; 0: one second; WEFT_FOREVER: it stays.
     pub keep_alive_ns: i64,
-    /// The machine that `workers` 0 counts; NULL: this one. Read during the call only.
+    /// A WEFT_PLACEMENT_ constant: whether each thread is bound to a CPU, and to which.
+    pub placement: i32,
+    /// The machine that `workers` 0 counts and `placement` goes by; NULL: this one. Copied. One that was made by
+    /// weft_topology_from_string decides the order of theft, but its CPUs are not here: no thread is bound.
     pub topology: *mut weft_topology,
     /// Called first on each worker thread; NULL: nothing.
     pub on_worker_start: weft_worker_hook_fn,
@@ -51,6 +54,7 @@ impl args::SizePrefixed for weft_runtime_options {
             max_threads: 0,
             stack_size: 0,
             keep_alive_ns: 0,
+            placement: WEFT_PLACEMENT_NONE,
             topology: std::ptr::null_mut(),
             on_worker_start: None,
             on_worker_stop: None,
@@ -58,6 +62,14 @@ impl args::SizePrefixed for weft_runtime_options {
         }
     }
 }
+
+/// Threads run where the system puts them.
+pub const WEFT_PLACEMENT_NONE: i32 = 0;
+/// Threads are bound to CPUs side by side: all cores of a cache and a node before those of the next, and SMT siblings only
+/// when every core has a thread. Good for tasks that share data.
+pub const WEFT_PLACEMENT_COMPACT: i32 = 1;
+/// Threads are bound to CPUs far apart: nodes in turn, then caches, SMT siblings last. Good for tasks that need memory bandwidth.
+pub const WEFT_PLACEMENT_SCATTER: i32 = 2;
 
 /// Run everything that is queued, and what that spawns, then end.
 pub const WEFT_SHUTDOWN_DRAIN: i32 = 0;
@@ -150,19 +162,25 @@ unsafe fn read_options(options: *const weft_runtime_options) -> Result<Options> 
         let count = |number: i32, name: &str| {
             u32::try_from(number).map_err(|_| invalid(format!("{name}: {number} is negative")))
         };
-        let mut workers = count(options.workers, "workers")?;
-        if !options.topology.is_null() {
-            let topology = Handle::<Topology>::get(options.topology, "topology")?;
-            if workers == 0 {
-                workers = topology.cpus.len() as u32;
-            }
-        }
+        let topology = if options.topology.is_null() {
+            None
+        } else {
+            Some(Handle::<Topology>::get(options.topology, "topology")?.clone())
+        };
+        let placement = match options.placement {
+            WEFT_PLACEMENT_NONE => Policy::None,
+            WEFT_PLACEMENT_COMPACT => Policy::Compact,
+            WEFT_PLACEMENT_SCATTER => Policy::Scatter,
+            other => return Err(invalid(format!("placement: {other} is none"))),
+        };
         Ok(Options {
             name: args::name(options.name).map(|name| name.to_string_lossy().into_owned()),
-            workers,
+            workers: count(options.workers, "workers")?,
             max_threads: count(options.max_threads, "max_threads")?,
             stack_size: options.stack_size,
             keep_alive_ns: options.keep_alive_ns,
+            placement,
+            topology,
             on_start: Hook::wrap(options.on_worker_start, options.hook_arg),
             on_stop: Hook::wrap(options.on_worker_stop, options.hook_arg),
         })
@@ -311,6 +329,17 @@ pub unsafe extern "C" fn weft_runtime_stats_get(
         }
         Ok(())
     })
+}
+
+/// Reads again which CPUs this process may use (the calling thread's affinity mask, or the process's first thread's when
+/// called on a thread that is bound itself; and the cgroup), and has the runtime's bound threads move accordingly, each before
+/// its next task or when it wakes. The number of workers stays. Without placement, or on a described machine, it changes
+/// nothing. Takes milliseconds. Any thread. A thread that is refused its CPU runs on all that are left; the log tells the
+/// first time, pin_failures counts. WEFT_OS: the system does not tell; all stays as it was.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_topology_refresh(runtime: *mut weft_runtime) -> weft_status {
+    // SAFETY: a handle by contract.
+    boundary(|| unsafe { args::runtime(runtime)? }.refresh_topology())
 }
 
 /// The calling task's worker, at the position from which it may fork; NULL outside any task.

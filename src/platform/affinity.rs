@@ -48,9 +48,7 @@ impl Mask {
 
     /// One CPU.
     pub fn single(cpu: u32) -> Mask {
-        let mut words = vec![0; WORDS.max(cpu as usize / 64 + 1)];
-        words[cpu as usize / 64] = 1 << (cpu % 64);
-        Mask(words)
+        [cpu].into_iter().collect()
     }
 
     /// Every CPU there could be; the kernel takes from a set what it allows.
@@ -73,6 +71,20 @@ impl Mask {
         // SAFETY: the kernel reads as many bytes as it is told there are.
         let result: c_int = unsafe { libc::sched_setaffinity(0, size_of_val(&*self.0), self.0.as_ptr().cast()) };
         if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+}
+
+impl FromIterator<u32> for Mask {
+    fn from_iter<I: IntoIterator<Item = u32>>(cpus: I) -> Mask {
+        let mut words = vec![0; WORDS];
+        for cpu in cpus {
+            let word = cpu as usize / 64;
+            if word >= words.len() {
+                words.resize(word + 1, 0);
+            }
+            words[word] |= 1 << (cpu % 64);
+        }
+        Mask(words)
     }
 }
 

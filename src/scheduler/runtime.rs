@@ -4,12 +4,13 @@ use std::fmt;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 use std::thread;
 
 use super::idle::{Idle, Notified};
 use super::inbox::Inbox;
 use super::options::{Options, Resolved};
+use super::placement::{Placement, Stand};
 use super::seat::Seats;
 use super::stats::Stats;
 use super::task::{Task, Work};
@@ -54,6 +55,7 @@ pub struct Core {
     pub(super) idle: Idle,
     pub(super) inbox: Inbox,
     pub(super) seats: Seats,
+    pub(super) placement: Placement,
     phase: AtomicU32,
     /// Open when the last thread has gone.
     pub(super) gone: Gate,
@@ -71,13 +73,14 @@ pub struct Runtime(Arc<Core>);
 impl Runtime {
     /// Starts a runtime with one thread; the others start when there is work for them.
     pub fn new(options: Options) -> Result<Runtime> {
-        let options = options.resolve()?;
+        let mut options = options.resolve()?;
         let core = Arc::new(Core {
             header: Header::new(RUNTIME_TAG),
             handles: AtomicUsize::new(1),
             idle: Idle::new(options.workers, options.max_threads),
             inbox: Inbox::default(),
             seats: Seats::new(options.max_threads),
+            placement: Placement::new(options.placement, options.topology.take(), options.workers)?,
             phase: AtomicU32::new(Phase::Open as u32),
             gone: Gate::default(),
             threads: Lock::default(),
@@ -406,6 +409,19 @@ impl Core {
         threads.push(Thread::new(thread));
         self.threads.lock().append(&mut threads);
         Ok(())
+    }
+
+    /// Reads again which CPUs this machine leaves to the calling thread, and has threads that are bound move there: each
+    /// before its next task.
+    pub fn refresh_topology(&self) -> Result<()> {
+        self.placement.refresh()
+    }
+
+    /// Where a worker's thread belongs now.
+    pub(super) fn settle(&self, stand: &Stand, bound: &AtomicI32) {
+        if let Some((cpu, error)) = stand.settle(&self.placement, bound) {
+            self.warn(format_args!("cannot bind a worker thread to CPU {cpu}, it runs on any: {error}"));
+        }
     }
 
     /// A snapshot of the statistics. Numbers of different threads are not from exactly the same moment.

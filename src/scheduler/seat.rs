@@ -1,7 +1,7 @@
 //! Where a worker thread sits: what others may see of it, and what it leaves behind for the next one.
 
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicUsize, Ordering};
 
 use crossbeam_deque::Stealer;
 
@@ -15,6 +15,8 @@ pub struct Seat {
     pub tasks: Stealer<TaskPtr>,
     pub region: Box<Region>,
     pub counters: Counters,
+    /// The CPU that the thread is bound to, by the system's number; -1: none.
+    pub bound: AtomicI32,
     /// The owner's side, while no thread sits here.
     pub vacant: Lock<Option<Box<Worker>>>,
 }

@@ -71,6 +71,8 @@ counters! {
     local_hits,
     /// Tasks and halves taken from other threads, one for each theft.
     steals,
+    /// Of these, from threads on another NUMA node.
+    remote_steals,
     /// Sweeps over all other threads that found nothing.
     failed_steals,
     /// Times a worker went to sleep idle.

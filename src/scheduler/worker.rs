@@ -5,12 +5,14 @@ use std::ffi::{CStr, c_void};
 use std::fmt::{self, Display};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use crossbeam_deque::{Steal, Worker as Deque};
 
 use super::idle::Slept;
 use super::inbox;
+use super::placement::Stand;
+use super::places::Places;
 use super::region::{self, Frame, Half, Host, Region, Slot, Stolen, Synced};
 use super::runtime::{Core, Phase};
 use super::seat::Seat;
@@ -50,6 +52,7 @@ pub struct Worker {
     tasks: Deque<TaskPtr>,
     /// The seat's region, which lives as long as the runtime.
     region: *const Region,
+    stand: Stand,
     random: Cell<u64>,
     ticks: Cell<u32>,
     /// The task it runs; the ones that wait for it further out on the same stack.
@@ -70,18 +73,20 @@ const PAUSES: u32 = 32;
 
 impl Worker {
     /// A seat, or None when there is no memory.
-    pub(super) fn furnish(core: *const Core, index: usize) -> Option<Seat> {
+    pub(super) fn furnish(core: &Core, index: usize) -> Option<Seat> {
         let tasks = Deque::new_lifo();
         let region = Region::new()?;
         Some(Seat {
             tasks: tasks.stealer(),
             counters: Counters::default(),
+            bound: AtomicI32::new(-1),
             vacant: crate::sync::Lock::new(Some(Box::new(Worker {
                 epoch: fork::epoch(),
                 core,
                 index,
                 tasks,
                 region: &raw const *region,
+                stand: core.placement.stand(index),
                 // Any odd start will do; neighbours differ.
                 random: Cell::new((index as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
                 ticks: Cell::new(0),
@@ -120,8 +125,17 @@ impl Worker {
         self.index
     }
 
+    fn seat(&self) -> &Seat {
+        self.core().seats.get(self.index).expect("a worker has a seat")
+    }
+
     fn counters(&self) -> &Counters {
-        &self.core().seats.get(self.index).expect("a worker has a seat").counters
+        &self.seat().counters
+    }
+
+    /// Whether its thread is bound to a CPU.
+    pub fn is_bound(&self) -> bool {
+        self.seat().bound.load(Ordering::Relaxed) >= 0
     }
 
     /// The thread's stack of join halves.
@@ -254,6 +268,7 @@ impl Worker {
         let worker = &*self;
         worker.region().worker.store(ptr::from_ref(worker).expose_provenance(), Ordering::Relaxed);
         local::set(worker.region.expose_provenance());
+        core.settle(&worker.stand, &worker.seat().bound);
         park::set_hook(Some(park::Hook { before: before_park, after: after_park }));
         if let Some(on_start) = &core.options.on_start {
             // The start hook counts as a task: it may block, and then nobody may think that this thread searches.
@@ -301,6 +316,9 @@ impl Worker {
                     if searching {
                         searching = false;
                         self.end_search();
+                    }
+                    if self.stand.is_stale(&self.core().placement) {
+                        self.core().settle(&self.stand, &self.seat().bound);
                     }
                     self.share_hunger(&unit);
                     self.run(unit);
@@ -435,23 +453,22 @@ impl Worker {
         None
     }
 
-    /// One sweep over all other seats, from a random start: halves of joins first, for somebody waits for them.
+    /// One sweep over all other seats, from the nearest: halves of joins first, for somebody waits for them.
     fn steal(&self) -> Option<Unit> {
         let seats = &self.core().seats;
-        let count = seats.len();
-        let start = self.next_random() as usize % count;
+        let places = self.stand.places();
         let mut retry = true;
         while std::mem::take(&mut retry) {
-            for index in (start..count).chain(0..start).filter(|&index| index != self.index) {
+            for index in self.stand.victims(&places, seats.len(), self.next_random()) {
                 let Some(victim) = seats.get(index) else { continue };
                 match victim.region.steal() {
-                    Some(stolen) => return Some(self.stolen(Unit::Half(stolen))),
+                    Some(stolen) => return Some(self.stolen(Unit::Half(stolen), &places, index)),
                     None => victim.region.ask(),
                 }
                 match victim.tasks.steal_batch_and_pop(&self.tasks) {
                     Steal::Success(TaskPtr(node)) => {
                         // SAFETY: the deques hand each task out once.
-                        return Some(self.stolen(Unit::Task(unsafe { Task::from_raw(node) })));
+                        return Some(self.stolen(Unit::Task(unsafe { Task::from_raw(node) }), &places, index));
                     }
                     Steal::Retry => retry = true,
                     Steal::Empty => {}
@@ -462,8 +479,11 @@ impl Worker {
         None
     }
 
-    fn stolen(&self, unit: Unit) -> Unit {
+    fn stolen(&self, unit: Unit, places: &Places, victim: usize) -> Unit {
         self.counters().steals.add_one();
+        if places.node_of(victim) != places.node_of(self.index) {
+            self.counters().remote_steals.add_one();
+        }
         unit
     }
 

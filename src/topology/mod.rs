@@ -117,14 +117,19 @@ impl Topology {
                 && os.is_some_and(|os| mask.is_none_or(|mask| mask.contains(os)))
         };
         let (mut cores, mut l2s, mut l3s, mut nodes) = <(Groups, Groups, Groups, Groups)>::default();
+        // Memory hangs beside the tree of CPUs. Of several memories at the same CPUs, the first is the usual one.
+        let mut home_of = HashMap::new();
+        for node in hwloc.objects_with_type(ObjectType::NUMANode) {
+            for cpu in node.cpuset().iter().flat_map(|set| set.iter_set()) {
+                home_of.entry(usize::from(cpu)).or_insert(node);
+            }
+        }
         let mut siblings = Vec::new();
         let mut cpus = Vec::new();
         let mut homes = Vec::new();
         for pu in hwloc.objects_with_type(ObjectType::PU).filter(usable) {
-            // Memory hangs beside the tree of CPUs. Of several memories at the same CPUs, the first is the usual one.
-            let home = pu
-                .cpuset()
-                .and_then(|set| hwloc.objects_with_type(ObjectType::NUMANode).find(|node| node.covers_cpuset(set)));
+            let os = pu.os_index().unwrap_or_default();
+            let home = home_of.get(&os).copied();
             let index = |kind| pu.first_ancestor_with_type(kind).map(Object::logical_index);
             let node = nodes.number((0, home.map_or(0, Object::logical_index)));
             let core = cores.number(index(ObjectType::Core).map_or((1, pu.logical_index()), |core| (0, core)));
@@ -137,7 +142,7 @@ impl Topology {
             let sibling = siblings[core as usize];
             siblings[core as usize] += 1;
             cpus.push(Cpu {
-                os: pu.os_index().unwrap_or_default() as u32,
+                os: os as u32,
                 core,
                 sibling,
                 l2: l2s.number(l2),
@@ -172,30 +177,28 @@ fn distances(hwloc: &Hwloc, nodes: &[Option<&Object>]) -> Vec<u32> {
     const LOCAL: u32 = 10;
     let kind = DistancesKind::FROM_OS | DistancesKind::FROM_USER | DistancesKind::MEANS_LATENCY;
     let known = hwloc.distances_with_type(Some(kind), ObjectType::NUMANode).unwrap_or_default();
-    let told = |from: &Object, to: &Object| {
-        known.iter().find_map(|matrix| {
-            let (from, to) = (matrix.object_idx(from)?, matrix.object_idx(to)?);
-            matrix
-                .distances()
-                .get(from * matrix.num_objects() + to)
-                .map(|&distance| distance.min(u32::MAX.into()) as u32)
-        })
+    let matrix = known.first();
+    let in_matrix: Vec<_> = nodes.iter().map(|&node| matrix?.object_idx(node?)).collect();
+    let told = |from: usize, to: usize| {
+        let (matrix, from, to) = (matrix?, in_matrix[from]?, in_matrix[to]?);
+        let distance = *matrix.distances().get(from * matrix.num_objects() + to)?;
+        Some(distance.min(u32::MAX.into()) as u32)
     };
-    let depth = |object: Option<&Object>| object.map_or(0, |object| object.ancestors().count() as u32);
-    let guessed = |from: &Object, to: &Object| {
-        // The parent of a node holds its CPUs. Nodes that share it are next to each other.
-        let apart = depth(from.parent()).saturating_sub(depth(from.first_common_ancestor(to)));
-        LOCAL * (2 + apart)
+    // The ancestors of each node, from the root down. The last holds the node's CPUs; nodes that share it are neighbours.
+    let path = |node: &Option<&Object>| -> Vec<u64> {
+        let mut path: Vec<_> =
+            node.iter().flat_map(|node| node.ancestors()).map(Object::global_persistent_index).collect();
+        path.reverse();
+        path
     };
-    let mut rows = Vec::with_capacity(nodes.len() * nodes.len());
-    for (row, &from) in nodes.iter().enumerate() {
-        rows.extend(nodes.iter().enumerate().map(|(column, &to)| match (from, to) {
-            _ if row == column => LOCAL,
-            (Some(from), Some(to)) => told(from, to).unwrap_or_else(|| guessed(from, to)),
-            _ => 2 * LOCAL,
-        }));
-    }
-    rows
+    let paths: Vec<_> = nodes.iter().map(path).collect();
+    let guessed = |from: usize, to: usize| {
+        let common = paths[from].iter().zip(&paths[to]).take_while(|(one, other)| one == other).count();
+        LOCAL * (2 + (paths[from].len() - common) as u32)
+    };
+    let pairs = (0..nodes.len()).flat_map(|from| (0..nodes.len()).map(move |to| (from, to)));
+    let distance = |from, to| if from == to { LOCAL } else { told(from, to).unwrap_or_else(|| guessed(from, to)) };
+    pairs.map(|(from, to)| distance(from, to)).collect()
 }
 
 /// CPUs that a described machine may have: as many as a runtime may have workers. hwloc takes minutes over a hundred
