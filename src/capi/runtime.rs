@@ -7,7 +7,7 @@ use super::args::{self, check_header, invalid, may_create, place};
 use super::boundary::{boundary, boundary_value};
 use super::handle::Handle;
 use super::types::{weft_runtime, weft_status, weft_topology, weft_worker};
-use crate::error::Result;
+use crate::error::{Failure, Result, Status};
 use crate::scheduler::{self, Core, Mode, Options, Policy, RUNTIME_TAG, Runtime, Worker, WorkerHook};
 use crate::sync::Deadline;
 use crate::topology::Topology;
@@ -107,6 +107,8 @@ pub struct weft_runtime_stats {
     pub local_hits: u64,
     /// Thefts: tasks and join halves taken from another thread.
     pub steals: u64,
+    /// Of these, thefts from a thread on another NUMA node. Only with a placement.
+    pub remote_steals: u64,
     /// Sweeps over all other threads that found nothing.
     pub failed_steals: u64,
     /// Times a worker went to sleep.
@@ -115,10 +117,63 @@ pub struct weft_runtime_stats {
     pub wakes: u64,
     /// Times a thread waited inside a task and passed its turn on.
     pub blocks: u64,
+    /// Nanoseconds that threads spent with tasks; waiting inside a task is not counted. Tasks under way count up to now.
+    pub busy_ns: u64,
+    /// Nanoseconds that threads spent looking for work, or asleep.
+    pub idle_ns: u64,
+    /// Nanoseconds that threads spent waiting inside a task.
+    pub blocked_ns: u64,
     /// Times max_threads kept work from starting.
     pub ceiling_hits: u64,
+    /// Threads started beyond `workers`, because others waited inside their tasks.
+    pub spares_started: u64,
+    /// Threads that left again, because they were too many for keep_alive_ns.
+    pub spares_retired: u64,
     /// Threads that the system refused.
     pub start_failures: u64,
+    /// Times that the system refused to bind a thread to its CPU.
+    pub pin_failures: u64,
+}
+
+/// What one worker has done so far. Members mean what they mean in weft_runtime_stats.
+#[repr(C)]
+pub struct weft_worker_stats {
+    /// Set by the caller: sizeof(weft_worker_stats).
+    pub size: usize,
+    /// The CPU that its thread is bound to, by the system's number; -1: none.
+    pub cpu: i32,
+    /// The NUMA node of its place, as in weft_topology_cpu; 0 without a placement.
+    pub node: u32,
+    /// Tasks that its own tasks spawned. Those from outside are nobody's.
+    pub spawned: u64,
+    /// Tasks run to the end.
+    pub executed: u64,
+    /// Tasks dropped unrun.
+    pub discarded: u64,
+    /// Callbacks that ended in a Rust panic.
+    pub panicked: u64,
+    /// Times it made halves of joins visible to other threads.
+    pub shared: u64,
+    /// Tasks taken from its own queue.
+    pub local_hits: u64,
+    /// Thefts from other threads.
+    pub steals: u64,
+    /// Of these, from threads on another NUMA node.
+    pub remote_steals: u64,
+    /// Sweeps over all other threads that found nothing.
+    pub failed_steals: u64,
+    /// Times it went to sleep.
+    pub parks: u64,
+    /// Times it was woken.
+    pub wakes: u64,
+    /// Times it waited inside a task and passed its turn on.
+    pub blocks: u64,
+    /// Nanoseconds spent with tasks.
+    pub busy_ns: u64,
+    /// Nanoseconds spent looking for work, or asleep.
+    pub idle_ns: u64,
+    /// Nanoseconds spent waiting inside a task.
+    pub blocked_ns: u64,
 }
 
 /// Fills in the defaults. `size` is sizeof *options as the caller knows it.
@@ -319,16 +374,88 @@ pub unsafe extern "C" fn weft_runtime_stats_get(
                 shared: stats.shared,
                 local_hits: stats.local_hits,
                 steals: stats.steals,
+                remote_steals: stats.remote_steals,
                 failed_steals: stats.failed_steals,
                 parks: stats.parks,
                 wakes: stats.wakes,
                 blocks: stats.blocks,
+                busy_ns: stats.busy_ns,
+                idle_ns: stats.idle_ns,
+                blocked_ns: stats.blocked_ns,
                 ceiling_hits: stats.ceiling_hits,
+                spares_started: stats.spares_started,
+                spares_retired: stats.spares_retired,
                 start_failures: stats.start_failures,
+                pin_failures: stats.pin_failures,
             };
         }
         Ok(())
     })
+}
+
+/// What one worker has done so far, by its number (weft_worker_index), from 0. Numbers are kept when a thread leaves and
+/// another takes its place, so that the workers' counters add up to the runtime's, but for tasks spawned from outside.
+/// WEFT_NOT_FOUND: there has never been a worker of this number; those below the first such number are all there are. Set
+/// out->size first. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_runtime_worker_stats_get(
+    runtime: *mut weft_runtime,
+    index: u32,
+    out: *mut weft_worker_stats,
+) -> weft_status {
+    boundary(|| {
+        // SAFETY: a struct by contract.
+        let out = unsafe { args::result_struct(out, "out")? };
+        // SAFETY: a handle by contract.
+        let stats = unsafe { args::runtime(runtime)? }.worker_stats(index as usize);
+        let stats =
+            stats.ok_or_else(|| Failure::with(Status::NotFound, format!("index: there is no worker {index} yet")))?;
+        // SAFETY: at least this version's size, as checked.
+        unsafe {
+            *out = weft_worker_stats {
+                size: (*out).size,
+                cpu: stats.cpu,
+                node: stats.node,
+                spawned: stats.spawned,
+                executed: stats.executed,
+                discarded: stats.discarded,
+                panicked: stats.panicked,
+                shared: stats.shared,
+                local_hits: stats.local_hits,
+                steals: stats.steals,
+                remote_steals: stats.remote_steals,
+                failed_steals: stats.failed_steals,
+                parks: stats.parks,
+                wakes: stats.wakes,
+                blocks: stats.blocks,
+                busy_ns: stats.busy_ns,
+                idle_ns: stats.idle_ns,
+                blocked_ns: stats.blocked_ns,
+            };
+        }
+        Ok(())
+    })
+}
+
+/// The part of attempts at theft that found something, from 0 to 1; 0 when none was made. Of a runtime or of one worker:
+/// pass its steals and failed_steals.
+#[unsafe(no_mangle)]
+pub extern "C" fn weft_steal_efficiency(steals: u64, failed_steals: u64) -> f64 {
+    scheduler::share(steals, failed_steals)
+}
+
+/// The part of its time that a thread, or all threads together, spent with tasks, from 0 to 1; 0 when there was no time. Pass
+/// busy_ns and idle_ns. Threads that are blocked, and so use no CPU, are left out.
+#[unsafe(no_mangle)]
+pub extern "C" fn weft_utilisation(busy_ns: u64, idle_ns: u64) -> f64 {
+    scheduler::share(busy_ns, idle_ns)
+}
+
+/// Nanoseconds for each task on average; 0 when there was none. Pass busy_ns and executed. What a task spawns or joins counts
+/// where it runs.
+#[unsafe(no_mangle)]
+pub extern "C" fn weft_mean_task_ns(busy_ns: u64, executed: u64) -> f64 {
+    scheduler::mean(busy_ns, executed as f64)
 }
 
 /// Reads again which CPUs this process may use (the calling thread's affinity mask, or the process's first thread's when

@@ -42,7 +42,7 @@ pub use {
     places::Policy,
     runtime::{Core, RUNTIME_TAG},
     runtime::{Mode, Runtime},
-    stats::Stats,
+    stats::{Stats, WorkerStats, mean, share},
     task::Work,
     worker::Worker,
 };

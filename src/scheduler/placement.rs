@@ -84,6 +84,11 @@ impl Placement {
         self.refused.load(Ordering::Relaxed)
     }
 
+    /// The NUMA node of a seat.
+    pub fn node_of(&self, seat: usize) -> u32 {
+        self.map().places.node_of(seat)
+    }
+
     /// Looks at this machine's CPUs again and has every worker settle by what it finds. Nothing changes where nobody is bound.
     pub fn refresh(&self) -> Result<()> {
         if self.map().all.is_none() {

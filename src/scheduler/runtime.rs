@@ -12,7 +12,7 @@ use super::inbox::Inbox;
 use super::options::{Options, Resolved};
 use super::placement::{Placement, Stand};
 use super::seat::Seats;
-use super::stats::Stats;
+use super::stats::{Stats, WorkerStats};
 use super::task::{Task, Work};
 use super::worker::Worker;
 use crate::error::{Failure, Result, Status};
@@ -63,6 +63,8 @@ pub struct Core {
     threads_peak: AtomicU32,
     ceiling_hits: AtomicU64,
     ceiling_told: AtomicBool,
+    spares_started: AtomicU64,
+    spares_retired: AtomicU64,
     start_failures: AtomicU64,
 }
 
@@ -87,6 +89,8 @@ impl Runtime {
             threads_peak: AtomicU32::new(0),
             ceiling_hits: AtomicU64::new(0),
             ceiling_told: AtomicBool::new(false),
+            spares_started: AtomicU64::new(0),
+            spares_retired: AtomicU64::new(0),
             start_failures: AtomicU64::new(0),
             options,
         });
@@ -403,6 +407,10 @@ impl Core {
             .inspect_err(|_| self.seats.give_back(index))?;
         // Relaxed: statistics.
         self.threads_peak.fetch_max(self.idle.counts().alive, Ordering::Relaxed);
+        if index >= self.options.workers as usize {
+            // All lower seats were taken.
+            self.spares_started.fetch_add(1, Ordering::Relaxed);
+        }
         // Those that have ended meanwhile are joined on the way; nobody waits for them.
         let mut threads = std::mem::take(&mut *self.threads.lock());
         threads = threads.into_iter().filter_map(|thread| thread.try_join().err()).collect();
@@ -435,11 +443,25 @@ impl Core {
             idle: counts.idle,
             blocked: counts.alive.saturating_sub(counts.active + counts.idle),
             ceiling_hits: self.ceiling_hits.load(Ordering::Relaxed),
+            spares_started: self.spares_started.load(Ordering::Relaxed),
+            spares_retired: self.spares_retired.load(Ordering::Relaxed),
             start_failures: self.start_failures.load(Ordering::Relaxed),
+            pin_failures: self.placement.refused(),
             spawned: self.inbox.accepted(),
             ..Stats::default()
         };
         self.seats.iter().for_each(|seat| stats.add(&seat.counters));
         stats
+    }
+
+    /// A snapshot of one worker's statistics; None: there has never been a worker of this number.
+    pub fn worker_stats(&self, index: usize) -> Option<WorkerStats> {
+        let seat = self.seats.get(index)?;
+        Some(WorkerStats::of(&seat.counters, seat.bound.load(Ordering::Relaxed), self.placement.node_of(index)))
+    }
+
+    /// A surplus thread has left.
+    pub(super) fn count_retired(&self) {
+        self.spares_retired.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -1,5 +1,7 @@
 //! Where a worker thread sits: what others may see of it, and what it leaves behind for the next one.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicUsize, Ordering};
 
@@ -32,7 +34,7 @@ impl Seat {
 pub struct Seats {
     table: Box<[AtomicPtr<Seat>]>,
     taken_ever: AtomicUsize,
-    free: Lock<Vec<usize>>,
+    free: Lock<BinaryHeap<Reverse<usize>>>,
 }
 
 impl Seats {
@@ -40,7 +42,7 @@ impl Seats {
         Seats {
             table: (0..max).map(|_| AtomicPtr::new(ptr::null_mut())).collect(),
             taken_ever: AtomicUsize::new(0),
-            free: Lock::new(Vec::new()),
+            free: Lock::default(),
         }
     }
 
@@ -61,10 +63,11 @@ impl Seats {
         unsafe { self.table.get(index)?.load(Ordering::Acquire).as_ref() }
     }
 
-    /// Reserves a free seat, the one given back last if there is one; `furnish` makes one that was never used, or fails.
+    /// Reserves a free seat, the one with the lowest number, for the first have CPUs of their own; `furnish` makes one that was
+    /// never used, or fails.
     pub fn take(&self, furnish: impl FnOnce(usize) -> Option<Seat>) -> Option<usize> {
         let mut free = self.free.lock();
-        if let Some(index) = free.pop() {
+        if let Some(Reverse(index)) = free.pop() {
             return Some(index);
         }
         let index = self.len();
@@ -87,7 +90,7 @@ impl Seats {
 
     /// Gives a vacant seat back.
     pub fn give_back(&self, index: usize) {
-        self.free.lock().push(index);
+        self.free.lock().push(Reverse(index));
     }
 }
 

@@ -16,7 +16,7 @@ use super::places::Places;
 use super::region::{self, Frame, Half, Host, Region, Slot, Stolen, Synced};
 use super::runtime::{Core, Phase};
 use super::seat::Seat;
-use super::stats::Counters;
+use super::stats::{Counters, Doing};
 use super::task::{Header as TaskHeader, Task};
 use crate::error::Failure;
 use crate::observe::{self, Level, Origin};
@@ -53,6 +53,7 @@ pub struct Worker {
     /// The seat's region, which lives as long as the runtime.
     region: *const Region,
     stand: Stand,
+    doing: Cell<Doing>,
     random: Cell<u64>,
     ticks: Cell<u32>,
     /// The task it runs; the ones that wait for it further out on the same stack.
@@ -87,6 +88,7 @@ impl Worker {
                 tasks,
                 region: &raw const *region,
                 stand: core.placement.stand(index),
+                doing: Cell::new(Doing::Nothing),
                 // Any odd start will do; neighbours differ.
                 random: Cell::new((index as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
                 ticks: Cell::new(0),
@@ -269,12 +271,13 @@ impl Worker {
         worker.region().worker.store(ptr::from_ref(worker).expose_provenance(), Ordering::Relaxed);
         local::set(worker.region.expose_provenance());
         core.settle(&worker.stand, &worker.seat().bound);
+        worker.turn_to(Doing::Idle);
         park::set_hook(Some(park::Hook { before: before_park, after: after_park }));
         if let Some(on_start) = &core.options.on_start {
             // The start hook counts as a task: it may block, and then nobody may think that this thread searches.
             worker.end_search();
             let _ = worker.protect(&"a worker's start hook", || on_start(worker));
-            core.idle.begin_search();
+            worker.begin_search();
         }
         let exit = worker.work();
         // The thread has given its turn up, so there is none to pass on any more.
@@ -282,6 +285,8 @@ impl Worker {
         if let Some(on_stop) = &core.options.on_stop {
             let _ = worker.protect(&"a worker's stop hook", || on_stop(worker));
         }
+        worker.turn_to(Doing::Nothing);
+        worker.seat().bound.store(-1, Ordering::Relaxed);
         local::set(0);
         let index = self.index;
         core.seats.stand_up(index, self);
@@ -293,6 +298,7 @@ impl Worker {
                 }
             }
             Exit::Surplus => {
+                core.count_retired();
                 core.idle.leave();
                 core.look_again();
             }
@@ -306,7 +312,7 @@ impl Worker {
             let mut unit = self.find_near();
             if unit.is_none() {
                 if !searching {
-                    idle.begin_search();
+                    self.begin_search();
                     searching = true;
                 }
                 unit = self.search();
@@ -335,7 +341,21 @@ impl Worker {
         }
     }
 
+    /// From here on the thread's time is spent in another way. One look at the clock.
+    fn turn_to(&self, doing: Doing) {
+        let before = self.doing.replace(doing);
+        if before != doing {
+            self.counters().turn(before, doing);
+        }
+    }
+
+    fn begin_search(&self) {
+        self.turn_to(Doing::Idle);
+        self.core().idle.begin_search();
+    }
+
     fn end_search(&self) {
+        self.turn_to(Doing::Busy);
         if self.core().idle.end_search() {
             // What arrived while we searched has woken nobody.
             self.core().notify_if_work();
@@ -359,6 +379,7 @@ impl Worker {
     /// Sleeps, having given the turn up. Returns active and searching, or with the reason to end.
     fn rest(&self) -> Option<Exit> {
         let core = self.core();
+        self.turn_to(Doing::Idle);
         // Having given the turn up before: an owner that clears its `limit` looks whether anybody is hungry afterwards.
         core.seats.iter().for_each(|seat| seat.region.ask());
         core.look_again();
@@ -553,6 +574,7 @@ impl Display for Title<'_> {
 fn before_park() {
     let Some(worker) = Worker::current() else { return };
     worker.counters().blocks.add_one();
+    worker.turn_to(Doing::Blocked);
     worker.region().share_all(worker);
     worker.core().pass_turn();
 }
@@ -561,5 +583,6 @@ fn before_park() {
 fn after_park() {
     if let Some(worker) = Worker::current() {
         worker.core().idle.unblock();
+        worker.turn_to(Doing::Busy);
     }
 }
