@@ -451,8 +451,8 @@ pub extern "C" fn weft_utilisation(busy_ns: u64, idle_ns: u64) -> f64 {
     scheduler::share(busy_ns, idle_ns)
 }
 
-/// Nanoseconds for each task on average; 0 when there was none. Pass busy_ns and executed. What a task spawns or joins counts
-/// where it runs.
+/// Nanoseconds for each task on average; 0 when there was none. Pass busy_ns and executed. A half of a join that
+/// another thread took counts where it ran.
 #[unsafe(no_mangle)]
 pub extern "C" fn weft_mean_task_ns(busy_ns: u64, executed: u64) -> f64 {
     scheduler::mean(busy_ns, executed as f64)
@@ -460,7 +460,7 @@ pub extern "C" fn weft_mean_task_ns(busy_ns: u64, executed: u64) -> f64 {
 
 /// Reads again which CPUs this process may use (the calling thread's affinity mask, or the process's first thread's when
 /// called on a thread that is bound itself; and the cgroup), and has the runtime's bound threads move accordingly, each before
-/// its next task or when it wakes. The number of workers stays. Without placement, or on a described machine, it changes
+/// its next task. The number of workers stays. Without placement, or on a described machine, it changes
 /// nothing. Takes milliseconds. Any thread. A thread that is refused its CPU runs on all that are left; the log tells the
 /// first time, pin_failures counts. WEFT_OS: the system does not tell; all stays as it was.
 #[unsafe(no_mangle)]

@@ -407,10 +407,6 @@ impl Core {
             .inspect_err(|_| self.seats.give_back(index))?;
         // Relaxed: statistics.
         self.threads_peak.fetch_max(self.idle.counts().alive, Ordering::Relaxed);
-        if index >= self.options.workers as usize {
-            // All lower seats were taken.
-            self.spares_started.fetch_add(1, Ordering::Relaxed);
-        }
         // Those that have ended meanwhile are joined on the way; nobody waits for them.
         let mut threads = std::mem::take(&mut *self.threads.lock());
         threads = threads.into_iter().filter_map(|thread| thread.try_join().err()).collect();
@@ -458,6 +454,13 @@ impl Core {
     pub fn worker_stats(&self, index: usize) -> Option<WorkerStats> {
         let seat = self.seats.get(index)?;
         Some(WorkerStats::of(&seat.counters, seat.bound.load(Ordering::Relaxed), self.placement.node_of(index)))
+    }
+
+    /// A thread begins on this seat. A spare one if all the workers' seats were taken: the lowest free seat is.
+    pub(super) fn count_started(&self, index: usize) {
+        if index >= self.options.workers as usize {
+            self.spares_started.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// A surplus thread has left.

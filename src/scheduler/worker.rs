@@ -270,6 +270,7 @@ impl Worker {
         let worker = &*self;
         worker.region().worker.store(ptr::from_ref(worker).expose_provenance(), Ordering::Relaxed);
         local::set(worker.region.expose_provenance());
+        core.count_started(self.index);
         core.settle(&worker.stand, &worker.seat().bound);
         worker.turn_to(Doing::Idle);
         park::set_hook(Some(park::Hook { before: before_park, after: after_park }));
