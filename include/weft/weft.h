@@ -456,7 +456,10 @@ typedef struct weft_runtime_stats {
   uint64_t wakes;
   /* Times a thread waited inside a task and passed its turn on. */
   uint64_t blocks;
-  /* Nanoseconds that threads spent with tasks; waiting inside a task is not counted. Tasks under way count up to now. */
+  /*
+   Nanoseconds that threads spent with tasks; waiting inside a task is not counted. What is under way counts up to now, in
+   these three; they may fall back by the moment that a thread takes to note a change.
+   */
   uint64_t busy_ns;
   /* Nanoseconds that threads spent looking for work, or asleep. */
   uint64_t idle_ns;

@@ -117,7 +117,8 @@ pub struct weft_runtime_stats {
     pub wakes: u64,
     /// Times a thread waited inside a task and passed its turn on.
     pub blocks: u64,
-    /// Nanoseconds that threads spent with tasks; waiting inside a task is not counted. Tasks under way count up to now.
+    /// Nanoseconds that threads spent with tasks; waiting inside a task is not counted. What is under way counts up to now, in
+    /// these three; they may fall back by the moment that a thread takes to note a change.
     pub busy_ns: u64,
     /// Nanoseconds that threads spent looking for work, or asleep.
     pub idle_ns: u64,

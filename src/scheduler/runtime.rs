@@ -443,10 +443,12 @@ impl Core {
             spares_retired: self.spares_retired.load(Ordering::Relaxed),
             start_failures: self.start_failures.load(Ordering::Relaxed),
             pin_failures: self.placement.refused(),
-            spawned: self.inbox.accepted(),
             ..Stats::default()
         };
         self.seats.iter().for_each(|seat| stats.add(&seat.counters));
+        // Once more, after all that was run: a snapshot never shows more done than begun.
+        let spawned: u64 = self.seats.iter().map(|seat| seat.counters.spawned.get()).sum();
+        stats.spawned = spawned + self.inbox.accepted();
         stats
     }
 

@@ -14,11 +14,12 @@ pub struct Counter(AtomicU64);
 impl Counter {
     /// Adds one. Only the owning thread calls this, so a load and a store suffice.
     pub fn add_one(&self) {
-        self.0.store(self.0.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+        // Release pairs with the Acquire in `get`: who sees a task counted as run finds it counted as spawned afterwards.
+        self.0.store(self.0.load(Ordering::Relaxed) + 1, Ordering::Release);
     }
 
-    fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+    pub(super) fn get(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
     }
 }
 
@@ -39,7 +40,8 @@ impl Stopwatch {
         self.0.store(self.shows(|| now) << 1, Ordering::Relaxed);
     }
 
-    /// What the watch shows. The clock is read after the word: a watch never goes backwards.
+    /// What the watch shows. While it runs, a reader may be ahead of the owner, who has read its clock and not stopped the
+    /// watch yet: then the next look shows that moment less.
     fn shows(&self, now: impl FnOnce() -> u64) -> u64 {
         let word = self.0.load(Ordering::Relaxed);
         if word & 1 == 0 { word >> 1 } else { now().saturating_sub(word >> 1) }
