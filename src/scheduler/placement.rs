@@ -7,7 +7,7 @@
 //!
 //! Machines that are described and not there give an order of theft, and bind nobody.
 
-use std::cell::{Ref, RefCell};
+use std::cell::{Cell, Ref, RefCell};
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
@@ -72,7 +72,8 @@ impl Placement {
 
     /// A seat's view of it.
     pub fn stand(&self, seat: usize) -> Stand {
-        Stand { seat, map: RefCell::new(self.map()) }
+        let map = self.map();
+        Stand { seat, version: Cell::new(map.version), map: RefCell::new(map) }
     }
 
     fn map(&self) -> Arc<Map> {
@@ -101,7 +102,7 @@ impl Placement {
         let mut current = self.map.lock();
         let version = current.version.wrapping_add(1);
         *current = Map::new(version, Some(&machine), self.policy, self.workers);
-        // Relaxed: who sees the version takes the lock for the map.
+        // Under the lock, so that it never is ahead of the map.
         self.version.store(version, Ordering::Relaxed);
         Ok(())
     }
@@ -110,13 +111,16 @@ impl Placement {
 /// What a worker knows of the placement: the map that it has settled by.
 pub struct Stand {
     seat: usize,
+    /// The map's, to be compared before each task.
+    version: Cell<u32>,
     map: RefCell<Arc<Map>>,
 }
 
 impl Stand {
     /// Whether there has been a refresh that this worker has not followed.
     pub fn is_stale(&self, placement: &Placement) -> bool {
-        self.map.borrow().version != placement.version.load(Ordering::Relaxed)
+        // Relaxed: who sees another version takes the lock for its map.
+        self.version.get() != placement.version.load(Ordering::Relaxed)
     }
 
     /// Goes where the current map says; `bound` is told the CPU, or -1. Called on the worker's own thread. Returns why the
@@ -139,6 +143,7 @@ impl Stand {
         }
         // Relaxed: others read it for statistics.
         bound.store(now, Ordering::Relaxed);
+        self.version.set(map.version);
         self.map.replace(map);
         refused
     }
