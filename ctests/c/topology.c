@@ -165,7 +165,7 @@ static weft_worker_stats worker_stats(weft_runtime *runtime, uint32_t index)
     return stats;
 }
 
-static void look_around(weft_worker *worker, void *arg)
+static weft_status look_around(weft_worker *worker, void *arg, void **result)
 {
     struct party *party = arg;
     int place = atomic_fetch_add(&party->next, 1);
@@ -173,14 +173,20 @@ static void look_around(weft_worker *worker, void *arg)
     party->told[place] = worker_stats(weft_worker_runtime(worker), (uint32_t)weft_worker_index(worker)).cpu;
     tally_add(&party->arrived, 1);
     tally_wait(&party->arrived, (uint64_t)party->size);
+    *result = NULL;
+    return WEFT_OK;
 }
 
 static void party_of(weft_runtime *runtime, struct party *party, int size)
 {
     *party = (struct party){.size = size, .arrived = TALLY_INIT};
+    weft_future *guests[8];
     for (int i = 0; i < size; i++)
-        OK(weft_spawn(runtime, look_around, party));
-    tally_wait(&party->arrived, (uint64_t)size);
+        OK(weft_async(runtime, look_around, party, NULL, &guests[i]));
+    for (int i = 0; i < size; i++) {
+        OK(weft_future_wait(guests[i], WEFT_FOREVER));
+        weft_future_release(guests[i]);
+    }
 }
 
 static weft_runtime *placed(int32_t workers, int32_t placement, weft_topology *topology)
