@@ -246,6 +246,22 @@ mod tests {
     }
 
     #[test]
+    fn lanes_on_the_big_machine() {
+        let machine = Topology::from_string("numa:4 l3:1 core:16 pu:1").unwrap();
+        for policy in [Policy::Compact, Policy::Scatter] {
+            let places = Places::on(&machine, policy, 64);
+            for seat in 0..64 {
+                let node = if policy == Policy::Compact { seat / 16 } else { seat % 4 } as u32;
+                let looks = places.nodes_by_distance(seat);
+                assert_eq!((places.node_of(seat), looks[0], looks.len()), (node, node, 4));
+                let mut all = looks.to_vec();
+                all.sort_unstable();
+                assert_eq!(all, [0, 1, 2, 3]);
+            }
+        }
+    }
+
+    #[test]
     fn without_placement_there_is_one_place() {
         let machine = Topology::from_string("numa:2 core:2 pu:1").unwrap();
         for places in [Places::on(&machine, Policy::None, 4), Places::nowhere()] {
