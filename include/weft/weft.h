@@ -371,7 +371,11 @@ void weft_topology_release(weft_topology *topology);
  when every core has a thread. Good for tasks that share data.
  */
 #define WEFT_PLACEMENT_COMPACT 1
-/* Threads are bound to CPUs far apart: nodes in turn, then caches, SMT siblings last. Good for tasks that need memory bandwidth. */
+
+/*
+ Threads are bound to CPUs far apart: nodes in turn, then caches, SMT siblings last. Good for tasks that need memory
+ bandwidth.
+ */
 #define WEFT_PLACEMENT_SCATTER 2
 /* Run everything that is queued, and what that spawns, then end. */
 #define WEFT_SHUTDOWN_DRAIN 0
@@ -401,7 +405,10 @@ typedef struct weft_runtime_options {
   size_t stack_size;
   /* How long a spare thread sleeps before it leaves; 0: one second; WEFT_FOREVER: it stays. */
   int64_t keep_alive_ns;
-  /* A WEFT_PLACEMENT_ constant: whether each thread is bound to a CPU, and to which. */
+  /*
+   A WEFT_PLACEMENT_ constant: whether each thread is bound to a CPU, and to which. Spare threads share the CPUs of the
+   first `workers`, so that blocking tasks may meet on one. What a bound thread starts (threads, processes) inherits its CPU.
+   */
   int32_t placement;
   /*
    The machine that `workers` 0 counts and `placement` goes by; NULL: this one. Copied. One that was made by
@@ -587,17 +594,17 @@ double weft_utilisation(uint64_t busy_ns,
                         uint64_t idle_ns);
 
 /*
- Nanoseconds for each task on average; 0 when there was none. Pass busy_ns and executed. A half of a join that
- another thread took counts where it ran.
+ Nanoseconds for each task on average; 0 when there was none. Pass busy_ns and executed. A half of a join that another
+ thread took counts where it ran.
  */
 double weft_mean_task_ns(uint64_t busy_ns, uint64_t executed);
 
 /*
  Reads again which CPUs this process may use (the calling thread's affinity mask, or the process's first thread's when
  called on a thread that is bound itself; and the cgroup), and has the runtime's bound threads move accordingly, each before
- its next task. The number of workers stays. Without placement, or on a described machine, it changes
- nothing. Takes milliseconds. Any thread. A thread that is refused its CPU runs on all that are left; the log tells the
- first time, pin_failures counts. WEFT_OS: the system does not tell; all stays as it was.
+ its next task. The number of workers stays. Without placement, or on a described machine, it changes nothing. Takes
+ milliseconds. Any thread. A thread that is refused its CPU runs on all that are left; the log tells the first time,
+ pin_failures counts. WEFT_OS: the system does not tell; all stays as it was.
  */
 weft_status weft_topology_refresh(weft_runtime *runtime);
 

@@ -32,7 +32,8 @@ pub struct weft_runtime_options {
     pub stack_size: usize,
     /// How long a spare thread sleeps before it leaves; 0: one second; WEFT_FOREVER: it stays.
     pub keep_alive_ns: i64,
-    /// A WEFT_PLACEMENT_ constant: whether each thread is bound to a CPU, and to which.
+    /// A WEFT_PLACEMENT_ constant: whether each thread is bound to a CPU, and to which. Spare threads share the CPUs of the
+    /// first `workers`, so that blocking tasks may meet on one. What a bound thread starts (threads, processes) inherits its CPU.
     pub placement: i32,
     /// The machine that `workers` 0 counts and `placement` goes by; NULL: this one. Copied. One that was made by
     /// weft_topology_from_string decides the order of theft, but its CPUs are not here: no thread is bound.
@@ -68,7 +69,8 @@ pub const WEFT_PLACEMENT_NONE: i32 = 0;
 /// Threads are bound to CPUs side by side: all cores of a cache and a node before those of the next, and SMT siblings only
 /// when every core has a thread. Good for tasks that share data.
 pub const WEFT_PLACEMENT_COMPACT: i32 = 1;
-/// Threads are bound to CPUs far apart: nodes in turn, then caches, SMT siblings last. Good for tasks that need memory bandwidth.
+/// Threads are bound to CPUs far apart: nodes in turn, then caches, SMT siblings last. Good for tasks that need memory
+/// bandwidth.
 pub const WEFT_PLACEMENT_SCATTER: i32 = 2;
 
 /// Run everything that is queued, and what that spawns, then end.
@@ -452,8 +454,8 @@ pub extern "C" fn weft_utilisation(busy_ns: u64, idle_ns: u64) -> f64 {
     scheduler::share(busy_ns, idle_ns)
 }
 
-/// Nanoseconds for each task on average; 0 when there was none. Pass busy_ns and executed. A half of a join that
-/// another thread took counts where it ran.
+/// Nanoseconds for each task on average; 0 when there was none. Pass busy_ns and executed. A half of a join that another
+/// thread took counts where it ran.
 #[unsafe(no_mangle)]
 pub extern "C" fn weft_mean_task_ns(busy_ns: u64, executed: u64) -> f64 {
     scheduler::mean(busy_ns, executed as f64)
@@ -461,9 +463,9 @@ pub extern "C" fn weft_mean_task_ns(busy_ns: u64, executed: u64) -> f64 {
 
 /// Reads again which CPUs this process may use (the calling thread's affinity mask, or the process's first thread's when
 /// called on a thread that is bound itself; and the cgroup), and has the runtime's bound threads move accordingly, each before
-/// its next task. The number of workers stays. Without placement, or on a described machine, it changes
-/// nothing. Takes milliseconds. Any thread. A thread that is refused its CPU runs on all that are left; the log tells the
-/// first time, pin_failures counts. WEFT_OS: the system does not tell; all stays as it was.
+/// its next task. The number of workers stays. Without placement, or on a described machine, it changes nothing. Takes
+/// milliseconds. Any thread. A thread that is refused its CPU runs on all that are left; the log tells the first time,
+/// pin_failures counts. WEFT_OS: the system does not tell; all stays as it was.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_topology_refresh(runtime: *mut weft_runtime) -> weft_status {
     // SAFETY: a handle by contract.

@@ -27,6 +27,8 @@ pub struct Placement {
     /// Raised by each refresh.
     version: AtomicU32,
     map: Lock<Arc<Map>>,
+    /// Held by a refresh from its look to its end, so that none puts an older look in place of a newer one.
+    refreshing: Lock<()>,
     /// Times a thread was refused its CPU.
     refused: AtomicU64,
     told: AtomicBool,
@@ -41,7 +43,7 @@ pub struct Map {
 }
 
 impl Map {
-    fn new(version: u32, machine: Option<&Topology>, policy: Policy, workers: u32) -> Arc<Map> {
+    fn new(machine: Option<&Topology>, policy: Policy, workers: u32) -> Map {
         let (places, all) = match machine {
             Some(machine) if policy != Policy::None => {
                 let all = machine.is_here.then(|| machine.cpus.iter().map(|cpu| cpu.os).collect());
@@ -49,7 +51,7 @@ impl Map {
             }
             _ => (Places::nowhere(), None),
         };
-        Arc::new(Map { version, places, all })
+        Map { version: 0, places, all }
     }
 }
 
@@ -64,7 +66,8 @@ impl Placement {
             policy,
             workers,
             version: AtomicU32::new(0),
-            map: Lock::new(Map::new(0, machine.as_ref(), policy, workers)),
+            map: Lock::new(Arc::new(Map::new(machine.as_ref(), policy, workers))),
+            refreshing: Lock::default(),
             refused: AtomicU64::new(0),
             told: AtomicBool::new(false),
         })
@@ -95,13 +98,16 @@ impl Placement {
         if self.map().all.is_none() {
             return Ok(());
         }
+        let _alone = self.refreshing.lock();
         // A bound thread's own mask says only where it was put.
         let is_bound = Worker::current().is_some_and(|worker| worker.is_bound());
         let mask = if is_bound { Mask::of_process() } else { Mask::current() };
         let machine = Topology::detect_within(mask.ok().as_ref())?;
+        let mut map = Map::new(Some(&machine), self.policy, self.workers);
         let mut current = self.map.lock();
-        let version = current.version.wrapping_add(1);
-        *current = Map::new(version, Some(&machine), self.policy, self.workers);
+        map.version = current.version.wrapping_add(1);
+        let version = map.version;
+        *current = Arc::new(map);
         // Under the lock, so that it never is ahead of the map.
         self.version.store(version, Ordering::Relaxed);
         Ok(())

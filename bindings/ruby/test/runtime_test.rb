@@ -57,7 +57,9 @@ class RuntimeTest < WeftTest::Case
     @runtime.shutdown
     workers = @runtime.worker_stats
     assert_includes 1..2, workers.size
-    workers.each { |worker| assert_equal [%i[cpu node] + OF_WORKERS, -1, 0], [worker.keys, worker[:cpu], worker[:node]] }
+    workers.each do |worker|
+      assert_equal [%i[cpu node] + OF_WORKERS, -1, 0], [worker.keys, worker[:cpu], worker[:node]]
+    end
     totals = @runtime.stats
     (OF_WORKERS - [:spawned]).each { |name| assert_equal totals[name], workers.sum { |worker| worker[name] }, name }
   end
