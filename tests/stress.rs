@@ -12,8 +12,9 @@ use weft::error::{Result, Status};
 use weft::future;
 use weft::parallel::{LoopOptions, for_each, join};
 use weft::scheduler::task::Call;
-use weft::scheduler::{Core, Mode, Options, Runtime, Worker};
+use weft::scheduler::{Core, Mode, Options, Policy, Runtime, Worker};
 use weft::sync::Deadline;
+use weft::topology::Topology;
 
 fn main() {
     let mut arguments = std::env::args().skip(1).filter_map(|argument| argument.parse::<u64>().ok());
@@ -46,7 +47,11 @@ fn spawn(core: &Core, f: impl FnOnce(&Worker) + Send + 'static) {
 fn round(random: &mut Random) {
     let workers = 1 + random.below(4) as u32;
     let keep_alive_ns = 1 + random.below(1_000_000) as i64;
-    let runtime = Runtime::new(Options { workers, keep_alive_ns, ..Options::default() }).expect("threads");
+    let placement = [Policy::None, Policy::Compact, Policy::Scatter][random.below(3) as usize];
+    // Its nodes and caches decide who steals from whom; nobody is bound on a machine that is not there.
+    let topology = Topology::from_string("numa:2 l3:2 core:1 pu:1").ok();
+    let options = Options { workers, keep_alive_ns, placement, topology, ..Options::default() };
+    let runtime = Runtime::new(options).expect("threads");
     let submitters: Vec<_> = (0..1 + random.below(3))
         .map(|_| {
             let runtime = runtime.retain();

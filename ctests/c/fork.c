@@ -125,6 +125,10 @@ static void inherited_statuses(struct inherited *all)
 
     CHECK_FORKED(weft_runtime_shutdown(all->runtime, WEFT_SHUTDOWN_DRAIN, WEFT_FOREVER));
     CHECK_FORKED(weft_runtime_stats_get(all->runtime, &stats));
+    weft_worker_stats worker_stats = {.size = sizeof worker_stats};
+    CHECK_FORKED(weft_runtime_worker_stats_get(all->runtime, 0, &worker_stats));
+    CHECK_INT(worker_stats.executed, 0);
+    CHECK_FORKED(weft_topology_refresh(all->runtime));
     CHECK_FORKED(weft_spawn(all->runtime, nothing, NULL));
     CHECK_FORKED(weft_spawn_with(all->runtime, nothing, NULL, NULL));
     CHECK_FORKED(weft_async(all->runtime, one, NULL, NULL, &future));
@@ -164,6 +168,9 @@ static void inherited_values(struct inherited *all)
     CHECK_NEUTRAL(weft_topology_cpus(all->topology), 0, "fork");
     CHECK_NEUTRAL(weft_topology_cores(all->topology), 0, "fork");
     CHECK_NEUTRAL(weft_topology_nodes(all->topology), 0, "fork");
+    weft_topology_cpu cpu = {.size = sizeof cpu};
+    CHECK_FORKED(weft_topology_cpu_get(all->topology, 0, &cpu));
+    CHECK_NEUTRAL(weft_topology_distance(all->topology, 0, 0), 0, "fork");
     CHECK_NULL(weft_topology_retain(all->topology), "fork");
 }
 

@@ -49,6 +49,12 @@ MISUSE(weft_runtime_new)
         options.topology = h;
         CHECK_INVALID(weft_runtime_new(&options, &runtime), "topology");
     }
+    options.topology = NULL;
+    static const int32_t placements[] = {-1, 3, INT32_MAX, INT32_MIN};
+    for (size_t i = 0; i < sizeof placements / sizeof placements[0]; i++) {
+        options.placement = placements[i];
+        CHECK_INVALID(weft_runtime_new(&options, &runtime), "placement");
+    }
     CHECK(runtime == SENTINEL);
     zoo_end(zoo);
 }
@@ -130,6 +136,55 @@ MISUSE(weft_runtime_stats_get)
     stats.size = sizeof stats - 1;
     CHECK_INVALID(weft_runtime_stats_get(zoo->runtime, &stats), "size");
     CHECK_INT(stats.spawned, 0x5e5e5e5e5e5e5e5e);
+    zoo_end(zoo);
+}
+
+MISUSE(weft_runtime_worker_stats_get)
+{
+    struct zoo *zoo = zoo_new();
+    weft_worker_stats stats, before;
+    memset(&stats, 0x5e, sizeof stats);
+    stats.size = sizeof stats;
+    before = stats;
+    CHECK_INVALID(weft_runtime_worker_stats_get(zoo->runtime, 0, NULL), "out");
+    FOR_WRONG(zoo, RUNTIME, h)
+        CHECK_INVALID(weft_runtime_worker_stats_get(h, 0, &stats), "runtime");
+    CHECK_REFUSED(weft_runtime_worker_stats_get(zoo->runtime, 100000, &stats), WEFT_NOT_FOUND, "index");
+    CHECK_REFUSED(weft_runtime_worker_stats_get(zoo->runtime, UINT32_MAX, &stats), WEFT_NOT_FOUND, "index");
+    CHECK(memcmp(&stats, &before, sizeof stats) == 0);
+    stats.size = SIZE_MAX;
+    CHECK_INVALID(weft_runtime_worker_stats_get(zoo->runtime, 0, &stats), "size");
+    stats.size = sizeof stats - 1;
+    CHECK_INVALID(weft_runtime_worker_stats_get(zoo->runtime, 0, &stats), "size");
+    CHECK_INT(stats.executed, 0x5e5e5e5e5e5e5e5e);
+    zoo_end(zoo);
+}
+
+/* Any numbers will do: no division by zero, no number that is none. */
+static void misused_share(double (*share)(uint64_t part, uint64_t rest))
+{
+    CHECK(share(0, 0) == 0);
+    CHECK(share(0, UINT64_MAX) == 0);
+    CHECK(share(UINT64_MAX, 0) == 1);
+    CHECK(share(UINT64_MAX, UINT64_MAX) == 0.5);
+}
+
+MISUSE(weft_steal_efficiency) { misused_share(weft_steal_efficiency); }
+MISUSE(weft_utilisation) { misused_share(weft_utilisation); }
+
+MISUSE(weft_mean_task_ns)
+{
+    CHECK(weft_mean_task_ns(0, 0) == 0);
+    CHECK(weft_mean_task_ns(UINT64_MAX, 0) == 0);
+    CHECK(weft_mean_task_ns(0, UINT64_MAX) == 0);
+    CHECK(weft_mean_task_ns(UINT64_MAX, UINT64_MAX) == 1);
+}
+
+MISUSE(weft_topology_refresh)
+{
+    struct zoo *zoo = zoo_new();
+    FOR_WRONG(zoo, RUNTIME, h)
+        CHECK_INVALID(weft_topology_refresh(h), "runtime");
     zoo_end(zoo);
 }
 

@@ -192,6 +192,44 @@ MISUSE(weft_topology_cpus) { wrong_topology(weft_topology_cpus); }
 MISUSE(weft_topology_cores) { wrong_topology(weft_topology_cores); }
 MISUSE(weft_topology_nodes) { wrong_topology(weft_topology_nodes); }
 
+MISUSE(weft_topology_cpu_get)
+{
+    struct zoo *zoo = zoo_new();
+    weft_topology_cpu cpu, before;
+    memset(&cpu, 0x5e, sizeof cpu);
+    cpu.size = sizeof cpu;
+    before = cpu;
+    CHECK_INVALID(weft_topology_cpu_get(zoo->topology, 0, NULL), "out");
+    CHECK_INVALID(weft_topology_cpu_get(NULL, 0, &cpu), "topology");
+    FOR_WRONG(zoo, TOPOLOGY, h)
+        CHECK_INVALID(weft_topology_cpu_get(h, 0, &cpu), "topology");
+    CHECK_INVALID(weft_topology_cpu_get(zoo->topology, weft_topology_cpus(zoo->topology), &cpu), "index");
+    CHECK_INVALID(weft_topology_cpu_get(zoo->topology, UINT32_MAX, &cpu), "index");
+    CHECK(memcmp(&cpu, &before, sizeof cpu) == 0);
+    cpu.size = sizeof cpu - 1;
+    CHECK_INVALID(weft_topology_cpu_get(zoo->topology, 0, &cpu), "size");
+    zoo_end(zoo);
+}
+
+MISUSE(weft_topology_distance)
+{
+    struct zoo *zoo = zoo_new();
+    uint32_t nodes = weft_topology_nodes(zoo->topology);
+    CHECK_NEUTRAL(weft_topology_distance(NULL, 0, 0), 0, "topology");
+    FOR_WRONG(zoo, TOPOLOGY, h)
+        CHECK_NEUTRAL(weft_topology_distance(h, 0, 0), 0, "topology");
+    CHECK_NEUTRAL(weft_topology_distance(zoo->topology, nodes, 0), 0, "from");
+    CHECK_NEUTRAL(weft_topology_distance(zoo->topology, 0, UINT32_MAX), 0, "to");
+    zoo_end(zoo);
+}
+
+MISUSE(weft_optimal_worker_count)
+{
+    CHECK_NEUTRAL(weft_optimal_worker_count(-1), -1, "load");
+    CHECK_NEUTRAL(weft_optimal_worker_count(3), -1, "load");
+    CHECK_NEUTRAL(weft_optimal_worker_count(INT32_MIN), -1, "load");
+}
+
 MISUSE(weft_topology_retain)
 {
     struct zoo *zoo = zoo_new();

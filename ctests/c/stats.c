@@ -35,6 +35,11 @@ TEST(a_fresh_runtime)
     CHECK_INT(stats.blocks, 0);
     CHECK_INT(stats.ceiling_hits, 0);
     CHECK_INT(stats.start_failures, 0);
+    CHECK_INT(stats.remote_steals, 0);
+    CHECK_INT(stats.blocked_ns, 0);
+    CHECK_INT(stats.spares_started, 0);
+    CHECK_INT(stats.spares_retired, 0);
+    CHECK_INT(stats.pin_failures, 0);
     runtime_end(runtime);
 }
 
@@ -151,6 +156,161 @@ TEST(sizes_of_the_struct)
     for (size_t i = 0; i < sizeof larger.later; i++)
         CHECK_INT(larger.later[i], 0);
     runtime_end(runtime);
+}
+
+/* The number of workers there have been; adds up what they have done. */
+static uint32_t sum_workers(weft_runtime *runtime, weft_worker_stats *sum)
+{
+    weft_worker_stats one = {.size = sizeof one};
+    uint32_t index = 0;
+    memset(sum, 0, sizeof *sum);
+    for (; weft_runtime_worker_stats_get(runtime, index, &one) == WEFT_OK; index++) {
+        CHECK_INT(one.size, sizeof one);
+        CHECK_INT(one.cpu, -1);
+        CHECK_INT(one.node, 0);
+        /* All members after these are counters. */
+        for (size_t at = offsetof(weft_worker_stats, spawned); at < sizeof one; at += sizeof(uint64_t))
+            *(uint64_t *)((char *)sum + at) += *(uint64_t *)((char *)&one + at);
+    }
+    CHECK_REFUSED(weft_runtime_worker_stats_get(runtime, index, &one), WEFT_NOT_FOUND, "index");
+    return index;
+}
+
+static void leave_some(weft_worker *worker, void *arg)
+{
+    for (int i = 0; i < 5; i++)
+        OK(weft_spawn(weft_worker_runtime(worker), count, arg));
+    many_joins(worker, &(int){3});
+}
+
+TEST(workers_add_up_to_their_runtime)
+{
+    enum { TASKS = 200 };
+    atomic_int ran = 0;
+    weft_worker_stats sum;
+    weft_runtime *runtime = runtime_new(2);
+    for (int i = 0; i < TASKS; i++)
+        OK(weft_spawn(runtime, leave_some, &ran));
+    OK(weft_runtime_shutdown(runtime, WEFT_SHUTDOWN_DRAIN, WEFT_FOREVER));
+    weft_runtime_stats stats = runtime_stats(runtime);
+    CHECK_INT(sum_workers(runtime, &sum), stats.threads_peak);
+    CHECK_INT(stats.executed, 6 * TASKS);
+    CHECK_INT(sum.executed, 6 * TASKS);
+    CHECK_INT(sum.spawned, 5 * TASKS);
+    CHECK_INT(sum.shared, stats.shared);
+    CHECK_INT(sum.local_hits, stats.local_hits);
+    CHECK_INT(sum.steals, stats.steals);
+    CHECK_INT(sum.remote_steals, 0);
+    CHECK_INT(sum.failed_steals, stats.failed_steals);
+    CHECK_INT(sum.parks, stats.parks);
+    CHECK_INT(sum.wakes, stats.wakes);
+    CHECK_INT(sum.blocks, stats.blocks);
+    /* All threads have gone, and their clocks stand. */
+    CHECK_INT(sum.busy_ns, stats.busy_ns);
+    CHECK_INT(sum.idle_ns, stats.idle_ns);
+    CHECK_INT(sum.blocked_ns, stats.blocked_ns);
+    CHECK(stats.busy_ns > 0);
+    weft_runtime_release(runtime);
+}
+
+struct crowd {
+    struct tally arrived;
+    weft_channel *channel;
+};
+
+static void receive(weft_worker *worker, void *arg)
+{
+    struct crowd *crowd = arg;
+    int value;
+    (void)worker;
+    tally_add(&crowd->arrived, 1);
+    OK(weft_channel_recv(crowd->channel, &value, WEFT_FOREVER));
+}
+
+/* With one turn, each task begins because the one before waits: on another thread. */
+TEST(spares_are_counted)
+{
+    enum { WAITERS = 10 };
+    weft_runtime *runtime = runtime_new(1);
+    struct crowd crowd = {TALLY_INIT, channel_new(sizeof(int), WAITERS)};
+    for (int i = 0; i < WAITERS; i++)
+        OK(weft_spawn(runtime, receive, &crowd));
+    tally_wait(&crowd.arrived, WAITERS);
+    CHECK(runtime_stats(runtime).spares_started >= WAITERS - 1);
+    for (int i = 0; i < WAITERS; i++)
+        OK(weft_channel_send(crowd.channel, &i, WEFT_FOREVER));
+    OK(weft_runtime_shutdown(runtime, WEFT_SHUTDOWN_DRAIN, WEFT_FOREVER));
+    weft_runtime_stats stats = runtime_stats(runtime);
+    CHECK_INT(stats.executed, WAITERS);
+    CHECK(stats.blocked_ns > 0);
+    CHECK(stats.spares_started >= stats.threads_peak - 1);
+    CHECK(stats.spares_retired <= stats.spares_started);
+    weft_channel_release(crowd.channel);
+    weft_runtime_release(runtime);
+}
+
+static void be_busy(weft_worker *worker, void *arg)
+{
+    weft_worker_stats before = {.size = sizeof before}, now = {.size = sizeof now};
+    uint32_t index = (uint32_t)weft_worker_index(worker);
+    weft_runtime *runtime = weft_worker_runtime(worker);
+    (void)arg;
+    OK(weft_runtime_worker_stats_get(runtime, index, &before));
+    do
+        OK(weft_runtime_worker_stats_get(runtime, index, &now));
+    while (now.busy_ns < before.busy_ns + 1000000);
+    CHECK_INT(now.idle_ns, before.idle_ns);
+    CHECK_INT(now.blocked_ns, before.blocked_ns);
+}
+
+/* A task sees its time pass while it runs, and only as busy. */
+TEST(time_is_measured)
+{
+    weft_runtime *runtime = runtime_new(1);
+    OK(weft_run(runtime, be_busy, NULL));
+    OK(weft_runtime_shutdown(runtime, WEFT_SHUTDOWN_DRAIN, WEFT_FOREVER));
+    weft_runtime_stats stats = runtime_stats(runtime);
+    CHECK(stats.busy_ns >= 1000000);
+    CHECK(stats.idle_ns > 0);
+    CHECK_INT(stats.blocked_ns, 0);
+    double utilisation = weft_utilisation(stats.busy_ns, stats.idle_ns);
+    CHECK(utilisation > 0 && utilisation < 1);
+    CHECK(weft_mean_task_ns(stats.busy_ns, stats.executed) >= 1e6);
+    weft_runtime_release(runtime);
+}
+
+TEST(derived_values)
+{
+    CHECK(weft_steal_efficiency(0, 0) == 0);
+    CHECK(weft_steal_efficiency(3, 1) == 0.75);
+    CHECK(weft_utilisation(0, 0) == 0);
+    CHECK(weft_utilisation(1, 3) == 0.25);
+    CHECK(weft_mean_task_ns(0, 0) == 0);
+    CHECK(weft_mean_task_ns(9, 2) == 4.5);
+}
+
+/* Which thefts cross nodes depends on the machine alone, here or not. */
+TEST(thefts_between_nodes_are_counted)
+{
+    static const char *const machines[] = {"numa:2 core:1 pu:1", "numa:1 core:2 pu:1"};
+    for (int i = 0; i < 2; i++) {
+        struct stolen stolen = {GATE_INIT};
+        weft_topology *topology = NULL;
+        weft_runtime *runtime = NULL;
+        weft_runtime_options options;
+        OK(weft_topology_from_string(machines[i], &topology));
+        OK(weft_runtime_options_init(&options, sizeof options));
+        options.topology = topology;
+        options.placement = WEFT_PLACEMENT_COMPACT;
+        OK(weft_runtime_new(&options, &runtime));
+        weft_topology_release(topology);
+        OK(weft_run(runtime, join_with_a_thief, &stolen));
+        OK(weft_runtime_shutdown(runtime, WEFT_SHUTDOWN_DRAIN, WEFT_FOREVER));
+        weft_runtime_stats stats = runtime_stats(runtime);
+        CHECK(stats.steals >= 1);
+        CHECK_INT(stats.remote_steals, i == 0 ? stats.steals : 0);
+        weft_runtime_release(runtime);
+    }
 }
 
 static void read_stats(size_t index, void *arg)

@@ -71,6 +71,255 @@ TEST(made_up_machines)
     }
 }
 
+static weft_topology *machine(const char *text)
+{
+    weft_topology *topology = NULL;
+    REQUIRE(weft_topology_from_string(text, &topology) == WEFT_OK);
+    return topology;
+}
+
+static weft_topology_cpu cpu_of(weft_topology *topology, uint32_t index)
+{
+    weft_topology_cpu cpu = {.size = sizeof cpu};
+    OK(weft_topology_cpu_get(topology, index, &cpu));
+    CHECK_INT(cpu.size, sizeof cpu);
+    return cpu;
+}
+
+TEST(what_cpus_share)
+{
+    weft_topology *topology = machine("numa:2 l3:2 l2:2 core:2 pu:2");
+    CHECK_INT(weft_topology_cpus(topology), 32);
+    for (uint32_t i = 0; i < 32; i++) {
+        weft_topology_cpu cpu = cpu_of(topology, i);
+        CHECK_INT(cpu.os, i);
+        CHECK_INT(cpu.sibling, i % 2);
+        CHECK_INT(cpu.core, i / 2);
+        CHECK_INT(cpu.l2, i / 4);
+        CHECK_INT(cpu.l3, i / 8);
+        CHECK_INT(cpu.node, i / 16);
+    }
+    weft_topology_release(topology);
+}
+
+TEST(distances)
+{
+    weft_topology *topology = machine("pack:2 numa:2 core:4 pu:1");
+    for (uint32_t from = 0; from < 4; from++)
+        for (uint32_t to = 0; to < 4; to++) {
+            uint32_t distance = weft_topology_distance(topology, from, to);
+            CHECK((distance == 10) == (from == to));
+            CHECK_INT(distance, weft_topology_distance(topology, to, from));
+        }
+    /* In the same package, and in the other one. */
+    CHECK(weft_topology_distance(topology, 0, 1) < weft_topology_distance(topology, 0, 2));
+    CHECK_INT(weft_topology_distance(topology, 0, 2), weft_topology_distance(topology, 1, 3));
+    weft_topology_release(topology);
+}
+
+TEST(cpus_of_this_machine)
+{
+    weft_topology *topology = NULL;
+    cpu_set_t set;
+    REQUIRE(sched_getaffinity(0, sizeof set, &set) == 0);
+    OK(weft_topology_new(&topology));
+    for (uint32_t i = 0; i < weft_topology_cpus(topology); i++) {
+        weft_topology_cpu cpu = cpu_of(topology, i);
+        CHECK(CPU_ISSET(cpu.os, &set));
+        CPU_CLR(cpu.os, &set);
+        CHECK(cpu.core < weft_topology_cores(topology));
+        CHECK(cpu.node < weft_topology_nodes(topology));
+    }
+    CHECK_INT(CPU_COUNT(&set), 0);
+    weft_topology_release(topology);
+}
+
+/* A quota may leave fewer than the mask. */
+TEST(workers_for_a_load)
+{
+    int32_t cpus = weft_optimal_worker_count(WEFT_LOAD_CPU);
+    CHECK(cpus >= 1 && cpus <= allowed_cpus());
+    CHECK_INT(weft_optimal_worker_count(WEFT_LOAD_IO), 2 * cpus);
+    CHECK_INT(weft_optimal_worker_count(WEFT_LOAD_MIXED), (3 * cpus + 1) / 2);
+    weft_runtime *runtime = NULL;
+    OK(weft_runtime_new(NULL, &runtime));
+    CHECK_INT(weft_runtime_workers(runtime), cpus);
+    runtime_end(runtime);
+}
+
+/* ---- placement */
+
+/* Tasks that wait for each other, so that each needs a thread of its own; each notes where it runs. */
+struct party {
+    int size;
+    struct tally arrived;
+    cpu_set_t seen[8];
+    int32_t told[8];
+    atomic_int next;
+};
+
+static weft_worker_stats worker_stats(weft_runtime *runtime, uint32_t index)
+{
+    weft_worker_stats stats = {.size = sizeof stats};
+    OK(weft_runtime_worker_stats_get(runtime, index, &stats));
+    return stats;
+}
+
+static weft_status look_around(weft_worker *worker, void *arg, void **result)
+{
+    struct party *party = arg;
+    int place = atomic_fetch_add(&party->next, 1);
+    CHECK(sched_getaffinity(0, sizeof party->seen[place], &party->seen[place]) == 0);
+    party->told[place] = worker_stats(weft_worker_runtime(worker), (uint32_t)weft_worker_index(worker)).cpu;
+    tally_add(&party->arrived, 1);
+    tally_wait(&party->arrived, (uint64_t)party->size);
+    *result = NULL;
+    return WEFT_OK;
+}
+
+static void party_of(weft_runtime *runtime, struct party *party, int size)
+{
+    *party = (struct party){.size = size, .arrived = TALLY_INIT};
+    weft_future *guests[8];
+    for (int i = 0; i < size; i++)
+        OK(weft_async(runtime, look_around, party, NULL, &guests[i]));
+    for (int i = 0; i < size; i++) {
+        OK(weft_future_wait(guests[i], WEFT_FOREVER));
+        weft_future_release(guests[i]);
+    }
+}
+
+static weft_runtime *placed(int32_t workers, int32_t placement, weft_topology *topology)
+{
+    weft_runtime_options options;
+    weft_runtime *runtime = NULL;
+    OK(weft_runtime_options_init(&options, sizeof options));
+    CHECK_INT(options.placement, WEFT_PLACEMENT_NONE);
+    options.workers = workers;
+    options.placement = placement;
+    options.topology = topology;
+    OK(weft_runtime_new(&options, &runtime));
+    return runtime;
+}
+
+TEST(threads_are_bound)
+{
+    static const int32_t placements[] = {WEFT_PLACEMENT_COMPACT, WEFT_PLACEMENT_SCATTER};
+    int workers = allowed_cpus() < 8 ? allowed_cpus() : 8;
+    for (size_t i = 0; i < 2; i++) {
+        struct party party;
+        cpu_set_t all;
+        CPU_ZERO(&all);
+        weft_runtime *runtime = placed(workers, placements[i], NULL);
+        party_of(runtime, &party, workers);
+        for (int k = 0; k < workers; k++) {
+            CHECK_INT(CPU_COUNT(&party.seen[k]), 1);
+            CHECK(party.told[k] >= 0 && CPU_ISSET(party.told[k], &party.seen[k]));
+            CPU_OR(&all, &all, &party.seen[k]);
+        }
+        /* Each on one of its own. */
+        CHECK_INT(CPU_COUNT(&all), workers);
+        CHECK_INT(runtime_stats(runtime).pin_failures, 0);
+        runtime_end(runtime);
+    }
+}
+
+TEST(a_described_machine_binds_nobody)
+{
+    weft_topology *topology = machine("numa:4 l3:1 core:16 pu:1");
+    weft_runtime *runtime = placed(2, WEFT_PLACEMENT_SCATTER, topology);
+    weft_topology_release(topology);
+    struct party party;
+    cpu_set_t all;
+    REQUIRE(sched_getaffinity(0, sizeof all, &all) == 0);
+    party_of(runtime, &party, 2);
+    for (int k = 0; k < 2; k++) {
+        CHECK(CPU_EQUAL(&party.seen[k], &all));
+        CHECK_INT(party.told[k], -1);
+    }
+    /* But it has places: the first two are on two nodes. */
+    CHECK_INT(worker_stats(runtime, 0).node, 0);
+    CHECK_INT(worker_stats(runtime, 1).node, 1);
+    OK(weft_topology_refresh(runtime));
+    runtime_end(runtime);
+}
+
+TEST(without_placement_nobody_is_bound)
+{
+    weft_runtime *runtime = runtime_new(2);
+    struct party party;
+    cpu_set_t all;
+    REQUIRE(sched_getaffinity(0, sizeof all, &all) == 0);
+    OK(weft_topology_refresh(runtime));
+    OK(weft_topology_refresh(NULL));
+    party_of(runtime, &party, 2);
+    for (int k = 0; k < 2; k++)
+        CHECK(CPU_EQUAL(&party.seen[k], &all));
+    runtime_end(runtime);
+}
+
+static void refresh_within(size_t index, void *arg)
+{
+    cpu_set_t one;
+    weft_runtime *runtime = ((void **)arg)[0];
+    int cpu = *(int *)((void **)arg)[1];
+    (void)index;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    REQUIRE(sched_setaffinity(0, sizeof one, &one) == 0);
+    OK(weft_topology_refresh(runtime));
+}
+
+/* The calling thread has lost CPUs; each worker is told before its next task. */
+TEST(a_refresh_moves_threads)
+{
+    cpu_set_t set;
+    REQUIRE(sched_getaffinity(0, sizeof set, &set) == 0);
+    weft_runtime *runtime = placed(2, WEFT_PLACEMENT_COMPACT, NULL);
+    struct party party;
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+        if (!CPU_ISSET(cpu, &set))
+            continue;
+        void *arg[] = {runtime, &cpu};
+        threads_together(1, refresh_within, arg);
+        party_of(runtime, &party, 2);
+        for (int k = 0; k < 2; k++) {
+            CHECK_INT(CPU_COUNT(&party.seen[k]), 1);
+            CHECK(CPU_ISSET(cpu, &party.seen[k]));
+            CHECK_INT(party.told[k], cpu);
+        }
+    }
+    CHECK_INT(runtime_stats(runtime).pin_failures, 0);
+    runtime_end(runtime);
+}
+
+/* Refreshes race with tasks, thefts and each other; nothing gets lost. */
+static void keep_refreshing(size_t index, void *arg)
+{
+    for (int i = 0; i < 10; i++)
+        if (index == 0)
+            OK(weft_topology_refresh(arg));
+        else
+            (void)runtime_stats(arg);
+}
+
+static void branch(weft_worker *worker, void *arg)
+{
+    uintptr_t depth = (uintptr_t)arg;
+    for (int i = 0; i < 2 && depth > 0; i++)
+        OK(weft_spawn(weft_worker_runtime(worker), branch, (void *)(depth - 1)));
+}
+
+TEST(refreshing_while_tasks_run)
+{
+    weft_runtime *runtime = placed(2, WEFT_PLACEMENT_COMPACT, NULL);
+    OK(weft_spawn(runtime, branch, (void *)(uintptr_t)12));
+    threads_together(2, keep_refreshing, runtime);
+    OK(weft_runtime_shutdown(runtime, WEFT_SHUTDOWN_DRAIN, WEFT_FOREVER));
+    CHECK_INT(runtime_stats(runtime).executed, (1 << 13) - 1);
+    weft_runtime_release(runtime);
+}
+
 TEST(nonsense_is_refused)
 {
     static const char *const texts[] = {"", " ", "pu", "pu:0", "pu:-1", "banana:3", "numa:4 core", "pu:4 core:2", "core:2:3", "\xff\xfe"};
@@ -90,7 +339,7 @@ TEST(a_topology_gives_the_number_of_workers)
     OK(weft_runtime_options_init(&options, sizeof options));
     options.topology = topology;
     OK(weft_runtime_new(&options, &runtime));
-    /* Borrowed during the call only. */
+    /* Copied. */
     weft_topology_release(topology);
     CHECK_INT(weft_runtime_workers(runtime), 6);
     runtime_end(runtime);

@@ -24,6 +24,25 @@ TEST(options) {
     CHECK_STATUS(WEFT_INVALID, weft::runtime(5000));
 }
 
+TEST(placement_and_statistics_of_workers) {
+    weft::runtime_options options;
+    options.workers = 1;
+    options.placement = WEFT_PLACEMENT_COMPACT;
+    const weft::runtime runtime(options);
+    CHECK(runtime.run([&](weft::worker on) { return runtime.worker_stats(static_cast<std::uint32_t>(on.index()))->cpu >= 0; }));
+    runtime.refresh_topology();
+    CHECK(!runtime.worker_stats(100000).has_value());
+    runtime.shutdown();
+    const weft::worker_stats worker = runtime.worker_stats(0).value();
+    CHECK_EQ(worker.executed, runtime.stats().executed);
+    CHECK_EQ(worker.busy_ns, runtime.stats().busy_ns);
+    CHECK(weft::utilisation(worker) > 0 && weft::utilisation(worker) < 1);
+    CHECK(weft::mean_task_ns(runtime.stats()) > 0);
+    CHECK(weft::steal_efficiency(worker) == 0);
+    CHECK_EQ(weft::optimal_worker_count(weft::load::io), 2 * weft::optimal_worker_count(weft::load::cpu));
+    CHECK_STATUS(WEFT_INVALID, weft::optimal_worker_count(static_cast<weft::load>(7)));
+}
+
 TEST(handles) {
     weft::runtime runtime(1);
     weft::runtime copy = runtime;
@@ -34,6 +53,8 @@ TEST(handles) {
     CHECK_STATUS(WEFT_INVALID, runtime.spawn([] {})); // an empty handle is not the default runtime
     CHECK_STATUS(WEFT_INVALID, runtime.run([] {}));
     CHECK_STATUS(WEFT_INVALID, runtime.stats());
+    CHECK_STATUS(WEFT_INVALID, runtime.worker_stats(0));
+    CHECK_STATUS(WEFT_INVALID, runtime.refresh_topology());
     weft::runtime &itself = copy;
     copy = itself;
     CHECK_EQ(copy.run([] { return 1; }), 1);

@@ -288,6 +288,31 @@ void weft_bytes_release(weft_bytes *bytes);
 
 /* Topology -------------------------------------------------------------------------------------------------------- */
 
+/* Work that computes. */
+#define WEFT_LOAD_CPU 0
+/* Work that waits. */
+#define WEFT_LOAD_IO 1
+/* Work that does both. */
+#define WEFT_LOAD_MIXED 2
+
+/* A logical CPU and what it shares with others. Cores, caches and nodes are numbered from 0, each kind for itself. */
+typedef struct weft_topology_cpu {
+  /* Set by the caller: sizeof(weft_topology_cpu). */
+  size_t size;
+  /* The system's number for it. */
+  uint32_t os;
+  /* Its core. */
+  uint32_t core;
+  /* Its rank among the usable CPUs of its core: 0 for the first, 1 for an SMT sibling. */
+  uint32_t sibling;
+  /* Its L2 cache; its core where no L2 is known. */
+  uint32_t l2;
+  /* Its L3 cache, or the part of it in its node; its L2 where no L3 is known. */
+  uint32_t l3;
+  /* Its NUMA node. */
+  uint32_t node;
+} weft_topology_cpu;
+
 /*
  This machine, as far as this process may use it (cgroup, and the calling thread's affinity mask). Takes milliseconds.
  WEFT_OS: the system does not tell.
@@ -309,6 +334,27 @@ uint32_t weft_topology_cores(const weft_topology *topology);
 /* Its NUMA nodes; 0 on a bad handle. */
 uint32_t weft_topology_nodes(const weft_topology *topology);
 
+/*
+ What is known of the CPU at `index`, from 0 up to weft_topology_cpus() - 1. Set out->size first. WEFT_INVALID: there is
+ no such CPU.
+ */
+weft_status weft_topology_cpu_get(const weft_topology *topology, uint32_t index, struct weft_topology_cpu *out);
+
+/*
+ How far the memory of node `to` is from the CPUs of node `from`: 10 for the same node, more for others, 20 being twice
+ as slow where the system tells distances; else nodes are the farther the less of the machine holds both. 0 on a bad
+ handle or node.
+ */
+uint32_t weft_topology_distance(const weft_topology *topology, uint32_t from, uint32_t to);
+
+/*
+ How many workers suit a kind of work here: for WEFT_LOAD_CPU the CPUs that the calling thread may keep busy (its affinity
+ mask, or what the CPU quotas of its control groups amount to, rounded up, if that is less), for WEFT_LOAD_IO twice as
+ many, for WEFT_LOAD_MIXED one and a half times, rounded up. At least 1, at most 4096, the most a runtime can have. Asks
+ the system each time. -1 for any other load.
+ */
+int32_t weft_optimal_worker_count(int32_t load);
+
 /* One more reference. Returns its argument; NULL on a bad handle. */
 weft_topology *weft_topology_retain(weft_topology *topology);
 
@@ -317,6 +363,20 @@ void weft_topology_release(weft_topology *topology);
 
 /* Runtime --------------------------------------------------------------------------------------------------------- */
 
+/* Threads run where the system puts them. */
+#define WEFT_PLACEMENT_NONE 0
+
+/*
+ Threads are bound to CPUs side by side: all cores of a cache and a node before those of the next, and SMT siblings only
+ when every core has a thread. Good for tasks that share data.
+ */
+#define WEFT_PLACEMENT_COMPACT 1
+
+/*
+ Threads are bound to CPUs far apart: nodes in turn, then caches, SMT siblings last. Good for tasks that need memory
+ bandwidth.
+ */
+#define WEFT_PLACEMENT_SCATTER 2
 /* Run everything that is queued, and what that spawns, then end. */
 #define WEFT_SHUTDOWN_DRAIN 0
 /* Drop queued tasks that have an arg_drop; run those that have none, then end. */
@@ -345,7 +405,15 @@ typedef struct weft_runtime_options {
   size_t stack_size;
   /* How long a spare thread sleeps before it leaves; 0: one second; WEFT_FOREVER: it stays. */
   int64_t keep_alive_ns;
-  /* The machine that `workers` 0 counts; NULL: this one. Read during the call only. */
+  /*
+   A WEFT_PLACEMENT_ constant: whether each thread is bound to a CPU, and to which. Spare threads share the CPUs of the
+   first `workers`, so that blocking tasks may meet on one. What a bound thread starts (threads, processes) inherits its CPU.
+   */
+  int32_t placement;
+  /*
+   The machine that `workers` 0 counts and `placement` goes by; NULL: this one. Copied. One that was made by
+   weft_topology_from_string decides the order of theft, but its CPUs are not here: no thread is bound.
+   */
   weft_topology *topology;
   /* Called first on each worker thread; NULL: nothing. */
   weft_worker_hook_fn on_worker_start;
@@ -385,6 +453,8 @@ typedef struct weft_runtime_stats {
   uint64_t local_hits;
   /* Thefts: tasks and join halves taken from another thread. */
   uint64_t steals;
+  /* Of these, thefts from a thread on another NUMA node. Only with a placement. */
+  uint64_t remote_steals;
   /* Sweeps over all other threads that found nothing. */
   uint64_t failed_steals;
   /* Times a worker went to sleep. */
@@ -393,11 +463,66 @@ typedef struct weft_runtime_stats {
   uint64_t wakes;
   /* Times a thread waited inside a task and passed its turn on. */
   uint64_t blocks;
+  /*
+   Nanoseconds that threads spent with tasks; waiting inside a task is not counted. What is under way counts up to now, in
+   these three; they may fall back by the moment that a thread takes to note a change.
+   */
+  uint64_t busy_ns;
+  /* Nanoseconds that threads spent looking for work, or asleep. */
+  uint64_t idle_ns;
+  /* Nanoseconds that threads spent waiting inside a task. */
+  uint64_t blocked_ns;
   /* Times max_threads kept work from starting. */
   uint64_t ceiling_hits;
+  /* Threads started beyond `workers`, because others waited inside their tasks. */
+  uint64_t spares_started;
+  /* Threads that left again, because they were too many for keep_alive_ns. */
+  uint64_t spares_retired;
   /* Threads that the system refused. */
   uint64_t start_failures;
+  /* Times that the system refused to bind a thread to its CPU. */
+  uint64_t pin_failures;
 } weft_runtime_stats;
+
+/* What one worker has done so far. Members mean what they mean in weft_runtime_stats. */
+typedef struct weft_worker_stats {
+  /* Set by the caller: sizeof(weft_worker_stats). */
+  size_t size;
+  /* The CPU that its thread is bound to, by the system's number; -1: none. */
+  int32_t cpu;
+  /* The NUMA node of its place, as in weft_topology_cpu; 0 without a placement. */
+  uint32_t node;
+  /* Tasks that its own tasks spawned. Those from outside are nobody's. */
+  uint64_t spawned;
+  /* Tasks run to the end. */
+  uint64_t executed;
+  /* Tasks dropped unrun. */
+  uint64_t discarded;
+  /* Callbacks that ended in a Rust panic. */
+  uint64_t panicked;
+  /* Times it made halves of joins visible to other threads. */
+  uint64_t shared;
+  /* Tasks taken from its own queue. */
+  uint64_t local_hits;
+  /* Thefts from other threads. */
+  uint64_t steals;
+  /* Of these, from threads on another NUMA node. */
+  uint64_t remote_steals;
+  /* Sweeps over all other threads that found nothing. */
+  uint64_t failed_steals;
+  /* Times it went to sleep. */
+  uint64_t parks;
+  /* Times it was woken. */
+  uint64_t wakes;
+  /* Times it waited inside a task and passed its turn on. */
+  uint64_t blocks;
+  /* Nanoseconds spent with tasks. */
+  uint64_t busy_ns;
+  /* Nanoseconds spent looking for work, or asleep. */
+  uint64_t idle_ns;
+  /* Nanoseconds spent waiting inside a task. */
+  uint64_t blocked_ns;
+} weft_worker_stats;
 
 /* Fills in the defaults. `size` is sizeof *options as the caller knows it. */
 weft_status weft_runtime_options_init(struct weft_runtime_options *options, size_t size);
@@ -446,6 +571,42 @@ int32_t weft_runtime_workers(weft_runtime *runtime);
  moment. Never blocks.
  */
 weft_status weft_runtime_stats_get(weft_runtime *runtime, struct weft_runtime_stats *out);
+
+/*
+ What one worker has done so far, by its number (weft_worker_index), from 0. Numbers are kept when a thread leaves and
+ another takes its place, so that the workers' counters add up to the runtime's, but for tasks spawned from outside.
+ WEFT_NOT_FOUND: there has never been a worker of this number; those below the first such number are all there are. Set
+ out->size first. Never blocks.
+ */
+weft_status weft_runtime_worker_stats_get(weft_runtime *runtime, uint32_t index, struct weft_worker_stats *out);
+
+/*
+ The part of attempts at theft that found something, from 0 to 1; 0 when none was made. Of a runtime or of one worker:
+ pass its steals and failed_steals.
+ */
+double weft_steal_efficiency(uint64_t steals, uint64_t failed_steals);
+
+/*
+ The part of its time that a thread, or all threads together, spent with tasks, from 0 to 1; 0 when there was no time. Pass
+ busy_ns and idle_ns. Threads that are blocked, and so use no CPU, are left out.
+ */
+double weft_utilisation(uint64_t busy_ns,
+                        uint64_t idle_ns);
+
+/*
+ Nanoseconds for each task on average; 0 when there was none. Pass busy_ns and executed. A half of a join that another
+ thread took counts where it ran.
+ */
+double weft_mean_task_ns(uint64_t busy_ns, uint64_t executed);
+
+/*
+ Reads again which CPUs this process may use (the calling thread's affinity mask, or the process's first thread's when
+ called on a thread that is bound itself; and the cgroup), and has the runtime's bound threads move accordingly, each before
+ its next task. The number of workers stays. Without placement, or on a described machine, it changes nothing. Takes
+ milliseconds. Any thread. A thread that is refused its CPU runs on all that are left; the log tells the first time,
+ pin_failures counts. WEFT_OS: the system does not tell; all stays as it was.
+ */
+weft_status weft_topology_refresh(weft_runtime *runtime);
 
 /* The calling task's worker, at the position from which it may fork; NULL outside any task. */
 weft_worker *weft_worker_current(void);

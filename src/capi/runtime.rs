@@ -7,8 +7,8 @@ use super::args::{self, check_header, invalid, may_create, place};
 use super::boundary::{boundary, boundary_value};
 use super::handle::Handle;
 use super::types::{weft_runtime, weft_status, weft_topology, weft_worker};
-use crate::error::Result;
-use crate::scheduler::{self, Core, Mode, Options, RUNTIME_TAG, Runtime, Worker, WorkerHook};
+use crate::error::{Failure, Result, Status};
+use crate::scheduler::{self, Core, Mode, Options, Policy, RUNTIME_TAG, Runtime, Worker, WorkerHook};
 use crate::sync::Deadline;
 use crate::topology::Topology;
 
@@ -32,7 +32,11 @@ pub struct weft_runtime_options {
     pub stack_size: usize,
     /// How long a spare thread sleeps before it leaves; 0: one second; WEFT_FOREVER: it stays.
     pub keep_alive_ns: i64,
-    /// The machine that `workers` 0 counts; NULL: this one. Read during the call only.
+    /// A WEFT_PLACEMENT_ constant: whether each thread is bound to a CPU, and to which. Spare threads share the CPUs of the
+    /// first `workers`, so that blocking tasks may meet on one. What a bound thread starts (threads, processes) inherits its CPU.
+    pub placement: i32,
+    /// The machine that `workers` 0 counts and `placement` goes by; NULL: this one. Copied. One that was made by
+    /// weft_topology_from_string decides the order of theft, but its CPUs are not here: no thread is bound.
     pub topology: *mut weft_topology,
     /// Called first on each worker thread; NULL: nothing.
     pub on_worker_start: weft_worker_hook_fn,
@@ -51,6 +55,7 @@ impl args::SizePrefixed for weft_runtime_options {
             max_threads: 0,
             stack_size: 0,
             keep_alive_ns: 0,
+            placement: WEFT_PLACEMENT_NONE,
             topology: std::ptr::null_mut(),
             on_worker_start: None,
             on_worker_stop: None,
@@ -58,6 +63,15 @@ impl args::SizePrefixed for weft_runtime_options {
         }
     }
 }
+
+/// Threads run where the system puts them.
+pub const WEFT_PLACEMENT_NONE: i32 = 0;
+/// Threads are bound to CPUs side by side: all cores of a cache and a node before those of the next, and SMT siblings only
+/// when every core has a thread. Good for tasks that share data.
+pub const WEFT_PLACEMENT_COMPACT: i32 = 1;
+/// Threads are bound to CPUs far apart: nodes in turn, then caches, SMT siblings last. Good for tasks that need memory
+/// bandwidth.
+pub const WEFT_PLACEMENT_SCATTER: i32 = 2;
 
 /// Run everything that is queued, and what that spawns, then end.
 pub const WEFT_SHUTDOWN_DRAIN: i32 = 0;
@@ -95,6 +109,8 @@ pub struct weft_runtime_stats {
     pub local_hits: u64,
     /// Thefts: tasks and join halves taken from another thread.
     pub steals: u64,
+    /// Of these, thefts from a thread on another NUMA node. Only with a placement.
+    pub remote_steals: u64,
     /// Sweeps over all other threads that found nothing.
     pub failed_steals: u64,
     /// Times a worker went to sleep.
@@ -103,10 +119,64 @@ pub struct weft_runtime_stats {
     pub wakes: u64,
     /// Times a thread waited inside a task and passed its turn on.
     pub blocks: u64,
+    /// Nanoseconds that threads spent with tasks; waiting inside a task is not counted. What is under way counts up to now, in
+    /// these three; they may fall back by the moment that a thread takes to note a change.
+    pub busy_ns: u64,
+    /// Nanoseconds that threads spent looking for work, or asleep.
+    pub idle_ns: u64,
+    /// Nanoseconds that threads spent waiting inside a task.
+    pub blocked_ns: u64,
     /// Times max_threads kept work from starting.
     pub ceiling_hits: u64,
+    /// Threads started beyond `workers`, because others waited inside their tasks.
+    pub spares_started: u64,
+    /// Threads that left again, because they were too many for keep_alive_ns.
+    pub spares_retired: u64,
     /// Threads that the system refused.
     pub start_failures: u64,
+    /// Times that the system refused to bind a thread to its CPU.
+    pub pin_failures: u64,
+}
+
+/// What one worker has done so far. Members mean what they mean in weft_runtime_stats.
+#[repr(C)]
+pub struct weft_worker_stats {
+    /// Set by the caller: sizeof(weft_worker_stats).
+    pub size: usize,
+    /// The CPU that its thread is bound to, by the system's number; -1: none.
+    pub cpu: i32,
+    /// The NUMA node of its place, as in weft_topology_cpu; 0 without a placement.
+    pub node: u32,
+    /// Tasks that its own tasks spawned. Those from outside are nobody's.
+    pub spawned: u64,
+    /// Tasks run to the end.
+    pub executed: u64,
+    /// Tasks dropped unrun.
+    pub discarded: u64,
+    /// Callbacks that ended in a Rust panic.
+    pub panicked: u64,
+    /// Times it made halves of joins visible to other threads.
+    pub shared: u64,
+    /// Tasks taken from its own queue.
+    pub local_hits: u64,
+    /// Thefts from other threads.
+    pub steals: u64,
+    /// Of these, from threads on another NUMA node.
+    pub remote_steals: u64,
+    /// Sweeps over all other threads that found nothing.
+    pub failed_steals: u64,
+    /// Times it went to sleep.
+    pub parks: u64,
+    /// Times it was woken.
+    pub wakes: u64,
+    /// Times it waited inside a task and passed its turn on.
+    pub blocks: u64,
+    /// Nanoseconds spent with tasks.
+    pub busy_ns: u64,
+    /// Nanoseconds spent looking for work, or asleep.
+    pub idle_ns: u64,
+    /// Nanoseconds spent waiting inside a task.
+    pub blocked_ns: u64,
 }
 
 /// Fills in the defaults. `size` is sizeof *options as the caller knows it.
@@ -150,19 +220,25 @@ unsafe fn read_options(options: *const weft_runtime_options) -> Result<Options> 
         let count = |number: i32, name: &str| {
             u32::try_from(number).map_err(|_| invalid(format!("{name}: {number} is negative")))
         };
-        let mut workers = count(options.workers, "workers")?;
-        if !options.topology.is_null() {
-            let topology = Handle::<Topology>::get(options.topology, "topology")?;
-            if workers == 0 {
-                workers = topology.cpus;
-            }
-        }
+        let topology = if options.topology.is_null() {
+            None
+        } else {
+            Some(Handle::<Topology>::get(options.topology, "topology")?.clone())
+        };
+        let placement = match options.placement {
+            WEFT_PLACEMENT_NONE => Policy::None,
+            WEFT_PLACEMENT_COMPACT => Policy::Compact,
+            WEFT_PLACEMENT_SCATTER => Policy::Scatter,
+            other => return Err(invalid(format!("placement: {other} is none"))),
+        };
         Ok(Options {
             name: args::name(options.name).map(|name| name.to_string_lossy().into_owned()),
-            workers,
+            workers: count(options.workers, "workers")?,
             max_threads: count(options.max_threads, "max_threads")?,
             stack_size: options.stack_size,
             keep_alive_ns: options.keep_alive_ns,
+            placement,
+            topology,
             on_start: Hook::wrap(options.on_worker_start, options.hook_arg),
             on_stop: Hook::wrap(options.on_worker_stop, options.hook_arg),
         })
@@ -301,16 +377,99 @@ pub unsafe extern "C" fn weft_runtime_stats_get(
                 shared: stats.shared,
                 local_hits: stats.local_hits,
                 steals: stats.steals,
+                remote_steals: stats.remote_steals,
                 failed_steals: stats.failed_steals,
                 parks: stats.parks,
                 wakes: stats.wakes,
                 blocks: stats.blocks,
+                busy_ns: stats.busy_ns,
+                idle_ns: stats.idle_ns,
+                blocked_ns: stats.blocked_ns,
                 ceiling_hits: stats.ceiling_hits,
+                spares_started: stats.spares_started,
+                spares_retired: stats.spares_retired,
                 start_failures: stats.start_failures,
+                pin_failures: stats.pin_failures,
             };
         }
         Ok(())
     })
+}
+
+/// What one worker has done so far, by its number (weft_worker_index), from 0. Numbers are kept when a thread leaves and
+/// another takes its place, so that the workers' counters add up to the runtime's, but for tasks spawned from outside.
+/// WEFT_NOT_FOUND: there has never been a worker of this number; those below the first such number are all there are. Set
+/// out->size first. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_runtime_worker_stats_get(
+    runtime: *mut weft_runtime,
+    index: u32,
+    out: *mut weft_worker_stats,
+) -> weft_status {
+    boundary(|| {
+        // SAFETY: a struct by contract.
+        let out = unsafe { args::result_struct(out, "out")? };
+        // SAFETY: a handle by contract.
+        let stats = unsafe { args::runtime(runtime)? }.worker_stats(index as usize);
+        let stats =
+            stats.ok_or_else(|| Failure::with(Status::NotFound, format!("index: there is no worker {index} yet")))?;
+        // SAFETY: at least this version's size, as checked.
+        unsafe {
+            *out = weft_worker_stats {
+                size: (*out).size,
+                cpu: stats.cpu,
+                node: stats.node,
+                spawned: stats.spawned,
+                executed: stats.executed,
+                discarded: stats.discarded,
+                panicked: stats.panicked,
+                shared: stats.shared,
+                local_hits: stats.local_hits,
+                steals: stats.steals,
+                remote_steals: stats.remote_steals,
+                failed_steals: stats.failed_steals,
+                parks: stats.parks,
+                wakes: stats.wakes,
+                blocks: stats.blocks,
+                busy_ns: stats.busy_ns,
+                idle_ns: stats.idle_ns,
+                blocked_ns: stats.blocked_ns,
+            };
+        }
+        Ok(())
+    })
+}
+
+/// The part of attempts at theft that found something, from 0 to 1; 0 when none was made. Of a runtime or of one worker:
+/// pass its steals and failed_steals.
+#[unsafe(no_mangle)]
+pub extern "C" fn weft_steal_efficiency(steals: u64, failed_steals: u64) -> f64 {
+    scheduler::share(steals, failed_steals)
+}
+
+/// The part of its time that a thread, or all threads together, spent with tasks, from 0 to 1; 0 when there was no time. Pass
+/// busy_ns and idle_ns. Threads that are blocked, and so use no CPU, are left out.
+#[unsafe(no_mangle)]
+pub extern "C" fn weft_utilisation(busy_ns: u64, idle_ns: u64) -> f64 {
+    scheduler::share(busy_ns, idle_ns)
+}
+
+/// Nanoseconds for each task on average; 0 when there was none. Pass busy_ns and executed. A half of a join that another
+/// thread took counts where it ran.
+#[unsafe(no_mangle)]
+pub extern "C" fn weft_mean_task_ns(busy_ns: u64, executed: u64) -> f64 {
+    scheduler::mean(busy_ns, executed as f64)
+}
+
+/// Reads again which CPUs this process may use (the calling thread's affinity mask, or the process's first thread's when
+/// called on a thread that is bound itself; and the cgroup), and has the runtime's bound threads move accordingly, each before
+/// its next task. The number of workers stays. Without placement, or on a described machine, it changes nothing. Takes
+/// milliseconds. Any thread. A thread that is refused its CPU runs on all that are left; the log tells the first time,
+/// pin_failures counts. WEFT_OS: the system does not tell; all stays as it was.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_topology_refresh(runtime: *mut weft_runtime) -> weft_status {
+    // SAFETY: a handle by contract.
+    boundary(|| unsafe { args::runtime(runtime)? }.refresh_topology())
 }
 
 /// The calling task's worker, at the position from which it may fork; NULL outside any task.

@@ -1,6 +1,7 @@
-//! The only room with raw system calls: futexes, the clock, what a fork changes, and a few facts about
-//! the machine. Everything else in the crate is portable Rust.
+//! The only room with raw system calls: futexes, the clock, affinity, what a fork changes, and a few
+//! facts about the machine. Everything else in the crate is portable Rust.
 
+pub mod affinity;
 pub mod clock;
 pub mod fork;
 pub mod futex;
@@ -28,11 +29,6 @@ pub fn online_cpus() -> u32 {
         }
         cpus => cpus,
     }
-}
-
-/// CPUs this process may keep busy: its affinity mask and its cgroup's CPU quota (v1 and v2) considered.
-pub fn usable_cpus() -> u32 {
-    std::thread::available_parallelism().map_or(1, |n| n.get().min(u32::MAX as usize) as u32)
 }
 
 /// Whether the kernel has the private expedited membarrier.

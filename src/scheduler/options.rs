@@ -4,9 +4,10 @@ use std::ffi::CString;
 use std::sync::Arc;
 
 use super::idle::MAX_THREADS;
+use super::places::Policy;
 use super::worker::Worker;
 use crate::error::{Failure, Result, Status};
-use crate::platform;
+use crate::topology::{self, Topology};
 
 /// Called on each worker thread, first or last.
 pub type WorkerHook = Arc<dyn Fn(&Worker) + Send + Sync>;
@@ -22,6 +23,10 @@ pub struct Options {
     pub max_threads: u32,
     /// Bytes; 0: 2 MiB.
     pub stack_size: usize,
+    /// Whether and how threads are bound to CPUs.
+    pub placement: Policy,
+    /// The machine they are bound on, and counted by; None: this one.
+    pub topology: Option<Topology>,
     /// How long a spare thread stays, in nanoseconds; 0: one second; `i64::MAX`: for ever.
     pub keep_alive_ns: i64,
     /// Called on each worker thread before its first task.
@@ -37,11 +42,15 @@ pub(super) struct Resolved {
     pub max_threads: u32,
     pub stack_size: usize,
     pub keep_alive_ns: i64,
+    pub placement: Policy,
+    /// Taken out when the placement is made.
+    pub topology: Option<Topology>,
     pub on_start: Option<WorkerHook>,
     pub on_stop: Option<WorkerHook>,
 }
 
-const MAX_WORKERS: u32 = 4096;
+/// Threads that may run at once.
+pub const MAX_WORKERS: u32 = 4096;
 const MIN_STACK: usize = 64 << 10;
 const DEFAULT_STACK: usize = 2 << 20;
 const DEFAULT_MAX_THREADS: u32 = 256;
@@ -58,9 +67,10 @@ impl Options {
         if self.workers > MAX_WORKERS {
             return invalid("workers: at most 4096");
         }
-        let workers = match self.workers {
-            0 => platform::usable_cpus().clamp(1, MAX_WORKERS),
-            workers => workers,
+        let workers = match (self.workers, &self.topology) {
+            (0, Some(topology)) => (topology.cpus.len() as u32).clamp(1, MAX_WORKERS),
+            (0, None) => topology::usable_cpus().clamp(1, MAX_WORKERS),
+            (workers, _) => workers,
         };
         if self.max_threads > MAX_THREADS {
             return invalid("max_threads: at most 16383");
@@ -87,6 +97,8 @@ impl Options {
             max_threads,
             stack_size,
             keep_alive_ns,
+            placement: self.placement,
+            topology: self.topology,
             on_start: self.on_start,
             on_stop: self.on_stop,
         })

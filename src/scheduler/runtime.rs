@@ -4,14 +4,15 @@ use std::fmt;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 use std::thread;
 
 use super::idle::{Idle, Notified};
 use super::inbox::Inbox;
 use super::options::{Options, Resolved};
+use super::placement::{Placement, Stand};
 use super::seat::Seats;
-use super::stats::Stats;
+use super::stats::{Stats, WorkerStats};
 use super::task::{Task, Work};
 use super::worker::Worker;
 use crate::error::{Failure, Result, Status};
@@ -54,6 +55,7 @@ pub struct Core {
     pub(super) idle: Idle,
     pub(super) inbox: Inbox,
     pub(super) seats: Seats,
+    pub(super) placement: Placement,
     phase: AtomicU32,
     /// Open when the last thread has gone.
     pub(super) gone: Gate,
@@ -61,6 +63,8 @@ pub struct Core {
     threads_peak: AtomicU32,
     ceiling_hits: AtomicU64,
     ceiling_told: AtomicBool,
+    spares_started: AtomicU64,
+    spares_retired: AtomicU64,
     start_failures: AtomicU64,
 }
 
@@ -71,19 +75,22 @@ pub struct Runtime(Arc<Core>);
 impl Runtime {
     /// Starts a runtime with one thread; the others start when there is work for them.
     pub fn new(options: Options) -> Result<Runtime> {
-        let options = options.resolve()?;
+        let mut options = options.resolve()?;
         let core = Arc::new(Core {
             header: Header::new(RUNTIME_TAG),
             handles: AtomicUsize::new(1),
             idle: Idle::new(options.workers, options.max_threads),
             inbox: Inbox::default(),
             seats: Seats::new(options.max_threads),
+            placement: Placement::new(options.placement, options.topology.take(), options.workers)?,
             phase: AtomicU32::new(Phase::Open as u32),
             gone: Gate::default(),
             threads: Lock::default(),
             threads_peak: AtomicU32::new(0),
             ceiling_hits: AtomicU64::new(0),
             ceiling_told: AtomicBool::new(false),
+            spares_started: AtomicU64::new(0),
+            spares_retired: AtomicU64::new(0),
             start_failures: AtomicU64::new(0),
             options,
         });
@@ -408,6 +415,19 @@ impl Core {
         Ok(())
     }
 
+    /// Reads again which CPUs this machine leaves to the calling thread, and has threads that are bound move there: each
+    /// before its next task.
+    pub fn refresh_topology(&self) -> Result<()> {
+        self.placement.refresh()
+    }
+
+    /// Where a worker's thread belongs now.
+    pub(super) fn settle(&self, stand: &Stand, bound: &AtomicI32) {
+        if let Some((cpu, error)) = stand.settle(&self.placement, bound) {
+            self.warn(format_args!("cannot bind a worker thread to CPU {cpu}, it runs on any: {error}"));
+        }
+    }
+
     /// A snapshot of the statistics. Numbers of different threads are not from exactly the same moment.
     pub fn stats(&self) -> Stats {
         let counts = self.idle.counts();
@@ -419,11 +439,34 @@ impl Core {
             idle: counts.idle,
             blocked: counts.alive.saturating_sub(counts.active + counts.idle),
             ceiling_hits: self.ceiling_hits.load(Ordering::Relaxed),
+            spares_started: self.spares_started.load(Ordering::Relaxed),
+            spares_retired: self.spares_retired.load(Ordering::Relaxed),
             start_failures: self.start_failures.load(Ordering::Relaxed),
-            spawned: self.inbox.accepted(),
+            pin_failures: self.placement.refused(),
             ..Stats::default()
         };
         self.seats.iter().for_each(|seat| stats.add(&seat.counters));
+        // Once more, after all that was run: a snapshot never shows more done than begun.
+        let spawned: u64 = self.seats.iter().map(|seat| seat.counters.spawned.get()).sum();
+        stats.spawned = spawned + self.inbox.accepted();
         stats
+    }
+
+    /// A snapshot of one worker's statistics; None: there has never been a worker of this number.
+    pub fn worker_stats(&self, index: usize) -> Option<WorkerStats> {
+        let seat = self.seats.get(index)?;
+        Some(WorkerStats::of(&seat.counters, seat.bound.load(Ordering::Relaxed), self.placement.node_of(index)))
+    }
+
+    /// A thread begins on this seat. A spare one if all the workers' seats were taken: the lowest free seat is.
+    pub(super) fn count_started(&self, index: usize) {
+        if index >= self.options.workers as usize {
+            self.spares_started.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A surplus thread has left.
+    pub(super) fn count_retired(&self) {
+        self.spares_retired.fetch_add(1, Ordering::Relaxed);
     }
 }

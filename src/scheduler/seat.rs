@@ -1,7 +1,9 @@
 //! Where a worker thread sits: what others may see of it, and what it leaves behind for the next one.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::ptr;
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicUsize, Ordering};
 
 use crossbeam_deque::Stealer;
 
@@ -15,6 +17,8 @@ pub struct Seat {
     pub tasks: Stealer<TaskPtr>,
     pub region: Box<Region>,
     pub counters: Counters,
+    /// The CPU that the thread is bound to, by the system's number; -1: none.
+    pub bound: AtomicI32,
     /// The owner's side, while no thread sits here.
     pub vacant: Lock<Option<Box<Worker>>>,
 }
@@ -30,7 +34,7 @@ impl Seat {
 pub struct Seats {
     table: Box<[AtomicPtr<Seat>]>,
     taken_ever: AtomicUsize,
-    free: Lock<Vec<usize>>,
+    free: Lock<BinaryHeap<Reverse<usize>>>,
 }
 
 impl Seats {
@@ -38,7 +42,7 @@ impl Seats {
         Seats {
             table: (0..max).map(|_| AtomicPtr::new(ptr::null_mut())).collect(),
             taken_ever: AtomicUsize::new(0),
-            free: Lock::new(Vec::new()),
+            free: Lock::default(),
         }
     }
 
@@ -59,10 +63,11 @@ impl Seats {
         unsafe { self.table.get(index)?.load(Ordering::Acquire).as_ref() }
     }
 
-    /// Reserves a free seat, the one given back last if there is one; `furnish` makes one that was never used, or fails.
+    /// Reserves a free seat, the one with the lowest number, for the first have CPUs of their own; `furnish` makes one that was
+    /// never used, or fails.
     pub fn take(&self, furnish: impl FnOnce(usize) -> Option<Seat>) -> Option<usize> {
         let mut free = self.free.lock();
-        if let Some(index) = free.pop() {
+        if let Some(Reverse(index)) = free.pop() {
             return Some(index);
         }
         let index = self.len();
@@ -85,7 +90,7 @@ impl Seats {
 
     /// Gives a vacant seat back.
     pub fn give_back(&self, index: usize) {
-        self.free.lock().push(index);
+        self.free.lock().push(Reverse(index));
     }
 }
 

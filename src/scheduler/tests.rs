@@ -65,12 +65,14 @@ fn the_ceiling_is_counted_and_lifts() {
     let told = Arc::new(Gate::default());
     let tell = told.clone();
     let sink = move |record: &observe::Record| {
-        if record.message.to_string_lossy().contains("max_threads") {
+        // Other tests' runtimes meet their ceilings at the same time.
+        if record.runtime == *c"ceiling" && record.message.to_string_lossy().contains("max_threads") {
             tell.open();
         }
     };
     observe::set_sink(Some((Box::new(sink), observe::Level::Warn))).unwrap();
-    let runtime = runtime(1, 2);
+    let options = Options { name: Some("ceiling".into()), workers: 1, max_threads: 2, ..Options::default() };
+    let runtime = Runtime::new(options).unwrap();
     let gate = Arc::new(Gate::default());
     let (blocked, waiting) = (Arc::new(Gate::default()), Arc::new(Gate::default()));
     for announce in [blocked.clone(), waiting.clone()] {
@@ -215,6 +217,96 @@ fn tasks_that_respawn_themselves_starve_nobody() {
     hold.open();
     set.wait(Deadline::Never);
     runtime.shutdown(Mode::Drain, Deadline::Never).unwrap();
+}
+
+#[test]
+fn workers_add_up_to_their_runtime() {
+    let runtime = runtime(2, 0);
+    let gate = Arc::new(Gate::default());
+    for _ in 0..10 {
+        let gate = gate.clone();
+        spawn(&runtime, move |worker| {
+            spawn(worker.core(), |_| {});
+            gate.wait(Deadline::Never);
+        });
+    }
+    let opener = gate.clone();
+    spawn(&runtime, move |_| opener.open());
+    runtime.shutdown(Mode::Drain, Deadline::Never).unwrap();
+    let stats = runtime.stats();
+    let workers: Vec<_> = (0..).map_while(|index| runtime.worker_stats(index)).collect();
+    assert!(workers.iter().all(|worker| (worker.cpu, worker.node) == (-1, 0)));
+    let sum = |number: fn(&WorkerStats) -> u64| workers.iter().map(number).sum::<u64>();
+    assert_eq!((sum(|worker| worker.executed), sum(|worker| worker.spawned)), (21, 10));
+    assert_eq!((stats.executed, stats.spawned), (21, 21));
+    assert_eq!(sum(|worker| worker.blocks), stats.blocks);
+    assert_eq!((stats.spares_started > 0, stats.spares_retired), (stats.threads_peak > 2, 0));
+    // Nobody works any more: the clocks stand.
+    assert_eq!(
+        (sum(|worker| worker.busy_ns), sum(|worker| worker.idle_ns), sum(|worker| worker.blocked_ns)),
+        (stats.busy_ns, stats.idle_ns, stats.blocked_ns)
+    );
+    assert!(stats.busy_ns > 0 && stats.idle_ns > 0);
+    assert_eq!(stats.blocked_ns > 0, stats.blocks > 0);
+    assert_eq!(runtime.stats(), stats);
+    assert!(runtime.worker_stats(usize::MAX).is_none());
+}
+
+#[test]
+fn time_goes_where_it_is_spent() {
+    let runtime = runtime(1, 1);
+    let spin = |until: &dyn Fn() -> bool| {
+        while !until() {
+            std::hint::spin_loop();
+        }
+    };
+    // A task sees its own time pass, busy or blocked, and none of it is idle.
+    let busy = |worker: &Worker| worker.core().worker_stats(worker.index()).unwrap();
+    runtime
+        .run(|worker| {
+            let before = busy(worker);
+            spin(&|| busy(worker).busy_ns > before.busy_ns);
+            let (idle, blocked) = (busy(worker).idle_ns, busy(worker).blocked_ns);
+            while busy(worker).blocked_ns == blocked {
+                // A wait that ends while it still spins is not a block.
+                Gate::default().wait(Deadline::after(1_000_000));
+            }
+            assert_eq!(busy(worker).idle_ns, idle);
+        })
+        .unwrap();
+    let idle = runtime.stats().idle_ns;
+    spin(&|| runtime.stats().idle_ns > idle);
+    runtime.shutdown(Mode::Drain, Deadline::Never).unwrap();
+}
+
+#[test]
+fn thefts_between_nodes_are_counted() {
+    let steal = |machine| {
+        let options = Options {
+            workers: 2,
+            placement: Policy::Compact,
+            topology: Some(crate::topology::Topology::from_string(machine).unwrap()),
+            ..Options::default()
+        };
+        let runtime = Runtime::new(options).unwrap();
+        // The first task keeps its thread until the second has run, on another thread. The waits are spins, which pass no turn.
+        let stolen = Arc::new(Gate::default());
+        let open = stolen.clone();
+        spawn(&runtime, move |worker| {
+            spawn(worker.core(), move |_| open.open());
+            while !stolen.is_open() {
+                std::hint::spin_loop();
+            }
+        });
+        runtime.shutdown(Mode::Drain, Deadline::Never).unwrap();
+        let stats = runtime.stats();
+        assert!(stats.steals >= 1);
+        (stats.steals, stats.remote_steals)
+    };
+    let (steals, remote) = steal("numa:2 core:1 pu:1");
+    assert_eq!(remote, steals);
+    let (_, remote) = steal("numa:1 core:2 pu:1");
+    assert_eq!(remote, 0);
 }
 
 #[test]

@@ -5,16 +5,18 @@ use std::ffi::{CStr, c_void};
 use std::fmt::{self, Display};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use crossbeam_deque::{Steal, Worker as Deque};
 
 use super::idle::Slept;
 use super::inbox;
+use super::placement::Stand;
+use super::places::Places;
 use super::region::{self, Frame, Half, Host, Region, Slot, Stolen, Synced};
 use super::runtime::{Core, Phase};
 use super::seat::Seat;
-use super::stats::Counters;
+use super::stats::{Counters, Doing};
 use super::task::{Header as TaskHeader, Task};
 use crate::error::Failure;
 use crate::observe::{self, Level, Origin};
@@ -50,6 +52,8 @@ pub struct Worker {
     tasks: Deque<TaskPtr>,
     /// The seat's region, which lives as long as the runtime.
     region: *const Region,
+    stand: Stand,
+    doing: Cell<Doing>,
     random: Cell<u64>,
     ticks: Cell<u32>,
     /// The task it runs; the ones that wait for it further out on the same stack.
@@ -70,18 +74,21 @@ const PAUSES: u32 = 32;
 
 impl Worker {
     /// A seat, or None when there is no memory.
-    pub(super) fn furnish(core: *const Core, index: usize) -> Option<Seat> {
+    pub(super) fn furnish(core: &Core, index: usize) -> Option<Seat> {
         let tasks = Deque::new_lifo();
         let region = Region::new()?;
         Some(Seat {
             tasks: tasks.stealer(),
             counters: Counters::default(),
+            bound: AtomicI32::new(-1),
             vacant: crate::sync::Lock::new(Some(Box::new(Worker {
                 epoch: fork::epoch(),
                 core,
                 index,
                 tasks,
                 region: &raw const *region,
+                stand: core.placement.stand(index),
+                doing: Cell::new(Doing::Nothing),
                 // Any odd start will do; neighbours differ.
                 random: Cell::new((index as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
                 ticks: Cell::new(0),
@@ -120,8 +127,17 @@ impl Worker {
         self.index
     }
 
+    fn seat(&self) -> &Seat {
+        self.core().seats.get(self.index).expect("a worker has a seat")
+    }
+
     fn counters(&self) -> &Counters {
-        &self.core().seats.get(self.index).expect("a worker has a seat").counters
+        &self.seat().counters
+    }
+
+    /// Whether its thread is bound to a CPU.
+    pub fn is_bound(&self) -> bool {
+        self.seat().bound.load(Ordering::Relaxed) >= 0
     }
 
     /// The thread's stack of join halves.
@@ -255,12 +271,15 @@ impl Worker {
         let worker = &*self;
         worker.region().worker.store(ptr::from_ref(worker).expose_provenance(), Ordering::Relaxed);
         local::set(worker.region.expose_provenance());
+        core.count_started(self.index);
+        core.settle(&worker.stand, &worker.seat().bound);
+        worker.turn_to(Doing::Idle);
         park::set_hook(Some(park::Hook { before: before_park, after: after_park }));
         if let Some(on_start) = &core.options.on_start {
             // The start hook counts as a task: it may block, and then nobody may think that this thread searches.
             worker.end_search();
             let _ = worker.protect(&"a worker's start hook", || on_start(worker));
-            core.idle.begin_search();
+            worker.begin_search();
         }
         let exit = worker.work();
         // The thread has given its turn up, so there is none to pass on any more.
@@ -268,6 +287,8 @@ impl Worker {
         if let Some(on_stop) = &core.options.on_stop {
             let _ = worker.protect(&"a worker's stop hook", || on_stop(worker));
         }
+        worker.turn_to(Doing::Nothing);
+        worker.seat().bound.store(-1, Ordering::Relaxed);
         local::set(0);
         let index = self.index;
         core.seats.stand_up(index, self);
@@ -279,6 +300,7 @@ impl Worker {
                 }
             }
             Exit::Surplus => {
+                core.count_retired();
                 core.idle.leave();
                 core.look_again();
             }
@@ -292,7 +314,7 @@ impl Worker {
             let mut unit = self.find_near();
             if unit.is_none() {
                 if !searching {
-                    idle.begin_search();
+                    self.begin_search();
                     searching = true;
                 }
                 unit = self.search();
@@ -302,6 +324,9 @@ impl Worker {
                     if searching {
                         searching = false;
                         self.end_search();
+                    }
+                    if self.stand.is_stale(&self.core().placement) {
+                        self.core().settle(&self.stand, &self.seat().bound);
                     }
                     self.share_hunger(&unit);
                     self.run(unit);
@@ -318,7 +343,21 @@ impl Worker {
         }
     }
 
+    /// From here on the thread's time is spent in another way. One look at the clock.
+    fn turn_to(&self, doing: Doing) {
+        let before = self.doing.replace(doing);
+        if before != doing {
+            self.counters().turn(before, doing);
+        }
+    }
+
+    fn begin_search(&self) {
+        self.turn_to(Doing::Idle);
+        self.core().idle.begin_search();
+    }
+
     fn end_search(&self) {
+        self.turn_to(Doing::Busy);
         if self.core().idle.end_search() {
             // What arrived while we searched has woken nobody.
             self.core().notify_if_work();
@@ -342,6 +381,7 @@ impl Worker {
     /// Sleeps, having given the turn up. Returns active and searching, or with the reason to end.
     fn rest(&self) -> Option<Exit> {
         let core = self.core();
+        self.turn_to(Doing::Idle);
         // Having given the turn up before: an owner that clears its `limit` looks whether anybody is hungry afterwards.
         core.seats.iter().for_each(|seat| seat.region.ask());
         core.look_again();
@@ -436,23 +476,22 @@ impl Worker {
         None
     }
 
-    /// One sweep over all other seats, from a random start: halves of joins first, for somebody waits for them.
+    /// One sweep over all other seats, from the nearest: halves of joins first, for somebody waits for them.
     fn steal(&self) -> Option<Unit> {
         let seats = &self.core().seats;
-        let count = seats.len();
-        let start = self.next_random() as usize % count;
+        let places = self.stand.places();
         let mut retry = true;
         while std::mem::take(&mut retry) {
-            for index in (start..count).chain(0..start).filter(|&index| index != self.index) {
+            for index in self.stand.victims(&places, seats.len(), self.next_random()) {
                 let Some(victim) = seats.get(index) else { continue };
                 match victim.region.steal() {
-                    Some(stolen) => return Some(self.stolen(Unit::Half(stolen))),
+                    Some(stolen) => return Some(self.stolen(Unit::Half(stolen), &places, index)),
                     None => victim.region.ask(),
                 }
                 match victim.tasks.steal_batch_and_pop(&self.tasks) {
                     Steal::Success(TaskPtr(node)) => {
                         // SAFETY: the deques hand each task out once.
-                        return Some(self.stolen(Unit::Task(unsafe { Task::from_raw(node) })));
+                        return Some(self.stolen(Unit::Task(unsafe { Task::from_raw(node) }), &places, index));
                     }
                     Steal::Retry => retry = true,
                     Steal::Empty => {}
@@ -463,8 +502,11 @@ impl Worker {
         None
     }
 
-    fn stolen(&self, unit: Unit) -> Unit {
+    fn stolen(&self, unit: Unit, places: &Places, victim: usize) -> Unit {
         self.counters().steals.add_one();
+        if places.node_of(victim) != places.node_of(self.index) {
+            self.counters().remote_steals.add_one();
+        }
         unit
     }
 
@@ -534,6 +576,7 @@ impl Display for Title<'_> {
 fn before_park() {
     let Some(worker) = Worker::current() else { return };
     worker.counters().blocks.add_one();
+    worker.turn_to(Doing::Blocked);
     worker.region().share_all(worker);
     worker.core().pass_turn();
 }
@@ -542,5 +585,6 @@ fn before_park() {
 fn after_park() {
     if let Some(worker) = Worker::current() {
         worker.core().idle.unblock();
+        worker.turn_to(Doing::Busy);
     }
 }

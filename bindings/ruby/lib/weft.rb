@@ -53,6 +53,14 @@ module Weft
       [number >> 24, number >> 16 & 0xff, number >> 8 & 0xff].join(".")
     end
 
+    # @param load [:cpu, :io, :mixed] what the work mostly does: compute, wait, or both
+    # @return [Integer] how many workers suit it here, by the CPUs that this process may use
+    def optimal_worker_count(load = :cpu)
+      Native.weft_optimal_worker_count(Native::LOADS.fetch(load) do
+        raise ArgumentError, "load must be :cpu, :io or :mixed, not #{load.inspect}"
+      end)
+    end
+
     # @return [Array<Symbol>] what the library can use on this machine, such as :futex or :numa
     def capabilities
       bits = Native.weft_capabilities

@@ -5,8 +5,10 @@
 require "test_helper"
 
 class RuntimeTest < WeftTest::Case
-  COUNTERS = %i[workers threads threads_peak active idle blocked spawned executed discarded panicked shared local_hits
-                steals failed_steals parks wakes blocks ceiling_hits start_failures].freeze
+  OF_WORKERS = %i[spawned executed discarded panicked shared local_hits steals remote_steals failed_steals parks wakes
+                  blocks busy_ns idle_ns blocked_ns].freeze
+  COUNTERS = [*%i[workers threads threads_peak active idle blocked], *OF_WORKERS,
+              *%i[ceiling_hits spares_started spares_retired start_failures pin_failures]].freeze
 
   def setup
     @runtime = Weft::Runtime.new(name: "ruby-test", workers: 2)
@@ -48,6 +50,38 @@ class RuntimeTest < WeftTest::Case
     stats = @runtime.stats
     assert_equal [2, 100, 100], stats.values_at(:workers, :spawned, :executed)
     assert(stats.values.all? { |count| count.is_a?(Integer) && count >= 0 })
+  end
+
+  def test_worker_stats
+    100.times { @runtime.run_native(fixture(:square), number(2)) }
+    @runtime.shutdown
+    workers = @runtime.worker_stats
+    assert_includes 1..2, workers.size
+    workers.each do |worker|
+      assert_equal [%i[cpu node] + OF_WORKERS, -1, 0], [worker.keys, worker[:cpu], worker[:node]]
+    end
+    totals = @runtime.stats
+    (OF_WORKERS - [:spawned]).each { |name| assert_equal totals[name], workers.sum { |worker| worker[name] }, name }
+  end
+
+  def test_placement
+    %i[compact scatter].each do |placement|
+      runtime = Weft::Runtime.new(workers: 1, placement: placement)
+      runtime.run_native(fixture(:square), number(2))
+      assert_operator runtime.worker_stats.first[:cpu], :>=, 0
+      assert_same runtime, runtime.refresh_topology
+      runtime.shutdown
+      assert_equal 0, runtime.stats[:pin_failures]
+    end
+    Weft::Runtime.new(workers: 1, placement: :none).shutdown
+    assert_raises(ArgumentError) { Weft::Runtime.new(placement: :everywhere) }
+  end
+
+  def test_optimal_worker_count
+    cpus = Weft.optimal_worker_count
+    assert_operator cpus, :>=, 1
+    assert_equal [cpus, 2 * cpus, (1.5 * cpus).ceil], %i[cpu io mixed].map { |load| Weft.optimal_worker_count(load) }
+    assert_raises(ArgumentError) { Weft.optimal_worker_count(:gpu) }
   end
 
   def test_async_native

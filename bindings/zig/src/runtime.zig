@@ -25,6 +25,8 @@ pub const Runtime = struct {
         stack_size: usize = 0,
         /// How long a spare thread sleeps before it leaves.
         keep_alive_ns: i64 = 0,
+        /// Whether and how threads are bound to CPUs.
+        placement: Placement = .none,
 
         fn native(self: Options) Error!c.weft_runtime_options {
             var options: c.weft_runtime_options = undefined;
@@ -34,11 +36,17 @@ pub const Runtime = struct {
             options.max_threads = self.max_threads;
             options.stack_size = self.stack_size;
             options.keep_alive_ns = self.keep_alive_ns;
+            options.placement = @intFromEnum(self.placement);
             return options;
         }
     };
 
     pub const Stats = c.weft_runtime_stats;
+    pub const WorkerStats = c.weft_worker_stats;
+
+    /// Where threads are bound: nowhere, to CPUs side by side, or far apart.
+    pub const Placement = enum(i32) { none = c.WEFT_PLACEMENT_NONE, compact = c.WEFT_PLACEMENT_COMPACT, scatter = c.WEFT_PLACEMENT_SCATTER };
+
     pub const TaskOptions = task.Options;
     pub const LoopOptions = loops.Options;
     pub const ReduceOptions = loops.ReduceOptions;
@@ -147,6 +155,21 @@ pub const Runtime = struct {
         out.size = @sizeOf(Stats);
         try failure.check(c.weft_runtime_stats_get(self.handle, &out));
         return out;
+    }
+
+    /// What one worker has done so far; null when there has never been a worker of this number.
+    pub fn workerStats(self: Runtime, index: u32) Error!?WorkerStats {
+        var out: WorkerStats = std.mem.zeroes(WorkerStats);
+        out.size = @sizeOf(WorkerStats);
+        const status = c.weft_runtime_worker_stats_get(self.handle, index, &out);
+        if (status == c.WEFT_NOT_FOUND) return null;
+        try failure.check(status);
+        return out;
+    }
+
+    /// Reads again which CPUs this process may use, and has threads that are bound move accordingly.
+    pub fn refreshTopology(self: Runtime) Error!void {
+        try failure.check(c.weft_topology_refresh(self.handle));
     }
 
     /// Refuses new work from outside, lets the queued tasks run (or discards them) and returns when all threads are gone; with

@@ -32,6 +32,14 @@ pub const forever: i64 = @import("std").math.maxInt(i64);
 /// The runtime of the calling task; outside any task the process-wide default runtime, which starts on first use.
 pub const default: Runtime = .{ .handle = null };
 
+/// What work mostly does: compute, wait, or both.
+pub const Load = enum(i32) { cpu = c.WEFT_LOAD_CPU, io = c.WEFT_LOAD_IO, mixed = c.WEFT_LOAD_MIXED };
+
+/// How many workers suit a kind of work on this machine.
+pub fn optimalWorkerCount(load: Load) u32 {
+    return @intCast(c.weft_optimal_worker_count(@intFromEnum(load)));
+}
+
 /// The library's version: major << 24 | minor << 16 | patch << 8.
 pub fn version() u32 {
     return c.weft_version();

@@ -28,6 +28,23 @@ test "options, references and refusals" {
     try testing.expectError(error.Shutdown, another.async(nothing, .{}));
 }
 
+test "placement, and statistics of workers" {
+    const runtime = try weft.Runtime.init(.{ .workers = 1, .placement = .compact });
+    defer runtime.deinit();
+    try runtime.run(nothing, .{});
+    try testing.expect((try runtime.workerStats(0)).?.cpu >= 0);
+    try testing.expectEqual(@as(?weft.Runtime.WorkerStats, null), try runtime.workerStats(100000));
+    try runtime.refreshTopology();
+    try runtime.shutdown(.drain, weft.forever);
+    const worker = (try runtime.workerStats(0)).?;
+    const total = try runtime.stats();
+    try testing.expectEqual(total.executed, worker.executed);
+    try testing.expectEqual(total.busy_ns, worker.busy_ns);
+    const utilisation = weft.c.weft_utilisation(worker.busy_ns, worker.idle_ns);
+    try testing.expect(utilisation > 0 and utilisation < 1);
+    try testing.expectEqual(2 * weft.optimalWorkerCount(.cpu), weft.optimalWorkerCount(.io));
+}
+
 fn nothing() void {}
 
 fn add(sum: *Counter, number: usize) void {

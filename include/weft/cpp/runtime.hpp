@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -26,6 +27,37 @@ struct runtime_options : weft_runtime_options {
 
 /// Counters and gauges, as in weft.h.
 using runtime_stats = weft_runtime_stats;
+
+/// What one worker has done, as in weft.h.
+using worker_stats = weft_worker_stats;
+
+/// The part of attempts at theft that found something, of a runtime's or a worker's stats; 0 when none was made.
+template <class Stats>
+[[nodiscard]] double steal_efficiency(const Stats &stats) noexcept {
+    return weft_steal_efficiency(stats.steals, stats.failed_steals);
+}
+
+/// The part of their time that threads spent with tasks, of a runtime's or a worker's stats; 0 when there was no time.
+template <class Stats>
+[[nodiscard]] double utilisation(const Stats &stats) noexcept {
+    return weft_utilisation(stats.busy_ns, stats.idle_ns);
+}
+
+/// Nanoseconds for each task on average, of a runtime's or a worker's stats; 0 when there was none.
+template <class Stats>
+[[nodiscard]] double mean_task_ns(const Stats &stats) noexcept {
+    return weft_mean_task_ns(stats.busy_ns, stats.executed);
+}
+
+/// What work mostly does.
+enum class load : std::int32_t { cpu = WEFT_LOAD_CPU, io = WEFT_LOAD_IO, mixed = WEFT_LOAD_MIXED };
+
+/// How many workers suit a kind of work on this machine.
+[[nodiscard]] inline std::int32_t optimal_worker_count(load kind) {
+    const std::int32_t workers = weft_optimal_worker_count(static_cast<std::int32_t>(kind));
+    if (workers < 0) detail::fail(WEFT_INVALID);
+    return workers;
+}
 
 /// What becomes of queued tasks in a shutdown.
 enum class shutdown_mode : std::int32_t {
@@ -126,6 +158,19 @@ public:
         detail::check(weft_runtime_stats_get(alive(), &stats));
         return stats;
     }
+
+    /// What one worker has done so far; nothing when there has never been a worker of this number.
+    std::optional<weft::worker_stats> worker_stats(std::uint32_t index) const {
+        weft::worker_stats stats{};
+        stats.size = sizeof stats;
+        const weft_status status = weft_runtime_worker_stats_get(alive(), index, &stats);
+        if (status == WEFT_NOT_FOUND) return std::nullopt;
+        detail::check(status);
+        return stats;
+    }
+
+    /// Reads again which CPUs this process may use, and has threads that are bound move accordingly.
+    void refresh_topology() const { detail::check(weft_topology_refresh(alive())); }
 
     /// Refuses new work from outside, lets the queued tasks run (or discards them) and returns when all threads are gone. Twice is
     /// fine. From one of the runtime's own tasks: throws weft::error (WEFT_DEADLOCK).

@@ -26,6 +26,8 @@ module Weft
     FAILED = 60
 
     SHUTDOWN_MODES = { drain: 0, discard: 1 }.freeze
+    PLACEMENTS = { none: 0, compact: 1, scatter: 2 }.freeze
+    LOADS = { cpu: 0, io: 1, mixed: 2 }.freeze
     FUTURE_STATES = { 0 => :pending, 1 => :ready, 2 => :failed }.freeze
     CAPABILITIES = { futex: 1, fork: 2, affinity: 4, numa: 8, membarrier: 16 }.freeze
 
@@ -53,16 +55,26 @@ module Weft
     # struct weft_runtime_options
     class RuntimeOptions < FFI::Struct
       layout :size, :size_t, :name, :pointer, :workers, :int32, :max_threads, :int32, :stack_size, :size_t,
-             :keep_alive_ns, :int64, :topology, :pointer, :on_worker_start, :pointer, :on_worker_stop, :pointer,
-             :hook_arg, :pointer
+             :keep_alive_ns, :int64, :placement, :int32, :topology, :pointer, :on_worker_start, :pointer,
+             :on_worker_stop, :pointer, :hook_arg, :pointer
     end
 
     # struct weft_runtime_stats
     class RuntimeStats < FFI::Struct
       layout :size, :size_t, :workers, :uint32, :threads, :uint32, :threads_peak, :uint32, :active, :uint32,
              :idle, :uint32, :blocked, :uint32, :spawned, :uint64, :executed, :uint64, :discarded, :uint64,
-             :panicked, :uint64, :shared, :uint64, :local_hits, :uint64, :steals, :uint64, :failed_steals, :uint64,
-             :parks, :uint64, :wakes, :uint64, :blocks, :uint64, :ceiling_hits, :uint64, :start_failures, :uint64
+             :panicked, :uint64, :shared, :uint64, :local_hits, :uint64, :steals, :uint64, :remote_steals, :uint64,
+             :failed_steals, :uint64, :parks, :uint64, :wakes, :uint64, :blocks, :uint64, :busy_ns, :uint64,
+             :idle_ns, :uint64, :blocked_ns, :uint64, :ceiling_hits, :uint64, :spares_started, :uint64,
+             :spares_retired, :uint64, :start_failures, :uint64, :pin_failures, :uint64
+    end
+
+    # struct weft_worker_stats
+    class WorkerStats < FFI::Struct
+      layout :size, :size_t, :cpu, :int32, :node, :uint32, :spawned, :uint64, :executed, :uint64, :discarded, :uint64,
+             :panicked, :uint64, :shared, :uint64, :local_hits, :uint64, :steals, :uint64, :remote_steals, :uint64,
+             :failed_steals, :uint64, :parks, :uint64, :wakes, :uint64, :blocks, :uint64, :busy_ns, :uint64,
+             :idle_ns, :uint64, :blocked_ns, :uint64
     end
 
     # struct weft_spawn_options
@@ -103,6 +115,9 @@ module Weft
     attach_function :weft_runtime_release, [:pointer], :void
     attach_function :weft_runtime_shutdown, %i[pointer int32 int64], :status
     attach_function :weft_runtime_stats_get, %i[pointer pointer], :status
+    attach_function :weft_runtime_worker_stats_get, %i[pointer uint32 pointer], :status
+    attach_function :weft_topology_refresh, [:pointer], :status
+    attach_function :weft_optimal_worker_count, [:int32], :int32
 
     attach_function :weft_spawn_options_init, %i[pointer size_t], :status
     attach_function :weft_spawn_with, %i[pointer pointer pointer pointer], :status

@@ -46,7 +46,8 @@ module Weft
 
       # @api private
       # @yieldparam options [Native::RuntimeOptions] valid until the block ends
-      def with_options(name: nil, workers: nil, max_threads: nil, stack_size: nil, keep_alive: nil)
+      def with_options(name: nil, workers: nil, max_threads: nil, stack_size: nil, keep_alive: nil,
+                       placement: nil)
         options = Native::RuntimeOptions.new
         Error.check(Native.weft_runtime_options_init(options, options.size))
         name = Native.c_string(name)
@@ -56,10 +57,17 @@ module Weft
         options[:stack_size] = not_negative(:stack_size, stack_size) if stack_size
         # 0 is the library's word for "the default"; here it means none at all.
         options[:keep_alive_ns] = [Deadline.nanoseconds(not_negative(:keep_alive, keep_alive)), 1].max if keep_alive
+        options[:placement] = placement_number(placement) if placement
         yield options
       end
 
       private
+
+      def placement_number(placement)
+        Native::PLACEMENTS.fetch(placement) do
+          raise ArgumentError, "placement must be :none, :compact or :scatter, not #{placement.inspect}"
+        end
+      end
 
       def not_negative(name, number)
         raise ArgumentError, "#{name} must not be negative" if number.negative?
@@ -73,6 +81,7 @@ module Weft
     # @param max_threads [Integer, nil] limit of running and waiting threads together
     # @param stack_size [Integer, nil] bytes of a worker's stack
     # @param keep_alive [Numeric, nil] seconds that a spare thread stays; Float::INFINITY: for ever
+    # @param placement [:none, :compact, :scatter, nil] whether threads are bound to CPUs, side by side or far apart
     # @raise [InvalidError] the library's message says which option is wrong
     def initialize(**options)
       Wait.undisturbed do
@@ -163,6 +172,20 @@ module Weft
       (stats.members - [:size]).to_h { |name| [name, stats[name]] }
     end
 
+    # @return [Array<Hash{Symbol=>Integer}>] the same for each worker, by number; see weft_worker_stats in weft.h
+    def worker_stats
+      @handle.use do |runtime|
+        (0..).lazy.map { |index| stats_of_worker(runtime, index) }.take_while(&:itself).to_a
+      end
+    end
+
+    # Reads again which CPUs this process may use, and has threads that are bound to CPUs move accordingly.
+    # @return [self]
+    def refresh_topology
+      @handle.use { |runtime| Error.check(Native.weft_topology_refresh(runtime)) }
+      self
+    end
+
     # Gives the runtime up now instead of when it is collected. Without a {#shutdown} before, what is queued
     # and can be dropped is dropped. Using it afterwards raises {ReleasedError}.
     # @return [nil]
@@ -177,6 +200,15 @@ module Weft
     end
 
     private
+
+    def stats_of_worker(runtime, index)
+      stats = Native::WorkerStats.new
+      stats[:size] = stats.size
+      Error.check(Native.weft_runtime_worker_stats_get(runtime, index, stats))
+      (stats.members - [:size]).to_h { |name| [name, stats[name]] }
+    rescue NotFoundError
+      nil
+    end
 
     def with_spawn_options(name)
       return yield(nil) unless name

@@ -17,6 +17,7 @@ weft_status fixture_recv_late(weft_channel *channel, void *elem, int64_t timeout
 void fixture_count(weft_worker *worker, void *arg);
 extern const size_t fixture_layout_runtime_options[];
 extern const size_t fixture_layout_runtime_stats[];
+extern const size_t fixture_layout_worker_stats[];
 extern const size_t fixture_layout_spawn_options[];
 extern const size_t fixture_layout_channel_options[];
 
@@ -93,8 +94,9 @@ const size_t fixture_layout_runtime_options[] = {
     sizeof(weft_runtime_options), offsetof(weft_runtime_options, size), offsetof(weft_runtime_options, name),
     offsetof(weft_runtime_options, workers), offsetof(weft_runtime_options, max_threads),
     offsetof(weft_runtime_options, stack_size), offsetof(weft_runtime_options, keep_alive_ns),
-    offsetof(weft_runtime_options, topology), offsetof(weft_runtime_options, on_worker_start),
-    offsetof(weft_runtime_options, on_worker_stop), offsetof(weft_runtime_options, hook_arg)
+    offsetof(weft_runtime_options, placement), offsetof(weft_runtime_options, topology),
+    offsetof(weft_runtime_options, on_worker_start), offsetof(weft_runtime_options, on_worker_stop),
+    offsetof(weft_runtime_options, hook_arg)
 };
 const size_t fixture_layout_runtime_stats[] = {
     sizeof(weft_runtime_stats), offsetof(weft_runtime_stats, size), offsetof(weft_runtime_stats, workers),
@@ -103,9 +105,22 @@ const size_t fixture_layout_runtime_stats[] = {
     offsetof(weft_runtime_stats, spawned), offsetof(weft_runtime_stats, executed),
     offsetof(weft_runtime_stats, discarded), offsetof(weft_runtime_stats, panicked),
     offsetof(weft_runtime_stats, shared), offsetof(weft_runtime_stats, local_hits),
-    offsetof(weft_runtime_stats, steals), offsetof(weft_runtime_stats, failed_steals),
-    offsetof(weft_runtime_stats, parks), offsetof(weft_runtime_stats, wakes), offsetof(weft_runtime_stats, blocks),
-    offsetof(weft_runtime_stats, ceiling_hits), offsetof(weft_runtime_stats, start_failures)
+    offsetof(weft_runtime_stats, steals), offsetof(weft_runtime_stats, remote_steals),
+    offsetof(weft_runtime_stats, failed_steals), offsetof(weft_runtime_stats, parks),
+    offsetof(weft_runtime_stats, wakes), offsetof(weft_runtime_stats, blocks), offsetof(weft_runtime_stats, busy_ns),
+    offsetof(weft_runtime_stats, idle_ns), offsetof(weft_runtime_stats, blocked_ns),
+    offsetof(weft_runtime_stats, ceiling_hits), offsetof(weft_runtime_stats, spares_started),
+    offsetof(weft_runtime_stats, spares_retired), offsetof(weft_runtime_stats, start_failures),
+    offsetof(weft_runtime_stats, pin_failures)
+};
+const size_t fixture_layout_worker_stats[] = {
+    sizeof(weft_worker_stats), offsetof(weft_worker_stats, size), offsetof(weft_worker_stats, cpu),
+    offsetof(weft_worker_stats, node), offsetof(weft_worker_stats, spawned), offsetof(weft_worker_stats, executed),
+    offsetof(weft_worker_stats, discarded), offsetof(weft_worker_stats, panicked), offsetof(weft_worker_stats, shared),
+    offsetof(weft_worker_stats, local_hits), offsetof(weft_worker_stats, steals),
+    offsetof(weft_worker_stats, remote_steals), offsetof(weft_worker_stats, failed_steals),
+    offsetof(weft_worker_stats, parks), offsetof(weft_worker_stats, wakes), offsetof(weft_worker_stats, blocks),
+    offsetof(weft_worker_stats, busy_ns), offsetof(weft_worker_stats, idle_ns), offsetof(weft_worker_stats, blocked_ns)
 };
 const size_t fixture_layout_spawn_options[] = {
     sizeof(weft_spawn_options), offsetof(weft_spawn_options, size), offsetof(weft_spawn_options, name),
