@@ -43,8 +43,12 @@ test: setup-test
 
 bench: setup-bench
 	@$(CONFIGURE) >/dev/null
-	@cmake --build $(BUILD) --target bench_abi
-	@$(BUILD)/bench_abi
+	@cmake --build $(BUILD) --target bench_abi bench_forkjoin bench_tbb
+	@cargo build --locked --release --package weft-peers
+	@$(BUILD)/benches/bench_abi
+	@for program in $(BUILD)/benches/forkjoin_*_*; do echo "$${program##*/}"; $$program; done
+	@target/release/forkjoin
+	@$(BUILD)/benches/bench_tbb
 	@cargo bench --locked --workspace
 
 # Does not build when there is a build: `sudo make install` need not know the user's Rust toolchain.

@@ -1,6 +1,6 @@
 /* What fork-join costs a C program, inline and through calls into the library (WEFT_NO_INLINE): Fibonacci without a cut-off
  * and the sum of a full tree, nanoseconds per join, and two halves of a given length, as a multiple of one half (1 is perfect,
- * 2 is none at all). Medians. benches/peers/src/bin/forkjoin.rs and forkjoin_tbb.cpp print the same lines for others. */
+ * 2 is none at all). Medians. benches/peers/forkjoin.rs and forkjoin_tbb.cpp print the same lines for others. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -75,6 +75,12 @@ probe_each() {
     need ninja-build has ninja
     need "pkg-config libhwloc-dev" found_pc hwloc
     need "pkg-config libudev-dev" found_pc libudev
+    if [ "$profile" = bench ]; then
+        need g++ compiles_cxx
+        need gcc has gcc
+        need clang has clang
+        need libtbb-dev found_pc tbb
+    fi
     [ "$profile" = test ] || return 0
     need g++ compiles_cxx
     need gcc has gcc

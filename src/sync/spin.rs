@@ -13,19 +13,26 @@ const BUDGET: u32 = 1000;
 #[cfg(not(weft_loom))]
 const LATE_NS: i64 = 2_000;
 
+/// Yields once, and tells whether somebody else ran meanwhile, or could run only now.
+#[cfg(not(weft_loom))]
+pub fn cpu_is_wanted() -> bool {
+    use crate::platform::{clock::now_ns, online_cpus, yield_now};
+    let before = now_ns();
+    yield_now();
+    now_ns() - before > LATE_NS || online_cpus() == 1
+}
+
 /// Waits a little for `ready`; returns what it said last.
 #[cfg(not(weft_loom))]
 pub fn until(ready: impl Fn() -> bool) -> bool {
-    use crate::platform::{clock::now_ns, online_cpus, yield_now};
     if ready() {
         return true;
     }
-    let before = now_ns();
-    yield_now();
+    let wanted = cpu_is_wanted();
     if ready() {
         return true;
     }
-    if now_ns() - before > LATE_NS || online_cpus() == 1 {
+    if wanted {
         return false;
     }
     let (mut pauses, mut spent) = (4, 0);
