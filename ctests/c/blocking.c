@@ -161,6 +161,87 @@ TEST(indices_of_a_loop_may_wait_for_each_other)
     weft_channel_release(channel);
 }
 
+/* ---- calls that the runtime does not know */
+
+static void block_elsewhere(weft_worker *worker, void *arg)
+{
+    gate *passage = arg;
+    OK(weft_blocking_begin(worker));
+    OK(weft_blocking_begin(NULL));
+    gate_wait(passage);
+    OK(weft_blocking_end(NULL));
+    OK(weft_blocking_end(worker));
+}
+
+static void open_it(weft_worker *worker, void *arg)
+{
+    (void)worker;
+    gate_open(arg);
+}
+
+TEST(a_foreign_wait_leaves_the_worker_to_others)
+{
+    for (int i = 0; i < 50; i++) {
+        gate passage = GATE_INIT;
+        weft_runtime *runtime = runtime_new(1);
+        OK(weft_spawn(runtime, block_elsewhere, &passage));
+        OK(weft_run(runtime, open_it, &passage));
+        runtime_end(runtime);
+    }
+}
+
+static void fork_and_wait(weft_worker *worker, void *arg)
+{
+    gate passage = GATE_INIT;
+    (void)arg;
+    weft_fork(worker, open_it, &passage);
+    block_elsewhere(weft_next(worker), &passage);
+    CHECK(!weft_sync(worker));
+}
+
+static void forget_the_end(weft_worker *worker, void *arg)
+{
+    (void)arg;
+    OK(weft_blocking_begin(worker));
+    OK(weft_blocking_begin(worker));
+}
+
+TEST(a_foreign_wait_shares_what_was_forked)
+{
+    weft_runtime *runtime = runtime_new(1);
+    for (int i = 0; i < 50; i++)
+        OK(weft_run(runtime, fork_and_wait, NULL));
+    runtime_end(runtime);
+}
+
+TEST(a_forgotten_end_of_blocking_is_made_up_for)
+{
+    weft_runtime *runtime = runtime_new(2);
+    for (int i = 0; i < 50; i++)
+        OK(weft_run(runtime, forget_the_end, NULL));
+    CHECK_INT(runtime_stats(runtime).blocked, 0);
+    runtime_end(runtime);
+}
+
+/* A half that runs long without calling anything shares what is below it when it yields. */
+static void fork_and_yield(weft_worker *worker, void *arg)
+{
+    gate passage = GATE_INIT;
+    (void)arg;
+    weft_fork(worker, open_it, &passage);
+    while (tally_count(&passage) == 0)
+        OK(weft_yield(weft_next(worker)));
+    CHECK(!weft_sync(worker));
+}
+
+TEST(a_long_half_shares_when_it_yields)
+{
+    weft_runtime *runtime = runtime_new(2);
+    for (int i = 0; i < 50; i++)
+        OK(weft_run(runtime, fork_and_yield, NULL));
+    runtime_end(runtime);
+}
+
 /* ---- the ceiling */
 
 static void nothing(weft_worker *worker, void *arg)

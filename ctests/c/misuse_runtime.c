@@ -204,6 +204,46 @@ MISUSE(weft_worker_runtime)
     zoo_end(zoo);
 }
 
+MISUSE(weft_blocking_begin)
+{
+    struct zoo *zoo = zoo_new();
+    OK(weft_blocking_begin(NULL));
+    FOR_WRONG(zoo, WORKER, h)
+        CHECK_INVALID(weft_blocking_begin(h), "worker");
+    CHECK_INVALID(weft_blocking_begin(zoo->worker), "worker");
+    zoo_end(zoo);
+}
+
+static void end_without_begin(weft_worker *worker, void *arg)
+{
+    (void)arg;
+    CHECK_INVALID(weft_blocking_end(worker), "weft_blocking_begin");
+    OK(weft_blocking_begin(worker));
+    OK(weft_blocking_end(NULL));
+    CHECK_INVALID(weft_blocking_end(NULL), "weft_blocking_begin");
+}
+
+MISUSE(weft_blocking_end)
+{
+    struct zoo *zoo = zoo_new();
+    OK(weft_blocking_end(NULL));
+    FOR_WRONG(zoo, WORKER, h)
+        CHECK_INVALID(weft_blocking_end(h), "worker");
+    CHECK_INVALID(weft_blocking_end(zoo->worker), "worker");
+    OK(weft_run(zoo->runtime, end_without_begin, NULL));
+    zoo_end(zoo);
+}
+
+MISUSE(weft_yield)
+{
+    struct zoo *zoo = zoo_new();
+    OK(weft_yield(NULL));
+    FOR_WRONG(zoo, WORKER, h)
+        CHECK_INVALID(weft_yield(h), "worker");
+    CHECK_INVALID(weft_yield(zoo->worker), "worker");
+    zoo_end(zoo);
+}
+
 MISUSE(weft_worker_index)
 {
     struct zoo *zoo = zoo_new();

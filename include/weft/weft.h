@@ -620,6 +620,27 @@ weft_runtime *weft_worker_runtime(const weft_worker *worker);
  */
 int32_t weft_worker_index(const weft_worker *worker);
 
+/*
+ The task is about to block in a call that Weft does not know (a read, a foreign lock): until weft_blocking_end another
+ thread may run in its place, and what the task has forked can be taken. Weft's own blocking functions do this themselves.
+ Nests. NULL: the calling task's worker; outside any task nothing happens. Never blocks. WEFT_INVALID: worker is not
+ this thread's. A callback that ends without the matching call has it made for it, and is logged.
+ */
+weft_status weft_blocking_begin(weft_worker *worker);
+
+/*
+ The call has returned: the task goes on at once, and a thread that ran in its place rests as soon as its task has ended.
+ WEFT_INVALID: there was no weft_blocking_begin, or worker is not this thread's. NULL outside any task: nothing happens.
+ */
+weft_status weft_blocking_end(weft_worker *worker);
+
+/*
+ For halves and tasks that run long without a fork, sync or call of Weft: shares what this thread has forked if another one
+ has asked for work since, and lets the system run another thread on this CPU. NULL as for weft_blocking_begin. Never
+ blocks. WEFT_INVALID: worker is not this thread's.
+ */
+weft_status weft_yield(weft_worker *worker);
+
 /* Tasks ----------------------------------------------------------------------------------------------------------- */
 
 /* What a task is started with. Fill in with weft_spawn_options_init, then change what matters. */

@@ -493,3 +493,41 @@ pub unsafe extern "C" fn weft_worker_runtime(worker: *const weft_worker) -> *mut
 pub unsafe extern "C" fn weft_worker_index(worker: *const weft_worker) -> i32 {
     boundary_value(-1, || Ok(args::worker(worker)?.index() as i32))
 }
+
+/// The worker meant: NULL is the calling task's, and none outside any task.
+fn this_worker<'a>(worker: *mut weft_worker) -> Result<Option<&'a Worker>> {
+    if worker.is_null() { Ok(Worker::current()) } else { args::worker(worker).map(Some) }
+}
+
+/// The task is about to block in a call that Weft does not know (a read, a foreign lock): until weft_blocking_end another
+/// thread may run in its place, and what the task has forked can be taken. Weft's own blocking functions do this themselves.
+/// Nests. NULL: the calling task's worker; outside any task nothing happens. Never blocks. WEFT_INVALID: worker is not
+/// this thread's. A callback that ends without the matching call has it made for it, and is logged.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_blocking_begin(worker: *mut weft_worker) -> weft_status {
+    boundary(|| {
+        this_worker(worker)?.inspect(|worker| worker.begin_blocking());
+        Ok(())
+    })
+}
+
+/// The call has returned: the task goes on at once, and a thread that ran in its place rests as soon as its task has ended.
+/// WEFT_INVALID: there was no weft_blocking_begin, or worker is not this thread's. NULL outside any task: nothing happens.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_blocking_end(worker: *mut weft_worker) -> weft_status {
+    boundary(|| match this_worker(worker)? {
+        Some(worker) if !worker.end_blocking() => Err(invalid("there was no weft_blocking_begin".into())),
+        _ => Ok(()),
+    })
+}
+
+/// For halves and tasks that run long without a fork, sync or call of Weft: shares what this thread has forked if another one
+/// has asked for work since, and lets the system run another thread on this CPU. NULL as for weft_blocking_begin. Never
+/// blocks. WEFT_INVALID: worker is not this thread's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_yield(worker: *mut weft_worker) -> weft_status {
+    boundary(|| {
+        this_worker(worker)?.inspect(|worker| worker.yield_now());
+        Ok(())
+    })
+}

@@ -407,6 +407,11 @@ impl Region {
         self.ask();
     }
 
+    /// Whether somebody has asked and got nothing.
+    pub fn is_asked(&self) -> bool {
+        self.limit.load(Ordering::Relaxed) == ASKED
+    }
+
     /// Whether there is something to take.
     pub fn has_shared(&self) -> bool {
         // Relaxed: ordered by the fences of `idle` (rule 1 there), or a hint.

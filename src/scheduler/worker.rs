@@ -21,7 +21,7 @@ use super::task::{Header as TaskHeader, Task};
 use crate::error::Failure;
 use crate::observe::{self, Level, Origin};
 use crate::panics;
-use crate::platform::{fork, local};
+use crate::platform::{self, fork, local};
 use crate::sync::park;
 
 /// A task in a deque.
@@ -58,6 +58,8 @@ pub struct Worker {
     ticks: Cell<u32>,
     /// The task it runs; the ones that wait for it further out on the same stack.
     frame: Cell<*const Frame>,
+    /// How many `begin_blocking` have not met their end.
+    blocking: Cell<u32>,
 }
 
 // SAFETY: a Worker moves between threads only while its seat is free; then nobody uses it, and no task runs whose frame
@@ -93,6 +95,7 @@ impl Worker {
                 random: Cell::new((index as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
                 ticks: Cell::new(0),
                 frame: Cell::new(ptr::null()),
+                blocking: Cell::new(0),
             }))),
             region,
         })
@@ -196,17 +199,17 @@ impl Worker {
     /// Runs a callback. A panic becomes its message, and is counted and logged. Halves that it forked and did not sync
     /// are dropped, or waited for where another thread has them.
     pub fn protect<R>(&self, what: &dyn Display, body: impl FnOnce() -> R) -> Result<R, String> {
-        let base = self.region().head();
+        let (base, blocking) = (self.region().head(), self.blocking.get());
         let title = Title { task: self.task_name(), what };
         let result = panics::catch(&title, body);
-        if self.region().head() != base {
+        if self.region().head() != base || self.blocking.get() > blocking {
             self.abandon(base);
+            while self.blocking.get() > blocking {
+                self.end_blocking();
+            }
             if result.is_ok() {
-                observe::log(
-                    Level::Error,
-                    self.log_origin(),
-                    format_args!("{title} ended between a fork and its sync"),
-                );
+                let what = "ended between a fork and its sync, or between the beginning and the end of blocking";
+                observe::log(Level::Error, self.log_origin(), format_args!("{title} {what}"));
             }
         }
         if let Err(message) = &result {
@@ -222,6 +225,38 @@ impl Worker {
         while self.region().head() > base {
             self.region().sync(self.region().head().wrapping_sub(1), self);
         }
+    }
+
+    /// This thread is about to block inside a task: its turn goes to another, if there is something to run, and what it has
+    /// forked can be taken. Nests.
+    pub fn begin_blocking(&self) {
+        let depth = self.blocking.get();
+        self.blocking.set(depth + 1);
+        self.region().share_all(self);
+        if depth == 0 {
+            self.counters().blocks.add_one();
+            self.turn_to(Doing::Blocked);
+            self.core().pass_turn();
+        }
+    }
+
+    /// This thread goes on, at once. False if it was not blocked.
+    pub fn end_blocking(&self) -> bool {
+        let Some(depth) = self.blocking.get().checked_sub(1) else { return false };
+        self.blocking.set(depth);
+        if depth == 0 {
+            self.core().idle.unblock();
+            self.turn_to(Doing::Busy);
+        }
+        true
+    }
+
+    /// Lets others have what this thread has forked, if they asked, and its CPU.
+    pub fn yield_now(&self) {
+        if self.region().is_asked() {
+            self.answer();
+        }
+        platform::yield_now();
     }
 
     /// Offers a half to the other threads.
@@ -572,19 +607,15 @@ impl Display for Title<'_> {
     }
 }
 
-/// This thread is about to block inside a task: its turn goes to another, if there is something to run.
+/// The hook of this thread's waits.
 fn before_park() {
-    let Some(worker) = Worker::current() else { return };
-    worker.counters().blocks.add_one();
-    worker.turn_to(Doing::Blocked);
-    worker.region().share_all(worker);
-    worker.core().pass_turn();
+    if let Some(worker) = Worker::current() {
+        worker.begin_blocking();
+    }
 }
 
-/// This thread goes on, at once.
 fn after_park() {
     if let Some(worker) = Worker::current() {
-        worker.core().idle.unblock();
-        worker.turn_to(Doing::Busy);
+        worker.end_blocking();
     }
 }

@@ -25,6 +25,20 @@ pub const Worker = struct {
         return .{ .handle = c.weft_worker_runtime(self.handle) };
     }
 
+    /// The task is about to block in a call that the library does not know: until `endBlocking` another thread may run in its place.
+    pub fn beginBlocking(self: Worker) failure.Error!void {
+        return failure.check(c.weft_blocking_begin(self.handle));
+    }
+
+    pub fn endBlocking(self: Worker) failure.Error!void {
+        return failure.check(c.weft_blocking_end(self.handle));
+    }
+
+    /// For long work without calls of the library: shares what this thread has forked with threads that have asked, and yields the CPU.
+    pub fn yield(self: Worker) failure.Error!void {
+        return failure.check(c.weft_yield(self.handle));
+    }
+
     /// Prepares a callable to be offered to other threads:
     ///
     ///     var right = worker.fork(sum, .{items[middle..]});

@@ -38,6 +38,19 @@ private:
     weft_worker *native_ = nullptr;
 };
 
+/// The scope of a call that Weft does not know and that may block, such as a read: another thread may run in the task's place
+/// meanwhile. Outside any task it does nothing.
+class [[nodiscard]] blocking {
+public:
+    blocking() noexcept { weft_blocking_begin(nullptr); }
+    ~blocking() { weft_blocking_end(nullptr); }
+    blocking(const blocking &) = delete;
+    blocking &operator=(const blocking &) = delete;
+};
+
+/// For long work without calls of Weft: shares what the calling task has forked with threads that have asked, and yields the CPU.
+inline void yield() noexcept { weft_yield(nullptr); }
+
 namespace detail {
 
 template <class F, class... Args>
