@@ -4,12 +4,10 @@ use std::path::Path;
 
 /// The Rust text of everything `header` declares for Weft. `scratch` is a directory for bindgen's own files: evaluating
 /// macros such as INT64_MAX takes it a precompiled header.
-pub fn bindings(header: &Path, include: &Path, scratch: &Path) -> String {
+pub fn bindings(header: &Path, scratch: &Path) -> String {
     bindgen::Builder::default()
         .header(header.to_str().expect("the header's path is UTF-8"))
         .clang_arg("-DWEFT_NO_INLINE")
-        // Copies of weft.h with planted mistakes include the one join.h there is.
-        .clang_arg(format!("-I{}", include.display()))
         .allowlist_item("(weft|WEFT)_.*")
         .clang_macro_fallback()
         .clang_macro_fallback_build_dir(scratch)

@@ -22,7 +22,7 @@ fn main() {
     let path = include.join("weft/weft.h");
     println!("cargo::rerun-if-changed={}", path.display());
     println!("cargo::rustc-env=WEFT_HEADER={}", path.display());
-    write(&out.join("bindings.rs"), &header::bindings(&path, &include.join("weft"), &out));
+    write(&out.join("bindings.rs"), &header::bindings(&path, &out));
 
     let capi = manifest.join("../../src/capi");
     println!("cargo::rerun-if-changed={}", capi.display());

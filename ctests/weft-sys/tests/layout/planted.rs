@@ -10,6 +10,8 @@ use crate::{bindgen_header, header, rust_side};
 /// The header without comments, one declaration, field, brace or preprocessor line to a line.
 struct Planted {
     lines: Vec<String>,
+    /// The text of join.h, which weft.h includes.
+    join: String,
 }
 
 impl Planted {
@@ -31,7 +33,8 @@ impl Planted {
             }
         }
         assert!(open.is_empty(), "the header ends in the middle of a declaration: {open}");
-        Planted { lines }
+        let join = Path::new(env!("WEFT_HEADER")).with_file_name("join.h");
+        Planted { lines, join: fs::read_to_string(join).expect("join.h can be read") }
     }
 
     fn position(&self, what: &str, is: impl Fn(&str) -> bool) -> usize {
@@ -67,9 +70,9 @@ impl Planted {
         let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         fs::create_dir_all(&directory).expect("a directory for the copy");
         let path = directory.join("weft.h");
-        let include = Path::new(env!("WEFT_HEADER")).parent().expect("a header is in a directory");
         fs::write(&path, planted.lines.join("\n") + "\n").expect("the copy can be written");
-        differences(&header::header_side(&bindgen_header::bindings(&path, include, &directory)), &rust_side())
+        fs::write(directory.join("join.h"), planted.join).expect("the copy can be written");
+        differences(&header::header_side(&bindgen_header::bindings(&path, &directory)), &rust_side())
     }
 }
 
@@ -158,6 +161,15 @@ planted! {
 
     a_constant_too_few(header) { header.constant("WEFT_FOREVER").clear(); }
     finds ["constant WEFT_FOREVER: only in Rust"];
+
+    another_place_for_the_head(header) { swap(&mut header.join, "WEFT_REGION_HEAD 128", "WEFT_REGION_HEAD 64"); }
+    finds ["constant WEFT_REGION_HEAD: 64 in the header, 128 in Rust"];
+
+    another_size_of_a_half(header) { swap(&mut header.join, "void *reserved[2];", "void *reserved[1];"); }
+    finds ["struct weft_half: size 24", "field weft_half.reserved: "];
+
+    another_slow_path(header) { swap(&mut header.join, "bool weft_sync_shared_v1(", "bool weft_sync_shared_v2("); }
+    finds ["function weft_sync_shared_v2: only in the header", "function weft_sync_shared_v1: only in Rust"];
 
     a_struct_too_many(header) {
         header.declaration("weft_version").push_str(" typedef struct weft_extra { int32_t more; } weft_extra;");
