@@ -102,6 +102,49 @@ static void spawn_from_a_task(bench *b)
     spawn_and_wait(b, 1);
 }
 
+/* As above, with tasks of the caller's. */
+typedef struct owned {
+    latch latch;
+    weft_task *tasks;
+} owned;
+
+static void submit_all(weft_worker *worker, void *arg)
+{
+    owned *o = arg;
+    (void)worker;
+    for (size_t i = 0; i < o->latch.count; i++)
+        check(weft_submit(o->latch.runtime, &o->tasks[i]), "weft_submit");
+}
+
+static void submit_and_wait(bench *b, int from_a_task)
+{
+    owned o = {{b->count, b->runtime, b->count, NULL}, malloc(b->count * sizeof *o.tasks)};
+    weft_future *done;
+    if (o.tasks == NULL)
+        exit(1);
+    for (size_t i = 0; i < b->count; i++)
+        weft_task_init(&o.tasks[i], arrive, &o.latch);
+    check(weft_promise_new(&o.latch.promise, &done), "weft_promise_new");
+    if (from_a_task)
+        check(weft_run(b->runtime, submit_all, &o), "weft_run");
+    else
+        submit_all(NULL, &o);
+    check(weft_future_wait(done, WEFT_FOREVER), "weft_future_wait");
+    weft_future_release(done);
+    weft_promise_release(o.latch.promise);
+    free(o.tasks);
+}
+
+static void submit_from_outside(bench *b)
+{
+    submit_and_wait(b, 0);
+}
+
+static void submit_from_a_task(bench *b)
+{
+    submit_and_wait(b, 1);
+}
+
 static void async_and_get(bench *b)
 {
     for (size_t i = 0; i < b->count; i++) {
@@ -235,6 +278,8 @@ int main(void)
         report("empty call (weft_abi_version)", empty_call, runtime, 10000000);
         report("weft_spawn from outside, and run it", spawn_from_outside, runtime, 1000000);
         report("weft_spawn from a task, and run it", spawn_from_a_task, runtime, 1000000);
+        report("weft_submit from outside, and run it", submit_from_outside, runtime, 1000000);
+        report("weft_submit from a task, and run it", submit_from_a_task, runtime, 1000000);
         report("weft_async and weft_future_get", async_and_get, runtime, 20000);
         report("weft_join, full binary tree", joins, runtime, 1000000);
         report("weft_reduce with grain 1, per index", reduce, runtime, 1000000);

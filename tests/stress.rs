@@ -12,7 +12,7 @@ use weft::error::{Result, Status};
 use weft::future;
 use weft::parallel::{LoopOptions, for_each, join};
 use weft::scheduler::task::Call;
-use weft::scheduler::{Core, Mode, Options, Policy, Runtime, Worker};
+use weft::scheduler::{Core, Mode, Options, Policy, Priority, Runtime, Worker};
 use weft::sync::Deadline;
 use weft::topology::Topology;
 
@@ -42,6 +42,17 @@ impl Random {
 
 fn spawn(core: &Core, f: impl FnOnce(&Worker) + Send + 'static) {
     core.spawn(Call(f)).expect("an open runtime takes work");
+}
+
+/// With a random priority and place.
+fn spawn_anywhere(core: &Core, random: &mut Random, f: impl FnOnce(&Worker) + Send + 'static) {
+    let (priority, node, pinned) = match random.below(6) {
+        0 => (Priority::Normal, None, true),
+        1 => (Priority::Normal, Some(0), false),
+        n => (Priority::ALL[n as usize - 2], None, false),
+    };
+    let place = core.place(priority, node, pinned).expect("a place there is");
+    core.spawn_at(Call(f), place).expect("an open runtime takes work");
 }
 
 fn round(random: &mut Random) {
@@ -76,11 +87,12 @@ fn tasks(runtime: &Runtime, random: &mut Random) {
     let (roots, children) = (random.below(200), random.below(5));
     let (sender, receiver) = pair(Capacity::Unbounded);
     for _ in 0..roots {
-        let sender = sender.clone();
-        spawn(runtime, move |worker| {
+        let (sender, mut random) = (sender.clone(), Random(random.below(u64::MAX) | 1));
+        spawn_anywhere(runtime, &mut Random(random.below(u64::MAX) | 1), move |worker| {
             for _ in 0..children {
                 let sender = sender.clone();
-                spawn(worker.core(), move |_| send(&sender, 1, Deadline::Never).expect("open"));
+                let child = move |_: &Worker| send(&sender, 1, Deadline::Never).expect("open");
+                spawn_anywhere(worker.core(), &mut random, child);
             }
             send(&sender, 1, Deadline::Never).expect("open");
         });

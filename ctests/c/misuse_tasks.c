@@ -36,6 +36,42 @@ MISUSE(weft_spawn_with)
     zoo_end(zoo);
 }
 
+MISUSE(weft_task_init)
+{
+    struct zoo *zoo = zoo_new();
+    weft_task_init(NULL, never_task, NULL);
+    weft_task_init(NULL, NULL, NULL);
+    zoo_end(zoo);
+}
+
+MISUSE(weft_submit)
+{
+    struct zoo *zoo = zoo_new();
+    weft_task task;
+    CHECK_INVALID(weft_submit(zoo->runtime, NULL), "task");
+    weft_task_init(&task, NULL, NULL);
+    CHECK_INVALID(weft_submit(zoo->runtime, &task), "fn");
+    weft_task_init(&task, never_task, NULL);
+    FOR_WRONG(zoo, RUNTIME, h)
+        CHECK_INVALID(weft_submit(h, &task), "runtime");
+    memset(&task.reserved, 0x5a, sizeof task.reserved);
+    CHECK_INVALID(weft_submit(zoo->runtime, &task), "task");
+    zoo_end(zoo);
+}
+
+MISUSE(weft_submit_batch)
+{
+    struct zoo *zoo = zoo_new();
+    weft_task task, *tasks[2] = {&task, NULL};
+    weft_task_init(&task, never_task, NULL);
+    CHECK_INVALID(weft_submit_batch(zoo->runtime, NULL, 1), "tasks");
+    CHECK_INVALID(weft_submit_batch(zoo->runtime, tasks, 2), "tasks[1]");
+    CHECK_INVALID(weft_submit_batch(zoo->runtime, tasks, SIZE_MAX), "n");
+    FOR_WRONG(zoo, RUNTIME, h)
+        CHECK_INVALID(weft_submit_batch(h, tasks, 1), "runtime");
+    zoo_end(zoo);
+}
+
 MISUSE(weft_async)
 {
     struct zoo *zoo = zoo_new();

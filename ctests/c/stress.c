@@ -21,6 +21,7 @@ struct job {
     struct mill *mill;
     uint64_t units;
     struct random random;
+    weft_task task;
 };
 
 static void work_task(weft_worker *worker, void *arg);
@@ -29,13 +30,24 @@ static struct job *job_new(struct mill *mill, uint64_t units, struct random *ran
 {
     struct job *job = malloc(sizeof *job);
     REQUIRE(job != NULL);
-    *job = (struct job){mill, units, {random_next(random)}};
+    *job = (struct job){.mill = mill, .units = units, .random = {random_next(random)}};
     return job;
 }
 
 static void spawn_job(struct mill *mill, uint64_t units, struct random *random)
 {
-    OK(weft_spawn(mill->runtime, work_task, job_new(mill, units, random)));
+    weft_spawn_options options;
+    OK(weft_spawn_options_init(&options, sizeof options));
+    options.priority = (int32_t)random_below(random, 8) - 4;
+    if (options.priority < WEFT_PRIORITY_LOW) {
+        options.priority = WEFT_PRIORITY_NORMAL;
+        options.hints = random_below(random, 2) == 0 ? WEFT_HINT_NOT_STEALABLE : 0;
+    }
+    if (options.priority > WEFT_PRIORITY_CRITICAL) {
+        options.priority = WEFT_PRIORITY_NORMAL;
+        options.node = 0;
+    }
+    OK(weft_spawn_with(mill->runtime, work_task, job_new(mill, units, random), &options));
 }
 
 /* ---- the means of splitting */
@@ -48,6 +60,28 @@ static void by_spawning(struct job *job)
         spawn_job(job->mill, part, &job->random);
         left -= part;
     }
+}
+
+/* The jobs' own memory is what is queued; each frees itself when it has run. */
+static void by_submitting(struct job *job)
+{
+    enum { MOST = 8 };
+    weft_task *tasks[MOST];
+    size_t n = 0;
+    uint64_t left = job->units;
+    while (left > 0) {
+        uint64_t part = n == MOST - 1 ? left : 1 + random_below(&job->random, left);
+        struct job *other = job_new(job->mill, part, &job->random);
+        weft_task_init(&other->task, work_task, other);
+        tasks[n++] = &other->task;
+        left -= part;
+    }
+    if (random_below(&job->random, 2) == 0) {
+        OK(weft_submit_batch(job->mill->runtime, tasks, n));
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        OK(weft_submit(job->mill->runtime, tasks[i]));
 }
 
 static weft_status count_and_answer(weft_worker *worker, void *arg, void **result)
@@ -207,7 +241,7 @@ static void by_a_pair(weft_worker *worker, struct job *job)
     weft_channel_release(pairing.channel);
 }
 
-enum { MEANS = 7 };
+enum { MEANS = 8 };
 
 /* How often each means was used, over all rounds: one that never comes up would go untested unnoticed. */
 static atomic_uint_fast64_t uses[MEANS];
@@ -226,6 +260,9 @@ static void work_task(weft_worker *worker, void *arg)
     switch (means) {
     case 0:
         by_spawning(job);
+        break;
+    case 7:
+        by_submitting(job);
         break;
     case 1:
         by_futures(job);

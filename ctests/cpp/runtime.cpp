@@ -3,6 +3,7 @@
 #include "counted.hpp"
 
 #include <cmath>
+#include <functional>
 #include <future>
 #include <limits>
 #include <memory>
@@ -60,6 +61,45 @@ TEST(handles) {
     CHECK_EQ(copy.run([] { return 1; }), 1);
     copy.shutdown();
     CHECK_STATUS(WEFT_SHUTDOWN, moved.run([] {}));
+}
+
+TEST(priorities) {
+    std::vector<int> order;
+    const weft::runtime runtime(1);
+    runtime.run([&] {
+        const auto note = [&order](int number) { return [&order, number] { order.push_back(number); }; };
+        runtime.spawn(note(3), {"low", weft::priority::low});
+        runtime.spawn(note(2), "normal");
+        runtime.spawn(note(1), {nullptr, weft::priority::high});
+        weft::task_options how("critical", weft::priority::critical);
+        how.node = 0;
+        static_cast<void>(weft::async(note(0), how));
+        how.node = 4711;
+        CHECK_STATUS(WEFT_INVALID, weft::spawn(note(9), how));
+        how = "not stealable";
+        how.stealable = false;
+        runtime.spawn(note(2), how);
+    });
+    runtime.shutdown();
+    CHECK(order == (std::vector<int>{0, 1, 2, 2, 3}));
+}
+
+TEST(callables_in_memory_of_the_caller) {
+    const weft::runtime runtime(1);
+    int left = 1000;
+    weft::task<std::function<void()>> again([&] {
+        if (--left > 0) CHECK(again.submit());
+    });
+    weft::task once([] {});
+    CHECK(runtime.submit(again));
+    runtime.run([&] {
+        CHECK(once.submit());
+        CHECK(!once.submit());
+        CHECK_EQ(weft_submit(nullptr, once.native()), WEFT_BUSY);
+    });
+    runtime.shutdown();
+    CHECK_EQ(left, 0);
+    CHECK_STATUS(WEFT_SHUTDOWN, static_cast<void>(runtime.submit(once)));
 }
 
 TEST(workers_know_themselves) {

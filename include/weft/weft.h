@@ -643,6 +643,24 @@ weft_status weft_yield(weft_worker *worker);
 
 /* Tasks ----------------------------------------------------------------------------------------------------------- */
 
+/* weft_spawn_options.priority: when there is nothing else; under a load that never ends each worker still takes one in 244. */
+#define WEFT_PRIORITY_LOW -1
+/* weft_spawn_options.priority: the default. */
+#define WEFT_PRIORITY_NORMAL 0
+/* weft_spawn_options.priority: overtakes normal tasks that wait. Every 61st task that a worker takes is another's turn. */
+#define WEFT_PRIORITY_HIGH 1
+/* weft_spawn_options.priority: overtakes high ones as well. */
+#define WEFT_PRIORITY_CRITICAL 2
+/* weft_spawn_options.node: no matter. */
+#define WEFT_ANY_NODE -1
+
+/*
+ weft_spawn_options.hints: the task runs on the thread that spawns it, after what else that thread has queued and in the
+ order of spawning; spawned from outside it runs anywhere. But it is not held up: when its thread blocks in Weft, or gives
+ its turn up, any other may run it. Needs WEFT_PRIORITY_NORMAL and WEFT_ANY_NODE, else WEFT_INVALID.
+ */
+#define WEFT_HINT_NOT_STEALABLE 1
+
 /* What a task is started with. Fill in with weft_spawn_options_init, then change what matters. */
 typedef struct weft_spawn_options {
   /* sizeof(weft_spawn_options). */
@@ -658,18 +676,43 @@ typedef struct weft_spawn_options {
   weft_drop_fn result_drop;
   /* Handed to both. */
   void *drop_ctx;
+  /* WEFT_PRIORITY_NORMAL, _HIGH, _CRITICAL or _LOW. It is the task's alone: what the task spawns does not inherit it. */
+  int32_t priority;
+  /*
+   The number of the NUMA node whose workers look at the task first; WEFT_ANY_NODE: no matter. One that is not there:
+   WEFT_INVALID.
+   */
+  int32_t node;
+  /* WEFT_HINT_ bits; 0: none. */
+  int64_t hints;
 } weft_spawn_options;
+
+/*
+ A task in memory of the caller's, 64 bytes: queueing it allocates nothing. Not to be touched while it is queued. The
+ runtime touches it for the last time before it calls fn, which may free it, change it or submit it again. It may be
+ moved while it is not queued.
+ */
+typedef struct weft_task {
+  /* fn(worker, arg) is called once for each submission, on a worker of the runtime. */
+  weft_task_fn fn;
+  /* Handed to fn. */
+  void *arg;
+  /* The runtime's; filled in by weft_task_init. */
+  void *reserved[6];
+} weft_task;
 
 /* Fills in the defaults. `size` is sizeof *options as the caller knows it. */
 weft_status weft_spawn_options_init(struct weft_spawn_options *options, size_t size);
 
 /*
  Starts a task: calls fn(worker, arg) once, on a worker of the runtime. Fire and forget. From one of the runtime's own
- tasks it goes to this thread's queue (the newest runs first, others steal the oldest); from elsewhere to the
- runtime's (the oldest first). Never blocks; any thread. A Rust panic in it is logged and counted. WEFT_SHUTDOWN: the
+ tasks it goes to this thread's queue (the newest runs first, others steal the oldest); from elsewhere to a queue that the
+ runtime has for this thread (the oldest first; between threads there is no order). Never blocks; any thread. A Rust panic in it is logged and counted. WEFT_SHUTDOWN: the
  runtime no longer takes work. WEFT_NOMEM: no memory.
  */
-weft_status weft_spawn(weft_runtime *runtime, weft_task_fn fn, void *arg);
+weft_status weft_spawn(weft_runtime *runtime,
+                       weft_task_fn fn,
+                       void *arg);
 
 /* weft_spawn with options; NULL: none. */
 weft_status weft_spawn_with(weft_runtime *runtime,
@@ -687,6 +730,29 @@ weft_status weft_async(weft_runtime *runtime,
                        void *arg,
                        const struct weft_spawn_options *options,
                        weft_future **out);
+
+/*
+ Makes a task of 64 bytes of the caller's that will call fn(worker, arg). NULL task: nothing. Not for a task that is
+ queued. Any thread, never blocks; there is nothing to undo.
+ */
+void weft_task_init(struct weft_task *task, weft_task_fn fn, void *arg);
+
+/*
+ Queues a task of the caller's, as weft_spawn does it, without an allocation (but the queue of the thread may grow). It
+ always runs, even when a shutdown discards. WEFT_BUSY: it is queued already, in this runtime or another; from two
+ threads at once, one gets WEFT_OK. WEFT_INVALID: fn is NULL, or the task was never initialised. WEFT_SHUTDOWN: the
+ runtime no longer takes work. On failure the task is as it was. In a child of fork() no task is queued any more. Never
+ blocks; any thread.
+ */
+weft_status weft_submit(weft_runtime *runtime, struct weft_task *task);
+
+/*
+ weft_submit for n tasks at once, all or none: on failure (the message says which task is to blame) none of them is
+ queued. A task that is there twice is WEFT_BUSY. While it looks, other threads may find any of the tasks busy. From
+ outside the tasks stay together, in this order; threads are woken for all of them by one notification that goes from
+ one to the next. n may be 0.
+ */
+weft_status weft_submit_batch(weft_runtime *runtime, struct weft_task *const *tasks, size_t n);
 
 /*
  Runs fn(worker, arg) on a worker of the runtime and waits until it has ended; the way into fork-join from outside.

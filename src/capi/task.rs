@@ -1,18 +1,19 @@
 //! Tasks.
 
-use std::ffi::{CString, c_char, c_void};
+use std::ffi::{CStr, CString, c_char, c_void};
 use std::fmt;
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, offset_of};
+use std::ptr::NonNull;
 
-use super::args::{self, callback, place};
+use super::args::{self, callback, invalid, place, pointer};
 use super::boundary::{boundary, call_back};
 use super::future::{Value, new_handle};
 use super::runtime::as_opaque;
 use super::types::{weft_call_fn, weft_drop_fn, weft_future, weft_runtime, weft_status, weft_task_fn, weft_worker};
-use crate::error::{Error, Failure, Status};
+use crate::error::{Error, Failure, Result, Status};
 use crate::future::{self, Promise};
 use crate::panics;
-use crate::scheduler::{Work, Worker};
+use crate::scheduler::{Core, NotSubmitted, Owner, Place, Priority, Refusal, Slot, Work, Worker};
 
 /// What a task is started with. Fill in with weft_spawn_options_init, then change what matters.
 #[repr(C)]
@@ -28,7 +29,36 @@ pub struct weft_spawn_options {
     pub result_drop: weft_drop_fn,
     /// Handed to both.
     pub drop_ctx: *mut c_void,
+    /// WEFT_PRIORITY_NORMAL, _HIGH, _CRITICAL or _LOW. It is the task's alone: what the task spawns does not inherit it.
+    pub priority: i32,
+    /// The number of the NUMA node whose workers look at the task first; WEFT_ANY_NODE: no matter. One that is not there:
+    /// WEFT_INVALID.
+    pub node: i32,
+    /// WEFT_HINT_ bits; 0: none.
+    pub hints: i64,
 }
+
+/// weft_spawn_options.priority: when there is nothing else; under a load that never ends each worker still takes one in 244.
+pub const WEFT_PRIORITY_LOW: i32 = -1;
+/// weft_spawn_options.priority: the default.
+pub const WEFT_PRIORITY_NORMAL: i32 = 0;
+/// weft_spawn_options.priority: overtakes normal tasks that wait. Every 61st task that a worker takes is another's turn.
+pub const WEFT_PRIORITY_HIGH: i32 = 1;
+/// weft_spawn_options.priority: overtakes high ones as well.
+pub const WEFT_PRIORITY_CRITICAL: i32 = 2;
+/// weft_spawn_options.node: no matter.
+pub const WEFT_ANY_NODE: i32 = -1;
+/// weft_spawn_options.hints: the task runs on the thread that spawns it, after what else that thread has queued and in the
+/// order of spawning; spawned from outside it runs anywhere. But it is not held up: when its thread blocks in Weft, or gives
+/// its turn up, any other may run it. Needs WEFT_PRIORITY_NORMAL and WEFT_ANY_NODE, else WEFT_INVALID.
+pub const WEFT_HINT_NOT_STEALABLE: i64 = 1;
+
+const _: () = assert!(
+    WEFT_PRIORITY_LOW == Priority::Low as i32
+        && WEFT_PRIORITY_NORMAL == Priority::Normal as i32
+        && WEFT_PRIORITY_HIGH == Priority::High as i32
+        && WEFT_PRIORITY_CRITICAL == Priority::Critical as i32
+);
 
 impl args::SizePrefixed for weft_spawn_options {
     fn defaults() -> Self {
@@ -38,7 +68,26 @@ impl args::SizePrefixed for weft_spawn_options {
             arg_drop: None,
             result_drop: None,
             drop_ctx: std::ptr::null_mut(),
+            priority: WEFT_PRIORITY_NORMAL,
+            node: WEFT_ANY_NODE,
+            hints: 0,
         }
+    }
+}
+
+impl weft_spawn_options {
+    /// Where the task goes.
+    fn place(&self, core: &Core) -> Result<Place> {
+        let priority = Priority::from_number(self.priority)
+            .ok_or_else(|| invalid(format!("priority: {} is none", self.priority)))?;
+        let node = match self.node {
+            WEFT_ANY_NODE => None,
+            node => Some(usize::try_from(node).map_err(|_| invalid(format!("node: {node} is none")))?),
+        };
+        if self.hints & !WEFT_HINT_NOT_STEALABLE != 0 {
+            return Err(invalid(format!("hints: {:#x} has bits that mean nothing", self.hints)));
+        }
+        core.place(priority, node, self.hints & WEFT_HINT_NOT_STEALABLE != 0)
     }
 }
 
@@ -76,6 +125,32 @@ impl Drop for Argument {
     }
 }
 
+/// A task's name, copied, in one word: a spawned task has to fit into a block of the runtime's.
+struct Name(*mut c_char);
+
+impl Name {
+    /// # Safety
+    /// `name` is NULL or a C string.
+    unsafe fn copy(name: *const c_char) -> Self {
+        // SAFETY: promised by the caller.
+        Name(unsafe { args::name(name) }.map_or(std::ptr::null_mut(), CString::into_raw))
+    }
+
+    fn get(&self) -> Option<&CStr> {
+        // SAFETY: null, or made by CString::into_raw and owned.
+        (!self.0.is_null()).then(|| unsafe { CStr::from_ptr(self.0) })
+    }
+}
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        if !self.0.is_null() {
+            // SAFETY: made by CString::into_raw, and given back once.
+            drop(unsafe { CString::from_raw(self.0) });
+        }
+    }
+}
+
 /// What a task's function is called in messages; the name, if there is one, comes before.
 struct Function {
     named: bool,
@@ -94,7 +169,7 @@ impl fmt::Display for Function {
 struct Spawned {
     function: TaskFn,
     argument: Argument,
-    name: Option<CString>,
+    name: Name,
 }
 
 // SAFETY: whoever spawns a task promises that it may run with its argument on any worker.
@@ -103,9 +178,9 @@ unsafe impl Send for Spawned {}
 impl Work for Spawned {
     fn run(self, worker: &Worker) {
         let Spawned { function, argument, name } = self;
-        let title = Function { named: name.is_some(), address: function as *const c_void };
+        let title = Function { named: name.get().is_some(), address: function as *const c_void };
         let arg = argument.take();
-        worker.named(name.as_deref(), || {
+        worker.named(name.get(), || {
             // SAFETY: as promised by whoever spawned it. A panic has been logged; nobody else is interested.
             let _ = worker.protect(&title, || unsafe { function(as_opaque(worker), arg) });
         });
@@ -120,10 +195,13 @@ impl Work for Spawned {
     }
 }
 
+// Spawning stays within blocks that go round; without this it would allocate, and nothing else would tell.
+const _: () = assert!(size_of::<Spawned>() <= 40);
+
 struct Called {
     function: CallFn,
     argument: Argument,
-    name: Option<CString>,
+    name: Name,
     result_drop: Option<DropFn>,
     promise: Promise<Value>,
 }
@@ -134,11 +212,11 @@ unsafe impl Send for Called {}
 impl Work for Called {
     fn run(self, worker: &Worker) {
         let Called { function, argument, name, result_drop, promise } = self;
-        let title = Function { named: name.is_some(), address: function as *const c_void };
+        let title = Function { named: name.get().is_some(), address: function as *const c_void };
         let ctx = argument.ctx;
         let arg = argument.take();
         let mut result = std::ptr::null_mut();
-        let settled = worker.named(name.as_deref(), || {
+        let settled = worker.named(name.get(), || {
             let outcome = worker.protect(&title, || {
                 // SAFETY: as promised by whoever spawned it.
                 call_back(|| unsafe { function(as_opaque(worker), arg, &mut result) })
@@ -161,13 +239,19 @@ impl Work for Called {
 }
 
 /// Starts a task: calls fn(worker, arg) once, on a worker of the runtime. Fire and forget. From one of the runtime's own
-/// tasks it goes to this thread's queue (the newest runs first, others steal the oldest); from elsewhere to the
-/// runtime's (the oldest first). Never blocks; any thread. A Rust panic in it is logged and counted. WEFT_SHUTDOWN: the
+/// tasks it goes to this thread's queue (the newest runs first, others steal the oldest); from elsewhere to a queue that the
+/// runtime has for this thread (the oldest first; between threads there is no order). Never blocks; any thread. A Rust panic in it is logged and counted. WEFT_SHUTDOWN: the
 /// runtime no longer takes work. WEFT_NOMEM: no memory.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_spawn(runtime: *mut weft_runtime, r#fn: weft_task_fn, arg: *mut c_void) -> weft_status {
-    // SAFETY: the same contract.
-    unsafe { weft_spawn_with(runtime, r#fn, arg, std::ptr::null()) }
+    // Not by way of weft_spawn_with: reading and checking options costs more than the rest.
+    boundary(|| {
+        let function = callback(r#fn, "fn")?;
+        // SAFETY: a handle by contract.
+        let core = unsafe { args::runtime(runtime)? };
+        let argument = Argument { arg, drop: None, ctx: std::ptr::null_mut() };
+        core.spawn(Spawned { function, argument, name: Name(std::ptr::null_mut()) })
+    })
 }
 
 /// weft_spawn with options; NULL: none.
@@ -182,10 +266,11 @@ pub unsafe extern "C" fn weft_spawn_with(
         let function = callback(r#fn, "fn")?;
         // SAFETY: options, strings and handles by contract.
         let (options, core) = unsafe { (args::options(options)?, args::runtime(runtime)?) };
+        let place = options.place(core)?;
         // SAFETY: a C string by contract.
-        let name = unsafe { args::name(options.name) };
+        let name = unsafe { Name::copy(options.name) };
         let argument = Argument { arg, drop: options.arg_drop, ctx: options.drop_ctx };
-        core.spawn(Spawned { function, argument, name })
+        core.spawn_at(Spawned { function, argument, name }, place)
     })
 }
 
@@ -205,14 +290,154 @@ pub unsafe extern "C" fn weft_async(
         let function = callback(r#fn, "fn")?;
         // SAFETY: options, strings and handles by contract.
         let (options, core) = unsafe { (args::options(options)?, args::runtime(runtime)?) };
+        let at = options.place(core)?;
         // SAFETY: a C string by contract.
-        let name = unsafe { args::name(options.name) };
+        let name = unsafe { Name::copy(options.name) };
         let argument = Argument { arg, drop: options.arg_drop, ctx: options.drop_ctx };
         let (promise, future) = future::channel();
-        core.spawn(Called { function, argument, name, result_drop: options.result_drop, promise })?;
+        core.spawn_at(Called { function, argument, name, result_drop: options.result_drop, promise }, at)?;
         // SAFETY: writable by contract.
         unsafe { *out = new_handle(future) };
         Ok(())
+    })
+}
+
+/// A task in memory of the caller's, 64 bytes: queueing it allocates nothing. Not to be touched while it is queued. The
+/// runtime touches it for the last time before it calls fn, which may free it, change it or submit it again. It may be
+/// moved while it is not queued.
+#[repr(C)]
+pub struct weft_task {
+    /// fn(worker, arg) is called once for each submission, on a worker of the runtime.
+    pub r#fn: weft_task_fn,
+    /// Handed to fn.
+    pub arg: *mut c_void,
+    /// The runtime's; filled in by weft_task_init.
+    pub reserved: [*mut c_void; 6],
+}
+
+/// What a weft_task is inside.
+#[repr(C)]
+struct Submitted {
+    function: weft_task_fn,
+    arg: *mut c_void,
+    slot: Slot,
+    later: [*mut c_void; 3],
+}
+
+const _: () = assert!(
+    size_of::<Submitted>() == size_of::<weft_task>()
+        && size_of::<weft_task>() == 64
+        && align_of::<Submitted>() == align_of::<weft_task>()
+        && offset_of!(Submitted, arg) == offset_of!(weft_task, arg)
+        && offset_of!(Submitted, slot) == offset_of!(weft_task, reserved)
+);
+
+impl Owner for Submitted {
+    unsafe fn run(slot: NonNull<Slot>, worker: &Worker) {
+        // SAFETY: the slot is part of a task that was submitted and is not touched by its owner before the release.
+        let (function, arg) = unsafe {
+            let task = slot.byte_sub(offset_of!(Submitted, slot)).cast::<Submitted>();
+            let task = (task.as_ref().function, task.as_ref().arg);
+            Slot::release(slot);
+            task
+        };
+        let Some(function) = function else { return };
+        let title = Function { named: false, address: function as *const c_void };
+        worker.named(None, || {
+            // SAFETY: as promised by whoever submitted it. A panic has been logged; nobody else is interested.
+            let _ = worker.protect(&title, || unsafe { function(as_opaque(worker), arg) });
+        });
+    }
+}
+
+/// The slot of a task that can be submitted as far as one can tell without a claim.
+///
+/// # Safety
+/// `task` is NULL or readable as a weft_task.
+unsafe fn slot_of(task: *mut weft_task, name: &dyn fmt::Display) -> Result<NonNull<Slot>> {
+    let Some(task) = NonNull::new(task.cast::<Submitted>()) else { return Err(invalid(format!("{name} is NULL"))) };
+    if !task.is_aligned() {
+        return Err(invalid(format!("{name} is not aligned as a weft_task")));
+    }
+    // SAFETY: readable by contract. The address of the slot is taken without a reference: others may hold it.
+    unsafe {
+        if (&raw const (*task.as_ptr()).function).read().is_none() {
+            return Err(invalid(format!("{name}: fn is NULL")));
+        }
+        Ok(NonNull::new_unchecked(&raw mut (*task.as_ptr()).slot))
+    }
+}
+
+/// Why a task was not taken. `name` says which, from its index.
+fn not_submitted(why: NotSubmitted, name: impl FnOnce(usize) -> String) -> Failure {
+    match why {
+        NotSubmitted::Refused(index, Refusal::Busy) => {
+            Failure::with(Status::Busy, format!("{} is queued already", name(index)))
+        }
+        NotSubmitted::Refused(index, Refusal::Unknown) => {
+            invalid(format!("{} has not been initialised by weft_task_init", name(index)))
+        }
+        NotSubmitted::Failed(failure) => failure,
+    }
+}
+
+/// Makes a task of 64 bytes of the caller's that will call fn(worker, arg). NULL task: nothing. Not for a task that is
+/// queued. Any thread, never blocks; there is nothing to undo.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_task_init(task: *mut weft_task, r#fn: weft_task_fn, arg: *mut c_void) {
+    if task.is_null() {
+        return;
+    }
+    let fresh = Submitted { function: r#fn, arg, slot: Slot::new::<Submitted>(), later: [std::ptr::null_mut(); 3] };
+    // SAFETY: writable for a weft_task by contract, of which this is the inside.
+    unsafe { task.cast::<Submitted>().write_unaligned(fresh) };
+}
+
+/// Queues a task of the caller's, as weft_spawn does it, without an allocation (but the queue of the thread may grow). It
+/// always runs, even when a shutdown discards. WEFT_BUSY: it is queued already, in this runtime or another; from two
+/// threads at once, one gets WEFT_OK. WEFT_INVALID: fn is NULL, or the task was never initialised. WEFT_SHUTDOWN: the
+/// runtime no longer takes work. On failure the task is as it was. In a child of fork() no task is queued any more. Never
+/// blocks; any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_submit(runtime: *mut weft_runtime, task: *mut weft_task) -> weft_status {
+    boundary(|| {
+        // SAFETY: a task and a handle by contract.
+        unsafe {
+            let slot = slot_of(task, &"task")?;
+            let core = args::runtime(runtime)?;
+            core.submit::<Submitted>(std::iter::once(slot)).map_err(|why| not_submitted(why, |_| "task".into()))
+        }
+    })
+}
+
+/// weft_submit for n tasks at once, all or none: on failure (the message says which task is to blame) none of them is
+/// queued. A task that is there twice is WEFT_BUSY. While it looks, other threads may find any of the tasks busy. From
+/// outside the tasks stay together, in this order; threads are woken for all of them by one notification that goes from
+/// one to the next. n may be 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_submit_batch(
+    runtime: *mut weft_runtime,
+    tasks: *const *mut weft_task,
+    n: usize,
+) -> weft_status {
+    boundary(|| {
+        // SAFETY: tasks and a handle by contract.
+        unsafe {
+            let core = args::runtime(runtime)?;
+            if n == 0 {
+                return Ok(());
+            }
+            if n > isize::MAX as usize / size_of::<*mut weft_task>() {
+                return Err(invalid(format!("n: {n} is more than memory can hold")));
+            }
+            let tasks = std::slice::from_raw_parts(pointer(tasks, "tasks")?, n);
+            for (index, &task) in tasks.iter().enumerate() {
+                slot_of(task, &format_args!("tasks[{index}]"))?;
+            }
+            // The addresses were checked above.
+            let slots = tasks.iter().map(|&task| NonNull::new_unchecked(&raw mut (*task.cast::<Submitted>()).slot));
+            core.submit::<Submitted>(slots).map_err(|why| not_submitted(why, |index| format!("tasks[{index}]")))
+        }
     })
 }
 

@@ -7,6 +7,7 @@ pub mod fork;
 pub mod futex;
 #[cfg(not(weft_loom))]
 pub mod local;
+pub mod membarrier;
 pub mod thread;
 
 /// Gives the CPU to another thread that wants it.

@@ -1,10 +1,40 @@
 //! Waiting for the end of a thread without waiting for ever, which std's JoinHandle cannot.
 
+use std::ffi::c_void;
 use std::os::unix::thread::{JoinHandleExt, RawPthread};
 use std::ptr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use super::clock::now_ns;
+
+/// Calls `end(value)` when the calling thread ends; of several calls the last one counts. False: the system has no key left,
+/// or no memory. Not a thread-local with a destructor: those are refused on threads that end already, and need the
+/// C++ runtime's help.
+///
+/// # Safety
+/// All calls name the same `end`, which may be called with `value` on this thread.
+pub unsafe fn at_end(end: extern "C" fn(*mut c_void), value: *mut c_void) -> bool {
+    /// 1 + the key; 0: none yet. Not a Once: nobody may wait here for a thread that a fork has left behind.
+    static KEY: AtomicU64 = AtomicU64::new(0);
+    // Relaxed: the key is a number that the system knows.
+    let mut key = KEY.load(Ordering::Relaxed);
+    if key == 0 {
+        let mut made = 0;
+        // SAFETY: `made` is a place for the key. This library, and `end` with it, is never unloaded.
+        if unsafe { libc::pthread_key_create(&mut made, Some(end as unsafe extern "C" fn(*mut c_void))) } != 0 {
+            return false;
+        }
+        key = u64::from(made) + 1;
+        if let Err(other) = KEY.compare_exchange(0, key, Ordering::Relaxed, Ordering::Relaxed) {
+            // SAFETY: made above, and used by nobody.
+            unsafe { libc::pthread_key_delete(made) };
+            key = other;
+        }
+    }
+    // SAFETY: a key that exists, as nobody deletes the one in KEY.
+    unsafe { libc::pthread_setspecific((key - 1) as libc::pthread_key_t, value) == 0 }
+}
 
 /// A thread that has not been joined. Dropped, it is detached.
 pub struct Thread(Option<RawPthread>);

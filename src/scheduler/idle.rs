@@ -135,6 +135,11 @@ impl Idle {
     pub fn notify(&self) -> Notified {
         // Rule 1: pairs with the fence in `gave_up_turn`.
         fence(Ordering::SeqCst);
+        self.notify_ordered()
+    }
+
+    /// `notify` for callers who have the fence of rule 1 behind them.
+    pub fn notify_ordered(&self) -> Notified {
         // Relaxed is enough after the fence, and this load is all that a notify costs in a busy runtime.
         let counts = Counts::of(self.word.load(Ordering::Relaxed));
         if self.nobody_needed(counts) { Notified::Nobody } else { self.notify_slow() }

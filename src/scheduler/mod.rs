@@ -1,21 +1,27 @@
 //! Where work runs.
 //!
 //! A [`Runtime`] keeps `workers` threads busy. Tasks spawned by a task go to its thread's own deque (newest
-//! first); tasks from outside go to the [`inbox`] (oldest first); a thread that has neither steals from the
-//! others, nearest first ([`victims`]). Halves of joins sit in a deque of their own, so that a join only ever finds
-//! its own half there.
+//! first); tasks from outside go to an [`outbox`] of their thread's, tasks with a priority or a node to the [`lanes`]
+//! (both oldest first); a thread that finds nothing there steals from the others, nearest first
+//! ([`victims`]). Halves of joins are on a stack of their own ([`region`]).
+//!
+//! A task is its own queue entry ([`node`]), in a block that goes round ([`blocks`]) or in the caller's memory, where one
+//! word tells whether it is queued ([`claim`]).
 //!
 //! [`idle`] decides who sleeps and who is woken. A thread that blocks inside a task passes its turn on: the
 //! runtime owns more threads than run at once, up to `max_threads`, and starts or wakes one when there is
 //! something to run and a turn is free. Spare threads leave after `keep_alive`.
 
+pub mod blocks;
+pub mod claim;
 pub mod idle;
+pub mod lanes;
+pub mod node;
+pub mod outbox;
 pub mod region;
 
 #[cfg(not(weft_loom))]
 mod default;
-#[cfg(not(weft_loom))]
-mod inbox;
 #[cfg(not(weft_loom))]
 mod options;
 #[cfg(not(weft_loom))]
@@ -29,6 +35,8 @@ mod seat;
 #[cfg(not(weft_loom))]
 mod stats;
 #[cfg(not(weft_loom))]
+mod submitter;
+#[cfg(not(weft_loom))]
 pub mod task;
 #[cfg(not(weft_loom))]
 pub mod victims;
@@ -37,13 +45,15 @@ mod worker;
 
 #[cfg(not(weft_loom))]
 pub use {
+    claim::Refusal,
     default::{configure_default, default_runtime, shutdown_default},
+    lanes::{Depth, Priority},
     options::{MAX_WORKERS, Options, WorkerHook},
     places::Policy,
     runtime::{Core, RUNTIME_TAG},
-    runtime::{Mode, Runtime},
+    runtime::{Mode, NotSubmitted, Place, Runtime},
     stats::{Stats, WorkerStats, mean, share},
-    task::Work,
+    task::{Owner, Slot, Work},
     worker::Worker,
 };
 

@@ -73,6 +73,11 @@ impl Placement {
         })
     }
 
+    /// How many NUMA nodes workers are placed on; 1 when they have no places.
+    pub fn nodes(&self) -> usize {
+        self.map().places.nodes().max(1) as usize
+    }
+
     /// A seat's view of it.
     pub fn stand(&self, seat: usize) -> Stand {
         let map = self.map();

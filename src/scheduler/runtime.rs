@@ -3,17 +3,22 @@
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence};
 use std::thread;
 
+use super::blocks::Depot;
+use super::claim::Refusal;
 use super::idle::{Idle, Notified};
-use super::inbox::Inbox;
+use super::lanes::{Address, Depth, Lanes, Priority};
 use super::options::{Options, Resolved};
+use super::outbox::{NotPushed, Outbox, Outboxes};
 use super::placement::{Placement, Stand};
 use super::seat::Seats;
 use super::stats::{Stats, WorkerStats};
-use super::task::{Task, Work};
+use super::submitter;
+use super::task::{Owner, Queue, Slot, Table, Task, Work};
 use super::worker::Worker;
 use crate::error::{Failure, Result, Status};
 use crate::memory::Header;
@@ -45,6 +50,61 @@ pub(super) enum Phase {
 /// Tells runtimes from other handles.
 pub const RUNTIME_TAG: u32 = u32::from_le_bytes(*b"Wrun");
 
+/// Where a task goes, checked for one runtime. By default: to the worker's own deque, or from outside to the common lane.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    priority: Priority,
+    node: Option<usize>,
+    pinned: bool,
+}
+
+impl Place {
+    /// The lane, seen from a node.
+    pub(super) fn lane(self, home: usize) -> Address {
+        Address { node: self.node.unwrap_or(home), priority: self.priority }
+    }
+
+    /// Whether it may go to a worker's own deque.
+    pub(super) fn is_anywhere(self) -> bool {
+        self.priority == Priority::Normal && self.node.is_none()
+    }
+
+    /// Whether thieves leave it alone.
+    pub(super) fn is_pinned(self) -> bool {
+        self.pinned
+    }
+}
+
+/// The node that work from outside goes to when it names none.
+const OUTSIDE: usize = 0;
+
+/// Why [`Core::submit`] took nothing.
+#[derive(Debug, PartialEq)]
+pub enum NotSubmitted {
+    /// The task with this index is not free.
+    Refused(usize, Refusal),
+    /// The runtime takes no more.
+    Failed(Failure),
+}
+
+const ENDING: Failure = Failure::new(Status::Shutdown, "the runtime is shutting down");
+const NO_MEMORY: Failure = Failure::new(Status::NoMemory, "no memory for a task");
+
+/// Work for which there is no memory.
+fn no_memory<W: Work>(work: W) -> Failure {
+    work.refused();
+    NO_MEMORY
+}
+
+/// Gives tasks back that are not taken.
+fn refuse(mut chain: Queue, why: Failure) -> Failure {
+    while let Some(node) = chain.pop() {
+        // SAFETY: a task that the chain owned.
+        unsafe { Task::from_raw(node) }.refuse();
+    }
+    why
+}
+
 /// What the handles of a runtime and its threads share. C programs see it as `weft_runtime`.
 #[repr(C)]
 pub struct Core {
@@ -53,7 +113,11 @@ pub struct Core {
     handles: AtomicUsize,
     pub(super) options: Resolved,
     pub(super) idle: Idle,
-    pub(super) inbox: Inbox,
+    pub(super) lanes: Lanes<&'static Table>,
+    pub(super) depot: Depot,
+    pub(super) outboxes: Outboxes<&'static Table>,
+    /// Tells runtimes apart where they leave traces that outlive them.
+    id: u64,
     pub(super) seats: Seats,
     pub(super) placement: Placement,
     phase: AtomicU32,
@@ -76,13 +140,17 @@ impl Runtime {
     /// Starts a runtime with one thread; the others start when there is work for them.
     pub fn new(options: Options) -> Result<Runtime> {
         let mut options = options.resolve()?;
+        let placement = Placement::new(options.placement, options.topology.take(), options.workers)?;
         let core = Arc::new(Core {
             header: Header::new(RUNTIME_TAG),
             handles: AtomicUsize::new(1),
             idle: Idle::new(options.workers, options.max_threads),
-            inbox: Inbox::default(),
+            lanes: Lanes::new(placement.nodes()),
+            depot: Depot::default(),
+            outboxes: Outboxes::default(),
+            id: submitter::new_id(),
             seats: Seats::new(options.max_threads),
-            placement: Placement::new(options.placement, options.topology.take(), options.workers)?,
+            placement,
             phase: AtomicU32::new(Phase::Open as u32),
             gone: Gate::default(),
             threads: Lock::default(),
@@ -160,33 +228,122 @@ impl Core {
         std::ptr::eq(worker.core(), self)
     }
 
-    /// Queues work. On failure (the runtime takes no more, or there is no memory) `Work::refused` has been called.
+    /// The calling thread's worker, if it is one of this runtime's.
+    fn own_worker(&self) -> Option<&Worker> {
+        Worker::current().filter(|worker| self.is_own(worker))
+    }
+
+    /// A place for tasks: with a priority, on a NUMA node, `pinned` to the worker that spawns. A pinned task has no other
+    /// wishes.
+    pub fn place(&self, priority: Priority, node: Option<usize>, pinned: bool) -> Result<Place> {
+        if let Some(node) = node.filter(|&node| node >= self.lanes.nodes()) {
+            return Err(Failure::with(Status::Invalid, format!("node: there is no node {node}")));
+        }
+        let place = Place { priority, node, pinned };
+        if pinned && !place.is_anywhere() {
+            return Err(Failure::new(
+                Status::Invalid,
+                "hints: a task that is not stealable has the normal priority and no node",
+            ));
+        }
+        Ok(place)
+    }
+
+    /// Queues work at the default place.
     pub fn spawn<W: Work>(&self, work: W) -> Result<()> {
-        let task = match Task::new(work) {
-            Ok(task) => task,
-            Err(work) => {
+        self.spawn_at(work, Place::default())
+    }
+
+    /// Queues work. On failure (the runtime takes no more, or there is no memory) `Work::refused` has been called.
+    pub fn spawn_at<W: Work>(&self, work: W, place: Place) -> Result<()> {
+        match self.own_worker() {
+            Some(_) if self.takes_no_more() => {
                 work.refused();
-                return Err(Failure::new(Status::NoMemory, "no memory for a task"));
+                Err(ENDING)
             }
-        };
-        let refused = match Worker::current().filter(|worker| self.is_own(worker)) {
-            Some(_) if self.takes_no_more() => Err(task),
             Some(worker) => {
-                worker.spawn(task);
+                if worker.queue(worker.new_task(work).map_err(no_memory)?, place) {
+                    self.notify();
+                }
                 Ok(())
             }
-            None => self.inbox.push(task),
-        };
-        match refused {
-            Ok(()) => {
+            None => self.spawn_from_outside(work, place),
+        }
+    }
+
+    fn spawn_from_outside<W: Work>(&self, work: W, place: Place) -> Result<()> {
+        submitter::with_own(self.id, &self.outboxes, |outbox| {
+            let block = match outbox {
+                // SAFETY: this thread's.
+                Some(outbox) if Task::fits_block::<W>() => unsafe { outbox.take_block(&self.depot) },
+                _ => None,
+            };
+            let task = match block {
+                Some(block) => Task::in_block(work, block),
+                None => Task::new(work).map_err(no_memory)?,
+            };
+            self.queue_from_outside(outbox, task.into_queue(), place)
+        })
+    }
+
+    /// Queues tasks from outside: in the thread's outbox if it has one and they may go anywhere, else in a lane.
+    fn queue_from_outside(&self, outbox: Option<&Outbox<&'static Table>>, chain: Queue, place: Place) -> Result<()> {
+        match outbox.filter(|_| place.is_anywhere()) {
+            Some(outbox) => {
+                // SAFETY: this thread's.
+                match unsafe { outbox.push(chain, self.outboxes.closed()) } {
+                    Ok(()) => {}
+                    Err(NotPushed::Closed(chain)) => return Err(refuse(chain, ENDING)),
+                    Err(NotPushed::NoMemory(chain)) => return Err(refuse(chain, NO_MEMORY)),
+                }
+                // The push has the fence of rule 1.
+                self.act_on(self.idle.notify_ordered(), false);
+            }
+            None => {
+                let refused = self.lanes.push_from_outside(place.lane(OUTSIDE), chain);
+                refused.map_err(|chain| refuse(chain, ENDING))?;
                 self.notify();
-                Ok(())
-            }
-            Err(task) => {
-                task.refuse();
-                Err(Failure::new(Status::Shutdown, "the runtime is shutting down"))
             }
         }
+        Ok(())
+    }
+
+    /// Queues caller-owned tasks, all of them or none. The error says which one is not free, and why.
+    ///
+    /// # Safety
+    /// As for [`Slot::claim`], for each of them.
+    pub unsafe fn submit<O: Owner>(
+        &self,
+        slots: impl Iterator<Item = NonNull<Slot>>,
+    ) -> std::result::Result<(), NotSubmitted> {
+        let mut chain = Queue::default();
+        for (index, slot) in slots.enumerate() {
+            // SAFETY: promised by the caller.
+            match unsafe { Slot::claim::<O>(slot) } {
+                Ok(task) => chain.append(task.into_queue()),
+                Err(refusal) => {
+                    refuse(chain, ENDING);
+                    return Err(NotSubmitted::Refused(index, refusal));
+                }
+            }
+        }
+        if chain.is_empty() {
+            return Ok(());
+        }
+        match self.own_worker() {
+            Some(_) if self.takes_no_more() => return Err(NotSubmitted::Failed(refuse(chain, ENDING))),
+            Some(worker) => {
+                while let Some(node) = chain.pop() {
+                    // SAFETY: claimed above, taken back once. What is still in the chain stays claimed.
+                    worker.queue(unsafe { Task::from_raw(node) }, Place::default());
+                }
+                self.notify();
+            }
+            None => submitter::with_own(self.id, &self.outboxes, |outbox| {
+                self.queue_from_outside(outbox, chain, Place::default()).map_err(NotSubmitted::Failed)
+            })?,
+        }
+        Ok(())
     }
 
     /// Runs `f` on a worker and waits for it: at once and here when this thread is one of the runtime's own.
@@ -194,7 +351,7 @@ impl Core {
     pub fn run<R: Send>(&self, f: impl FnOnce(&Worker) -> R + Send) -> Result<R> {
         const WHAT: &str = "a task that is waited for";
         let panicked = |message| Failure::with(Status::Panic, message);
-        if let Some(worker) = Worker::current().filter(|worker| self.is_own(worker)) {
+        if let Some(worker) = self.own_worker() {
             return worker.protect(&WHAT, || f(worker)).map_err(panicked);
         }
         struct Frame<F, R> {
@@ -229,7 +386,7 @@ impl Core {
     }
 
     pub(super) fn phase(&self) -> Phase {
-        // Relaxed: a hint on hot paths; the inbox's lock and the fences around `idle` make the end exact.
+        // Relaxed: a hint on hot paths; the lanes' locks and the fences around `idle` make the end exact.
         match self.phase.load(Ordering::Relaxed) {
             0 => Phase::Open,
             1 => Phase::Drain,
@@ -277,7 +434,8 @@ impl Core {
     }
 
     fn begin_shutdown(&self, mode: Mode) {
-        self.inbox.close();
+        self.lanes.close();
+        self.outboxes.close();
         let phase = match mode {
             Mode::Drain => Phase::Drain,
             Mode::Discard => Phase::Discard,
@@ -298,8 +456,10 @@ impl Core {
         }
     }
 
+    /// Whether there is something to take. The caller has given a turn up, or stands for one who has.
     fn has_work(&self) -> bool {
-        !self.inbox.is_empty() || self.seats.iter().any(|seat| seat.has_work())
+        self.outboxes.cool();
+        !self.outboxes.is_empty() || !self.lanes.is_empty() || self.seats.iter().any(|seat| seat.has_work())
     }
 
     /// Work has been made visible.
@@ -332,9 +492,12 @@ impl Core {
 
     /// What a thread does after it has given up its turn for good.
     pub(super) fn look_again(&self) {
+        // Read before the look, which then sees all that was accepted before the end began: looked at first, the lanes might
+        // fill up before the phase changes. Acquire pairs with the change in `begin_shutdown`.
+        let ending = self.phase.load(Ordering::Acquire) != Phase::Open as u32;
         if self.has_work() {
             self.notify();
-        } else if self.phase() != Phase::Open {
+        } else if ending {
             self.idle.dismiss();
         }
     }
@@ -428,6 +591,14 @@ impl Core {
         }
     }
 
+    /// How much waits in the lanes and (NORMAL) in the outboxes, in the order of [`Priority::ALL`]. What is in the workers'
+    /// own deques does not count; the peaks are those of the lanes.
+    pub fn depths(&self) -> [Depth; 4] {
+        let mut depths = self.lanes.depths();
+        depths[Priority::Normal as usize + 1].queued += self.outboxes.queued();
+        depths
+    }
+
     /// A snapshot of the statistics. Numbers of different threads are not from exactly the same moment.
     pub fn stats(&self) -> Stats {
         let counts = self.idle.counts();
@@ -448,7 +619,7 @@ impl Core {
         self.seats.iter().for_each(|seat| stats.add(&seat.counters));
         // Once more, after all that was run: a snapshot never shows more done than begun.
         let spawned: u64 = self.seats.iter().map(|seat| seat.counters.spawned.get()).sum();
-        stats.spawned = spawned + self.inbox.accepted();
+        stats.spawned = spawned + self.lanes.accepted() + self.outboxes.accepted();
         stats
     }
 

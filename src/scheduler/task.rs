@@ -1,12 +1,17 @@
-//! Queued work: a heap node that is its own queue link.
+//! Queued work: a node that is its own queue link, in a block of the runtime's or in memory of the caller's.
 //!
 //! A [`Task`] owns one node. The node begins with a header (link and functions), so queues carry thin
-//! pointers and know nothing of what is in them.
+//! pointers and know nothing of what is in them. Small work sits in blocks of 64 bytes that go round (see
+//! [`super::blocks`]); larger work comes from the allocator. A [`Slot`] is the node inside a caller-owned task.
 
 use std::alloc::{Layout, alloc, dealloc};
 use std::ptr::NonNull;
 
+use super::blocks::{self, Block};
+use super::claim::{Claim, Refusal};
+use super::node::{self, Node};
 use super::worker::Worker;
+use crate::platform::fork;
 
 /// Something to be run once, on a worker.
 pub trait Work: Send {
@@ -37,22 +42,33 @@ impl<F: FnOnce(&Worker) + Send> Work for Call<F> {
 }
 
 /// The beginning of every node.
-pub struct Header {
-    next: Option<NonNull<Header>>,
-    table: &'static Table,
-}
+pub type Header = Node<&'static Table>;
+/// A queue of tasks.
+pub type Queue = node::Queue<&'static Table>;
 
-struct Table {
+/// What can be done with a node.
+pub struct Table {
     run: unsafe fn(NonNull<Header>, &Worker),
     droppable: unsafe fn(NonNull<Header>) -> bool,
     refuse: unsafe fn(NonNull<Header>),
     drop: unsafe fn(NonNull<Header>),
 }
 
+/// Work with its header.
 #[repr(C)]
-struct Node<W> {
+struct Carrier<W> {
     header: Header,
     work: W,
+}
+
+impl<W: Work> Carrier<W> {
+    /// Whether a block is large enough.
+    const FITS: bool = size_of::<Self>() <= blocks::LAYOUT.size() && align_of::<Self>() <= blocks::LAYOUT.align();
+
+    fn new(work: W) -> Self {
+        let table = &Table { run: run::<W>, droppable: droppable::<W>, refuse: refuse::<W>, drop: drop_carrier::<W> };
+        Carrier { header: Header::new(table), work }
+    }
 }
 
 /// A piece of work, owned. Dropping it drops the work unrun.
@@ -62,39 +78,55 @@ pub struct Task(NonNull<Header>);
 unsafe impl Send for Task {}
 
 impl Task {
-    /// A task for `work`, or the work back when there is no memory.
+    /// Whether work of this type goes into a block.
+    pub fn fits_block<W: Work>() -> bool {
+        Carrier::<W>::FITS
+    }
+
+    /// A task for `work` in a block, which it must fit.
+    pub fn in_block<W: Work>(work: W, block: Block) -> Task {
+        const { assert!(blocks::LAYOUT.size() >= size_of::<Header>()) };
+        assert!(Carrier::<W>::FITS);
+        let node = block.into_raw().cast::<Carrier<W>>();
+        // SAFETY: a block is large enough and aligned, as asserted.
+        unsafe { node.write(Carrier::new(work)) };
+        Task(node.cast())
+    }
+
+    /// A task for `work` in memory from the allocator, or the work back when there is none.
     pub fn new<W: Work>(work: W) -> Result<Task, W> {
-        let layout = Layout::new::<Node<W>>();
+        if Carrier::<W>::FITS {
+            return match Block::allocate() {
+                Some(block) => Ok(Task::in_block(work, block)),
+                None => Err(work),
+            };
+        }
         // SAFETY: the layout has a size: the header is not empty.
-        let node = unsafe { alloc(layout) }.cast::<Node<W>>();
+        let node = unsafe { alloc(Layout::new::<Carrier<W>>()) }.cast::<Carrier<W>>();
         let Some(node) = NonNull::new(node) else { return Err(work) };
-        let header = Header {
-            next: None,
-            table: &Table { run: run::<W>, droppable: droppable::<W>, refuse: refuse::<W>, drop: drop_node::<W> },
-        };
-        // SAFETY: freshly allocated for a Node<W>.
-        unsafe { node.write(Node { header, work }) };
+        // SAFETY: freshly allocated for a Carrier<W>.
+        unsafe { node.write(Carrier::new(work)) };
         Ok(Task(node.cast()))
     }
 
-    /// Runs the work and frees the node before the work begins.
+    /// Runs the work. The node is free, or its owner's again, before the work begins.
     pub fn run(self, worker: &Worker) {
         let node = self.into_raw();
         // SAFETY: the node is ours, and its table fits it.
-        unsafe { (node.as_ref().table.run)(node, worker) }
+        unsafe { (node.as_ref().info.run)(node, worker) }
     }
 
     /// Whether the work may be dropped unrun.
     pub fn droppable(&self) -> bool {
         // SAFETY: the node is ours, and its table fits it.
-        unsafe { (self.0.as_ref().table.droppable)(self.0) }
+        unsafe { (self.0.as_ref().info.droppable)(self.0) }
     }
 
     /// Tells the work that it was not taken.
     pub fn refuse(self) {
         let node = self.into_raw();
         // SAFETY: the node is ours, and its table fits it.
-        unsafe { (node.as_ref().table.refuse)(node) }
+        unsafe { (node.as_ref().info.refuse)(node) }
     }
 
     /// Gives up ownership.
@@ -111,87 +143,117 @@ impl Task {
     pub unsafe fn from_raw(node: NonNull<Header>) -> Task {
         Task(node)
     }
+
+    /// A queue of this task alone.
+    pub fn into_queue(self) -> Queue {
+        let mut queue = Queue::default();
+        // SAFETY: an owned node, in no queue.
+        unsafe { queue.push(self.into_raw()) };
+        queue
+    }
 }
 
 impl Drop for Task {
     fn drop(&mut self) {
         // SAFETY: the node is ours, and its table fits it.
-        unsafe { (self.0.as_ref().table.drop)(self.0) }
+        unsafe { (self.0.as_ref().info.drop)(self.0) }
     }
 }
 
-/// Moves the work out and frees the node.
+/// Moves the work out and frees the node, to the worker's blocks if there is one.
 ///
 /// # Safety
-/// `node` is an owned Node<W>.
-unsafe fn open<W>(node: NonNull<Header>) -> W {
-    let node = node.cast::<Node<W>>();
+/// `node` is an owned Carrier<W>.
+unsafe fn open<W: Work>(node: NonNull<Header>, worker: Option<&Worker>) -> W {
+    let node = node.cast::<Carrier<W>>();
     // SAFETY: the node is initialised and owned; it is not used again.
     unsafe {
-        let Node { work, .. } = node.read();
-        dealloc(node.as_ptr().cast(), Layout::new::<Node<W>>());
+        let Carrier { work, .. } = node.read();
+        match worker {
+            _ if !Carrier::<W>::FITS => dealloc(node.as_ptr().cast(), Layout::new::<Carrier<W>>()),
+            Some(worker) => worker.keep_block(Block::from_raw(node.cast())),
+            None => Block::from_raw(node.cast()).free(),
+        }
         work
     }
 }
 
 unsafe fn run<W: Work>(node: NonNull<Header>, worker: &Worker) {
-    // SAFETY: called through the table of a Node<W> that the caller owns.
-    unsafe { open::<W>(node) }.run(worker);
+    // SAFETY: called through the table of a Carrier<W> that the caller owns.
+    unsafe { open::<W>(node, Some(worker)) }.run(worker);
 }
 
 unsafe fn droppable<W: Work>(node: NonNull<Header>) -> bool {
-    // SAFETY: called through the table of a live Node<W>.
-    unsafe { &node.cast::<Node<W>>().as_ref().work }.droppable()
+    // SAFETY: called through the table of a live Carrier<W>.
+    unsafe { &node.cast::<Carrier<W>>().as_ref().work }.droppable()
 }
 
 unsafe fn refuse<W: Work>(node: NonNull<Header>) {
-    // SAFETY: called through the table of a Node<W> that the caller owns.
-    unsafe { open::<W>(node) }.refused();
+    // SAFETY: called through the table of a Carrier<W> that the caller owns.
+    unsafe { open::<W>(node, None) }.refused();
 }
 
-unsafe fn drop_node<W: Work>(node: NonNull<Header>) {
-    // SAFETY: called through the table of a Node<W> that the caller owns.
-    drop(unsafe { open::<W>(node) });
+unsafe fn drop_carrier<W: Work>(node: NonNull<Header>) {
+    // SAFETY: called through the table of a Carrier<W> that the caller owns.
+    drop(unsafe { open::<W>(node, None) });
 }
 
-/// A first-in, first-out queue of tasks, linked through their nodes.
-#[derive(Default)]
-pub struct TaskQueue {
-    head: Option<NonNull<Header>>,
-    tail: Option<NonNull<Header>>,
+/// The part of a caller-owned task that is the runtime's.
+#[repr(C)]
+pub struct Slot {
+    header: Header,
+    claim: Claim,
 }
 
-// SAFETY: the queue owns its nodes.
-unsafe impl Send for TaskQueue {}
+/// What a slot is part of.
+pub trait Owner {
+    /// Runs the task: copies what it needs of it, calls [`Slot::release`], and touches the task no more.
+    ///
+    /// # Safety
+    /// The slot was submitted as part of a `Self`, and is the caller's to release.
+    unsafe fn run(slot: NonNull<Slot>, worker: &Worker);
+}
 
-impl TaskQueue {
-    /// Appends a task.
-    pub fn push(&mut self, task: Task) {
-        let node = task.into_raw();
-        match self.tail.replace(node) {
-            // SAFETY: the tail is a node that the queue owns.
-            Some(mut tail) => unsafe { tail.as_mut().next = Some(node) },
-            None => self.head = Some(node),
-        }
+impl Slot {
+    /// A slot that is free.
+    pub fn new<O: Owner>() -> Self {
+        Slot { header: Header::new(Self::table::<O>()), claim: Claim::default() }
     }
 
-    /// Takes the oldest task.
-    pub fn pop(&mut self) -> Option<Task> {
-        let mut node = self.head?;
-        // SAFETY: the head is a node that the queue owns.
-        self.head = unsafe { node.as_mut().next.take() };
-        if self.head.is_none() {
-            self.tail = None;
+    fn table<O: Owner>() -> &'static Table {
+        unsafe fn run_owned<O: Owner>(node: NonNull<Header>, worker: &Worker) {
+            // SAFETY: called through the table of a slot that the caller has claimed. The header comes first.
+            unsafe { O::run(node.cast(), worker) }
         }
-        // SAFETY: unlinked above, so it is taken back once.
-        Some(unsafe { Task::from_raw(node) })
+        unsafe fn kept(_: NonNull<Header>) -> bool {
+            false
+        }
+        unsafe fn let_go(node: NonNull<Header>) {
+            // SAFETY: called through the table of a slot that the caller has claimed.
+            unsafe { Slot::release(node.cast()) };
+        }
+        &Table { run: run_owned::<O>, droppable: kept, refuse: let_go, drop: let_go }
     }
-}
 
-impl Drop for TaskQueue {
-    fn drop(&mut self) {
-        while let Some(task) = self.pop() {
-            drop(task);
-        }
+    /// Makes a task of it, which owns the slot until it is released.
+    ///
+    /// # Safety
+    /// The slot is part of an `O`, and stays in place until it is released. Any memory of its size may be looked at:
+    /// what was never a slot is told, short of bad luck.
+    pub unsafe fn claim<O: Owner>(slot: NonNull<Slot>) -> Result<Task, Refusal> {
+        // SAFETY: the word is live memory, promised by the caller, and shared as an atomic only.
+        unsafe { &(*slot.as_ptr()).claim }.claim(fork::epoch())?;
+        // SAFETY: claimed, so it is ours alone. The header is written anew: what the owner's memory says is not relied on.
+        unsafe { (&raw mut (*slot.as_ptr()).header).write(Header::new(Self::table::<O>())) };
+        Ok(Task(slot.cast()))
+    }
+
+    /// The owner may submit the task again, or free it.
+    ///
+    /// # Safety
+    /// The caller has the slot, and gives it up here.
+    pub unsafe fn release(slot: NonNull<Slot>) {
+        // SAFETY: live until the word is written, the last access.
+        unsafe { &(*slot.as_ptr()).claim }.release();
     }
 }

@@ -209,7 +209,7 @@ fn tasks_that_respawn_themselves_starve_nobody() {
         wait.wait(Deadline::Never);
     });
     began.wait(Deadline::Never);
-    // Both are taken from the inbox in one share: the respawner first.
+    // Both are taken from the lane in one share: the respawner first.
     let set = Arc::new(Gate::default());
     let (until, setter) = (set.clone(), set.clone());
     spawn(&runtime, move |worker| again(worker, until));
@@ -344,4 +344,212 @@ fn options_out_of_range_are_refused() {
     assert_eq!(check(Options { workers: 4, max_threads: 3, ..Options::default() }), invalid);
     assert_eq!(check(Options { stack_size: 1, ..Options::default() }), invalid);
     assert_eq!(check(Options { keep_alive_ns: -1, ..Options::default() }), invalid);
+}
+
+/// A runtime with one worker, which a task holds until `release`; what is spawned meanwhile waits in the lanes.
+struct Held {
+    runtime: Runtime,
+    gate: Arc<std::sync::Barrier>,
+}
+
+impl Held {
+    fn new() -> Self {
+        let runtime = runtime(1, 1);
+        let gate = Arc::new(std::sync::Barrier::new(2));
+        let hold = gate.clone();
+        // A wait that the scheduler does not see, twice: the task has begun, and the task may end.
+        spawn(&runtime, move |_| {
+            hold.wait();
+            hold.wait();
+        });
+        gate.wait();
+        Held { runtime, gate }
+    }
+
+    fn spawn_at(&self, priority: Priority, f: impl FnOnce(&Worker) + Send + 'static) {
+        self.runtime.spawn_at(Call(f), self.runtime.place(priority, None, false).unwrap()).unwrap();
+    }
+
+    fn release(self) {
+        self.gate.wait();
+        self.runtime.shutdown(Mode::Drain, Deadline::Never).unwrap();
+    }
+}
+
+type Order = Arc<crate::sync::Lock<Vec<u32>>>;
+
+fn note(order: &Order, number: u32) -> impl FnOnce(&Worker) + Send + use<> {
+    let order = order.clone();
+    move |_: &Worker| order.lock().push(number)
+}
+
+#[test]
+fn higher_priorities_overtake_what_is_queued() {
+    use Priority::*;
+    let (held, order) = (Held::new(), Order::default());
+    let (inside, from_inside) = (order.clone(), order.clone());
+    held.spawn_at(Normal, move |worker| {
+        // The local ones come first among equals, newest first; the urgent one overtakes them.
+        spawn(worker.core(), note(&inside, 2));
+        spawn(worker.core(), note(&inside, 1));
+        let high = worker.core().place(High, None, false).unwrap();
+        worker.core().spawn_at(Call(note(&inside, 0)), high).unwrap();
+    });
+    for (priority, number) in [(Low, 40), (Normal, 30), (Low, 41), (High, 20), (Normal, 31), (Critical, 10), (High, 21)]
+    {
+        held.spawn_at(priority, note(&order, number));
+    }
+    assert_eq!(held.runtime.depths().map(|depth| depth.queued), [2, 3, 2, 1]);
+    held.release();
+    assert_eq!(*from_inside.lock(), [10, 20, 21, 0, 1, 2, 30, 31, 40, 41]);
+}
+
+/// Under an endless load of one priority, the others still get their turn, within the documented number of picks.
+#[test]
+fn no_priority_is_starved() {
+    fn again(worker: &Worker, load: Priority, picks: u32, done: Arc<AtomicUsize>) {
+        if done.load(Ordering::Relaxed) > 0 {
+            return;
+        }
+        assert!(picks <= 244, "{load:?} tasks starve the others");
+        let place = worker.core().place(load, None, false).unwrap();
+        worker.core().spawn_at(Call(move |w: &Worker| again(w, load, picks + 1, done)), place).unwrap();
+    }
+    for (load, starving) in [
+        (Priority::Normal, Priority::Low),
+        (Priority::High, Priority::Normal),
+        (Priority::High, Priority::Low),
+        (Priority::Critical, Priority::High),
+        (Priority::Critical, Priority::Low),
+    ] {
+        let held = Held::new();
+        let done = Arc::new(AtomicUsize::new(0));
+        let (until, did) = (done.clone(), done.clone());
+        held.spawn_at(load, move |worker| again(worker, load, 0, until));
+        held.spawn_at(starving, move |_| {
+            did.fetch_add(1, Ordering::Relaxed);
+        });
+        let runtime = held.runtime.retain();
+        held.release();
+        assert_eq!((done.load(Ordering::Relaxed), runtime.stats().panicked), (1, 0), "{load:?} against {starving:?}");
+    }
+}
+
+#[test]
+fn pinned_tasks_stay_on_their_thread() {
+    let runtime = runtime(2, 0);
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = count.clone();
+    runtime
+        .run(move |worker| {
+            let core = worker.core();
+            let pinned = core.place(Priority::Normal, None, true).unwrap();
+            let here = worker.index();
+            for _ in 0..100 {
+                let count = counted.clone();
+                let stay = move |worker: &Worker| {
+                    count.fetch_add(usize::from(worker.index() == here), Ordering::Relaxed);
+                };
+                core.spawn_at(Call(stay), pinned).unwrap();
+            }
+            // Not blocked in a way that the scheduler sees, so nobody else may take them.
+            assert!(core.depths().iter().all(|depth| depth.queued == 0));
+        })
+        .unwrap();
+    runtime.shutdown(Mode::Drain, Deadline::Never).unwrap();
+    assert_eq!(count.load(Ordering::Relaxed), 100);
+}
+
+#[test]
+fn a_thread_that_blocks_lets_its_pinned_tasks_go() {
+    let runtime = runtime(1, 0);
+    runtime
+        .run(|worker| {
+            let gate = Arc::new(Gate::default());
+            let open = gate.clone();
+            let pinned = worker.core().place(Priority::Normal, None, true).unwrap();
+            worker.core().spawn_at(Call(move |_: &Worker| open.open()), pinned).unwrap();
+            gate.wait(Deadline::Never);
+        })
+        .unwrap();
+    runtime.shutdown(Mode::Drain, Deadline::Never).unwrap();
+    assert_eq!(runtime.stats().executed, 2);
+}
+
+#[test]
+fn pinned_tasks_run_in_order_on_their_thread() {
+    let (held, order) = (Held::new(), Order::default());
+    let log = order.clone();
+    held.spawn_at(Priority::Normal, move |worker| {
+        let pinned = worker.core().place(Priority::Normal, None, true).unwrap();
+        for number in 1..=3 {
+            worker.core().spawn_at(Call(note(&log, number)), pinned).unwrap();
+        }
+        spawn(worker.core(), note(&log, 0));
+    });
+    held.release();
+    assert_eq!(*order.lock(), [0, 1, 2, 3]);
+}
+
+#[test]
+fn a_stop_hook_may_pin_and_wait() {
+    let on_stop: WorkerHook = Arc::new(|worker| {
+        let gate = Arc::new(Gate::default());
+        let open = gate.clone();
+        let pinned = worker.core().place(Priority::Normal, None, true).unwrap();
+        if worker.core().spawn_at(Call(move |_: &Worker| open.open()), pinned).is_ok() {
+            gate.wait(Deadline::Never);
+        }
+    });
+    let options = Options { workers: 1, keep_alive_ns: 1, on_stop: Some(on_stop), ..Options::default() };
+    let runtime = Runtime::new(options).unwrap();
+    let gate = Arc::new(Gate::default());
+    for _ in 0..3 {
+        let gate = gate.clone();
+        spawn(&runtime, move |_| {
+            gate.wait(Deadline::Never);
+        });
+    }
+    spawn(&runtime, move |_| gate.open());
+    runtime.shutdown(Mode::Drain, Deadline::Never).unwrap();
+    assert_eq!(runtime.stats().executed, runtime.stats().spawned);
+}
+
+#[test]
+fn places_that_are_none_are_refused() {
+    let runtime = runtime(1, 1);
+    let refused = |place: crate::error::Result<Place>| place.is_err_and(|failure| failure.is(Status::Invalid));
+    assert!(refused(runtime.place(Priority::Normal, Some(1), false)));
+    assert!(refused(runtime.place(Priority::Normal, Some(usize::MAX), false)));
+    assert!(refused(runtime.place(Priority::High, None, true)));
+    assert!(refused(runtime.place(Priority::Normal, Some(0), true)));
+    assert!(runtime.place(Priority::Critical, Some(0), false).is_ok());
+}
+
+#[test]
+fn there_are_lanes_for_each_node() {
+    let machine = crate::topology::Topology::from_string("numa:4 core:2 pu:1").unwrap();
+    let options = Options { workers: 8, placement: Policy::Scatter, topology: Some(machine), ..Options::default() };
+    let runtime = Runtime::new(options).unwrap();
+    let ran = Arc::new(AtomicUsize::new(0));
+    for round in 0..100 {
+        for (node, priority) in (0..4).flat_map(|node| Priority::ALL.map(|priority| (node, priority))) {
+            let ran = ran.clone();
+            let place = runtime.place(priority, Some(node), false).unwrap();
+            let count = move |worker: &Worker| {
+                ran.fetch_add(1, Ordering::Relaxed);
+                if round % 10 == 0 {
+                    let place = worker.core().place(priority, Some(3 - node), false).unwrap();
+                    worker
+                        .core()
+                        .spawn_at(Call(move |_: &Worker| _ = ran.fetch_add(1, Ordering::Relaxed)), place)
+                        .unwrap();
+                }
+            };
+            runtime.spawn_at(Call(count), place).unwrap();
+        }
+    }
+    assert!(runtime.place(Priority::Normal, Some(4), false).is_err_and(|failure| failure.is(Status::Invalid)));
+    runtime.shutdown(Mode::Drain, Deadline::Never).unwrap();
+    assert_eq!(ran.load(Ordering::Relaxed), 1760);
 }

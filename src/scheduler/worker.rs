@@ -9,15 +9,16 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use crossbeam_deque::{Steal, Worker as Deque};
 
+use super::blocks::{Block, Cache};
 use super::idle::Slept;
-use super::inbox;
+use super::lanes::{self, Priority};
 use super::placement::Stand;
 use super::places::Places;
 use super::region::{self, Frame, Half, Host, Region, Slot, Stolen, Synced};
-use super::runtime::{Core, Phase};
+use super::runtime::{Core, Phase, Place};
 use super::seat::Seat;
 use super::stats::{Counters, Doing};
-use super::task::{Header as TaskHeader, Task};
+use super::task::{Header as TaskHeader, Queue, Task, Work};
 use crate::error::Failure;
 use crate::observe::{self, Level, Origin};
 use crate::panics;
@@ -54,6 +55,13 @@ pub struct Worker {
     region: *const Region,
     stand: Stand,
     doing: Cell<Doing>,
+    /// Tasks that are not to be stolen, oldest first. Nobody else sees them; before this thread blocks, or gives up its turn
+    /// for another reason, they go to a lane.
+    pinned: Cell<Queue>,
+    /// Set while the stop hook runs: what is pinned now would not be taken any more.
+    leaving: Cell<bool>,
+    /// Free blocks for tasks.
+    blocks: Cache,
     random: Cell<u64>,
     ticks: Cell<u32>,
     /// The task it runs; the ones that wait for it further out on the same stack.
@@ -66,8 +74,9 @@ pub struct Worker {
 // `frame` could point into. `core` leads to the runtime that owns the seat and the region; both are Sync.
 unsafe impl Send for Worker {}
 
-/// How many tasks a worker takes before it looks past its newest: in turn into the inbox and at its own oldest, so that
-/// tasks that keep spawning tasks starve nobody.
+/// How many tasks a worker takes before it looks past the one whose turn it is; in turn into the common lanes, at its own
+/// oldest, at LOW and at HIGH. So tasks that keep spawning tasks starve nobody, urgent ones included: each of the four
+/// gets one pick in 244 of every worker at least.
 const FAIRNESS: u32 = 61;
 
 /// Sweeps over the others before a thread lies down, and the pauses between them: some ten microseconds.
@@ -91,6 +100,9 @@ impl Worker {
                 region: &raw const *region,
                 stand: core.placement.stand(index),
                 doing: Cell::new(Doing::Nothing),
+                pinned: Cell::default(),
+                leaving: Cell::new(false),
+                blocks: Cache::default(),
                 // Any odd start will do; neighbours differ.
                 random: Cell::new((index as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
                 ticks: Cell::new(0),
@@ -236,6 +248,7 @@ impl Worker {
         if depth == 0 {
             self.counters().blocks.add_one();
             self.turn_to(Doing::Blocked);
+            self.unpin();
             self.core().pass_turn();
         }
     }
@@ -295,10 +308,51 @@ impl Worker {
         stolen.finish(result.is_err());
     }
 
-    /// Queues a task on this thread; the caller notifies.
-    pub(super) fn spawn(&self, task: Task) {
+    /// A task for `work`, or the work back when there is no memory.
+    pub(super) fn new_task<W: Work>(&self, work: W) -> Result<Task, W> {
+        let block = if Task::fits_block::<W>() { self.blocks.take(&self.core().depot) } else { None };
+        match block {
+            Some(block) => Ok(Task::in_block(work, block)),
+            None => Task::new(work),
+        }
+    }
+
+    /// Keeps a task's block for the next one.
+    pub(super) fn keep_block(&self, block: Block) {
+        self.blocks.give(block, &self.core().depot);
+    }
+
+    /// Queues a task. True if others can see it; then the caller notifies.
+    pub(super) fn queue(&self, task: Task, place: Place) -> bool {
         self.counters().spawned.add_one();
-        self.tasks.push(TaskPtr(task.into_raw()));
+        // Nothing is pinned to a thread that has no turn: it would not get to it.
+        if place.is_pinned() && !self.leaving.get() && self.blocking.get() == 0 {
+            let mut pinned = self.pinned.take();
+            pinned.append(task.into_queue());
+            self.pinned.set(pinned);
+            return false;
+        }
+        match place.is_anywhere() {
+            true => self.tasks.push(TaskPtr(task.into_raw())),
+            false => self.core().lanes.push(place.lane(self.home()), task.into_queue()),
+        }
+        true
+    }
+
+    /// Lets everybody see what was pinned to this thread. The caller has its turn still, and looks for work after it has given
+    /// it up.
+    fn unpin(&self) {
+        let pinned = self.pinned.take();
+        if !pinned.is_empty() {
+            self.core().lanes.push(Place::default().lane(self.home()), pinned);
+        }
+    }
+
+    /// The NUMA node whose lanes come first. There are lanes for the nodes that the runtime began with.
+    fn home(&self) -> usize {
+        let nodes = self.core().lanes.nodes();
+        // Most runtimes have no places; then there is nothing to look up.
+        if nodes == 1 { 0 } else { (self.stand.places().node_of(self.index) as usize).min(nodes - 1) }
     }
 
     /// The life of a thread on this seat, which arrives active and searching.
@@ -319,9 +373,11 @@ impl Worker {
         let exit = worker.work();
         // The thread has given its turn up, so there is none to pass on any more.
         park::set_hook(None);
+        self.leaving.set(true);
         if let Some(on_stop) = &core.options.on_stop {
             let _ = worker.protect(&"a worker's stop hook", || on_stop(worker));
         }
+        self.leaving.set(false);
         worker.turn_to(Doing::Nothing);
         worker.seat().bound.store(-1, Ordering::Relaxed);
         local::set(0);
@@ -365,7 +421,11 @@ impl Worker {
                     }
                     self.share_hunger(&unit);
                     self.run(unit);
-                    if !idle.is_crowded() || !idle.step_back() {
+                    if !idle.is_crowded() {
+                        continue;
+                    }
+                    self.unpin();
+                    if !idle.step_back() {
                         continue;
                     }
                 }
@@ -458,12 +518,47 @@ impl Worker {
     fn find_near(&self) -> Option<Unit> {
         let ticks = self.ticks.get().wrapping_add(1);
         self.ticks.set(ticks);
-        let fair = match ticks % (2 * FAIRNESS) {
-            0 => self.take_from_inbox(),
-            FAIRNESS => self.take_oldest(),
-            _ => None,
-        };
-        fair.or_else(|| self.take_own()).or_else(|| self.take_from_inbox())
+        let fair = if ticks.is_multiple_of(FAIRNESS) { self.take_its_turn(ticks / FAIRNESS) } else { None };
+        fair.or_else(|| self.take_urgent())
+            .or_else(|| self.take_own())
+            .or_else(|| self.take_pinned())
+            .or_else(|| self.take_share())
+    }
+
+    /// What would otherwise have to wait for the end of what comes before it.
+    #[cold]
+    fn take_its_turn(&self, turn: u32) -> Option<Unit> {
+        match turn % 4 {
+            0 => self.take_share(),
+            1 => self.take_pinned().or_else(|| self.take_oldest()),
+            2 => self.take_one(Priority::Low),
+            _ => self.take_one(Priority::High),
+        }
+    }
+
+    /// CRITICAL or HIGH work.
+    fn take_urgent(&self) -> Option<Unit> {
+        if !self.core().lanes.has_urgent() {
+            return None;
+        }
+        self.take_one(Priority::Critical).or_else(|| self.take_one(Priority::High))
+    }
+
+    fn take_one(&self, priority: Priority) -> Option<Unit> {
+        let mut share = [None];
+        self.core().lanes.take(priority, self.home(), 1, &mut share);
+        // SAFETY: the lanes hand each task out once.
+        share[0].map(|node| Unit::Task(unsafe { Task::from_raw(node) }))
+    }
+
+    fn take_pinned(&self) -> Option<Unit> {
+        let mut pinned = self.pinned.take();
+        let node = pinned.pop();
+        self.pinned.set(pinned);
+        let node = node?;
+        self.counters().local_hits.add_one();
+        // SAFETY: the queue hands each task out once.
+        Some(Unit::Task(unsafe { Task::from_raw(node) }))
     }
 
     fn take_own(&self) -> Option<Unit> {
@@ -481,27 +576,37 @@ impl Worker {
         Some(Unit::Task(unsafe { Task::from_raw(node) }))
     }
 
-    /// Takes a share of the inbox: the oldest to run now, the others into the own deque, where the oldest of them is
+    /// Takes a share of an outbox or a lane, in turn: the oldest to run now, the others into the own deque, where the oldest of them is
     /// taken next and thieves take the newest.
-    fn take_from_inbox(&self) -> Option<Unit> {
+    fn take_share(&self) -> Option<Unit> {
         let core = self.core();
-        let mut share = [const { None }; inbox::BATCH];
-        let count = core.inbox.take_share(core.options.workers as usize, &mut share);
-        let (first, others) = share[..count].split_first_mut()?;
-        for task in others.iter_mut().rev().filter_map(Option::take) {
-            self.tasks.push(TaskPtr(task.into_raw()));
+        let mut share = [None; lanes::BATCH];
+        let (sharers, turn) = (core.options.workers as usize, self.ticks.get() as usize);
+        let from_lane = |share: &mut [_; lanes::BATCH]| core.lanes.take(Priority::Normal, self.home(), sharers, share);
+        let mut count = if turn.is_multiple_of(2) { from_lane(&mut share) } else { 0 };
+        if count == 0 {
+            count = core.outboxes.take(turn / 2, sharers, &mut share);
+        }
+        if count == 0 {
+            count = from_lane(&mut share);
+        }
+        let (&first, others) = share[..count].split_first()?;
+        for node in others.iter().rev().copied().flatten() {
+            self.tasks.push(TaskPtr(node));
         }
         if count > 1 {
             // They were out of everybody's sight for a moment.
             core.notify();
         }
-        first.take().map(Unit::Task)
+        // SAFETY: the lanes hand each task out once.
+        first.map(|node| Unit::Task(unsafe { Task::from_raw(node) }))
     }
 
-    /// Looks for work everywhere, a bounded number of times.
+    /// Looks for work everywhere, a bounded number of times. LOW comes when there is nothing else.
     fn search(&self) -> Option<Unit> {
         for sweep in 0..SWEEPS {
-            if let Some(unit) = self.take_from_inbox().or_else(|| self.steal()) {
+            let found = self.take_urgent().or_else(|| self.take_share()).or_else(|| self.steal());
+            if let Some(unit) = found.or_else(|| self.take_one(Priority::Low)) {
                 return Some(unit);
             }
             for _ in 0..PAUSES * sweep {

@@ -6,8 +6,11 @@
 //! scheduler. [`lock::Lock`] guards short critical sections, [`tokens::Tokens`] counts wake-ups for idle
 //! workers.
 //!
+//! [`asymmetric`] moves a fence from those who pass often to those who pass rarely.
+//!
 //! [`atomic`] is the facade that lets loom check the very code that ships.
 
+pub mod asymmetric;
 pub mod atomic;
 pub mod deadline;
 pub mod futex;

@@ -114,8 +114,13 @@ class RuntimeTest < WeftTest::Case
   def test_spawn_native
     memory = number(0)
     1000.times { assert_same @runtime, @runtime.spawn_native(fixture(:count), memory, name: "count") }
+    %i[low normal high critical].each do |priority|
+      @runtime.spawn_native(fixture(:count), memory, priority: priority)
+      @runtime.async_native(fixture(:square), number(3), priority: priority).value
+    end
+    assert_raises(ArgumentError) { @runtime.spawn_native(fixture(:count), memory, priority: 1) }
     @runtime.shutdown
-    assert_equal 1000, memory.read_int64
+    assert_equal 1004, memory.read_int64
   end
 
   def test_waiting_for_a_native_function

@@ -17,6 +17,7 @@ pub fn Options(comptime R: type) type {
     return struct {
         /// For messages and logs. Copied.
         name: ?[*:0]const u8 = null,
+        priority: task.Priority = .normal,
         /// Frees what a value owns that nobody took. Runs on whatever thread gives the last reference back.
         drop: ?*const fn (*call.Payload(R)) void = null,
     };
@@ -251,7 +252,7 @@ pub fn start(runtime: ?*c.weft_runtime, comptime f: anytype, args: anytype, opti
             call.allocator.destroy(box);
         }
     };
-    var native = try task.native(options.name);
+    var native = try task.native(options.name, options.priority);
     native.arg_drop = Cell(R).dropValue;
     native.result_drop = Cell(R).dropValue;
     const box = try call.allocator.create(Box);

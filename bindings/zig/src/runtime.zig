@@ -48,6 +48,7 @@ pub const Runtime = struct {
     pub const Placement = enum(i32) { none = c.WEFT_PLACEMENT_NONE, compact = c.WEFT_PLACEMENT_COMPACT, scatter = c.WEFT_PLACEMENT_SCATTER };
 
     pub const TaskOptions = task.Options;
+    pub const Priority = task.Priority;
     pub const LoopOptions = loops.Options;
     pub const ReduceOptions = loops.ReduceOptions;
 
@@ -84,7 +85,7 @@ pub const Runtime = struct {
         return task.spawn(self.handle, f, args, .{});
     }
 
-    /// The same, with a name for messages and logs.
+    /// The same, with a name for messages and logs, or a priority.
     pub fn spawnWith(self: Runtime, comptime f: anytype, args: anytype, options: TaskOptions) Error!void {
         return task.spawn(self.handle, f, args, options);
     }
@@ -94,7 +95,7 @@ pub const Runtime = struct {
         return future.start(self.handle, f, args, .{});
     }
 
-    /// The same, with a name for messages and logs, and a drop for a result that nobody takes.
+    /// The same, with a name for messages and logs, a priority, and a drop for a result that nobody takes.
     pub fn asyncWith(self: Runtime, comptime f: anytype, args: anytype, options: future.Options(call.Return(f))) Error!future.Future(call.Return(f)) {
         return future.start(self.handle, f, args, options);
     }

@@ -4,16 +4,26 @@ const c = @import("header.zig").c;
 const call = @import("call.zig");
 const failure = @import("failure.zig");
 
+/// What comes first; see the WEFT_PRIORITY_ constants of weft.h.
+pub const Priority = enum(i32) {
+    low = c.WEFT_PRIORITY_LOW,
+    normal = c.WEFT_PRIORITY_NORMAL,
+    high = c.WEFT_PRIORITY_HIGH,
+    critical = c.WEFT_PRIORITY_CRITICAL,
+};
+
 pub const Options = struct {
     /// For messages and logs. Copied.
     name: ?[*:0]const u8 = null,
+    priority: Priority = .normal,
 };
 
 /// The C options of a task.
-pub fn native(name: ?[*:0]const u8) failure.Error!c.weft_spawn_options {
+pub fn native(name: ?[*:0]const u8, priority: Priority) failure.Error!c.weft_spawn_options {
     var options: c.weft_spawn_options = undefined;
     try failure.check(c.weft_spawn_options_init(&options, @sizeOf(c.weft_spawn_options)));
     if (name) |text| options.name = text;
+    options.priority = @intFromEnum(priority);
     return options;
 }
 
@@ -36,7 +46,7 @@ pub fn spawn(runtime: ?*c.weft_runtime, comptime f: anytype, args: anytype, opti
             call.allocator.destroy(box);
         }
     };
-    var with = try native(options.name);
+    var with = try native(options.name, options.priority);
     with.arg_drop = Box.drop;
     const box = try call.allocator.create(Box);
     errdefer call.allocator.destroy(box);

@@ -28,7 +28,7 @@ fn half(number: u32) error{Odd}!u32 {
 
 test "errors of callables come out as they are" {
     var futures: [2000]weft.Future(error{Odd}!u32) = undefined;
-    for (&futures, 0..) |*future, i| future.* = try weft.default.asyncWith(half, .{@as(u32, @intCast(i))}, .{ .name = "half" });
+    for (&futures, 0..) |*future, i| future.* = try weft.default.asyncWith(half, .{@as(u32, @intCast(i))}, .{ .name = "half", .priority = .critical });
     for (futures, 0..) |future, i| {
         defer future.deinit();
         try future.wait(weft.forever);

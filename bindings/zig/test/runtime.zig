@@ -74,7 +74,7 @@ fn tree(worker: weft.Worker, ran: *Counter, depth: usize) void {
     _ = ran.fetchAdd(1, .monotonic);
     if (depth == 0) return;
     for (0..2) |_| {
-        worker.runtime().spawnWith(tree, .{ ran, depth - 1 }, .{ .name = "branch" }) catch |err| std.debug.panic("spawn: {}", .{err});
+        worker.runtime().spawnWith(tree, .{ ran, depth - 1 }, .{ .name = "branch", .priority = if (depth % 2 == 0) .high else .low }) catch |err| std.debug.panic("spawn: {}", .{err});
     }
 }
 

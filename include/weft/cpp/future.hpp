@@ -20,6 +20,7 @@
 
 #include "carry.hpp"
 #include "error.hpp"
+#include "task.hpp"
 #include "handle.hpp"
 #include "time.hpp"
 #include "worker.hpp"
@@ -34,7 +35,7 @@ class promise;
 namespace detail {
 
 template <class T, class F>
-future<T> async(weft_runtime *runtime, F &&callable, const char *name);
+future<T> async(weft_runtime *runtime, F &&callable, const task_options &how);
 
 template <class T>
 struct cell {
@@ -204,7 +205,7 @@ public:
 
 private:
     template <class U, class F>
-    friend future<U> detail::async(weft_runtime *runtime, F &&callable, const char *name);
+    friend future<U> detail::async(weft_runtime *runtime, F &&callable, const task_options &how);
     friend class promise<T>;
 
     future(weft_future *owned, detail::cell_pointer<T> cell) noexcept : handle_(owned), cell_(std::move(cell)) {}
@@ -300,13 +301,11 @@ private:
 namespace detail {
 
 template <class T, class F>
-future<T> async(weft_runtime *runtime, F &&callable, const char *name) {
+future<T> async(weft_runtime *runtime, F &&callable, const task_options &how) {
     using call_type = async_call<T, std::decay_t<F>>;
     cell_pointer<T> cell(new call_type(std::forward<F>(callable)));
     cell_pointer<T> for_task = cell;
-    weft_spawn_options options;
-    check(weft_spawn_options_init(&options, sizeof options));
-    options.name = name;
+    weft_spawn_options options = native_options(how);
     options.arg_drop = call_type::drop_unrun;
     options.result_drop = detail::cell<T>::drop;
     weft_future *later = nullptr;
@@ -318,10 +317,10 @@ future<T> async(weft_runtime *runtime, F &&callable, const char *name) {
 } // namespace detail
 
 /// Runs a copy of the callable on a worker and gives a future of what it returns or throws. Never blocks. The callable is destroyed
-/// before the future settles. `name` appears in messages and logs; it is copied.
+/// before the future settles.
 template <class F>
-auto async(F &&callable, const char *name = nullptr) -> future<detail::invoked<std::decay_t<F>>> {
-    return detail::async<detail::invoked<std::decay_t<F>>>(nullptr, std::forward<F>(callable), name);
+auto async(F &&callable, const task_options &how = {}) -> future<detail::invoked<std::decay_t<F>>> {
+    return detail::async<detail::invoked<std::decay_t<F>>>(nullptr, std::forward<F>(callable), how);
 }
 
 } // namespace weft

@@ -97,14 +97,20 @@ public:
 
     /// As weft::spawn, on this runtime.
     template <class F>
-    void spawn(F &&callable, const char *name = nullptr) const {
-        detail::spawn(alive(), std::forward<F>(callable), name);
+    void spawn(F &&callable, const task_options &how = {}) const {
+        detail::spawn(alive(), std::forward<F>(callable), how);
+    }
+
+    /// As task::submit, on this runtime.
+    template <class F>
+    [[nodiscard]] bool submit(task<F> &task) const {
+        return task.submit_to(alive());
     }
 
     /// As weft::async, on this runtime.
     template <class F>
-    auto async(F &&callable, const char *name = nullptr) const -> future<detail::invoked<std::decay_t<F>>> {
-        return detail::async<detail::invoked<std::decay_t<F>>>(alive(), std::forward<F>(callable), name);
+    auto async(F &&callable, const task_options &how = {}) const -> future<detail::invoked<std::decay_t<F>>> {
+        return detail::async<detail::invoked<std::decay_t<F>>>(alive(), std::forward<F>(callable), how);
     }
 
     /// As weft::run, on this runtime: inside one of its tasks at once, elsewhere on one of its workers.

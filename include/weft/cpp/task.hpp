@@ -4,6 +4,7 @@
 #define WEFT_CPP_TASK_HPP
 
 #include <atomic>
+#include <cstdint>
 #include <cstdio>
 #include <exception>
 #include <memory>
@@ -17,6 +18,28 @@
 #include "worker.hpp"
 
 namespace weft {
+
+/// What comes first; see the WEFT_PRIORITY_ constants of weft.h.
+enum class priority : std::int32_t {
+    low = WEFT_PRIORITY_LOW,
+    normal = WEFT_PRIORITY_NORMAL,
+    high = WEFT_PRIORITY_HIGH,
+    critical = WEFT_PRIORITY_CRITICAL
+};
+
+/// How a task is started. A name alone will do: weft::spawn(f, "resize").
+struct task_options {
+    task_options(const char *task_name = nullptr, weft::priority task_priority = weft::priority::normal) noexcept
+        : name(task_name), priority(task_priority) {}
+
+    /// For messages and logs. Copied.
+    const char *name;
+    weft::priority priority;
+    /// The NUMA node whose workers look at it first.
+    std::int32_t node = WEFT_ANY_NODE;
+    /// False: the thread that spawns it runs it, as long as that does not block; see WEFT_HINT_NOT_STEALABLE.
+    bool stealable = true;
+};
 
 /// Told of an exception that left a spawned task, on the worker that ran it; `task` is the task's name, "" if it has none. What the
 /// handler itself throws ends the process.
@@ -38,6 +61,16 @@ inline std::atomic<unhandled_handler> unhandled{nullptr};
         std::fprintf(stderr, "weft: task \"%s\" ended with %s\n", task, what);
         std::terminate();
     }
+}
+
+inline weft_spawn_options native_options(const task_options &from) {
+    weft_spawn_options options;
+    check(weft_spawn_options_init(&options, sizeof options));
+    options.name = from.name;
+    options.priority = static_cast<std::int32_t>(from.priority);
+    options.node = from.node;
+    options.hints = from.stealable ? 0 : WEFT_HINT_NOT_STEALABLE;
+    return options;
 }
 
 inline void report_unhandled(const char *task, std::exception_ptr exception) noexcept {
@@ -67,12 +100,10 @@ struct spawned_call {
 };
 
 template <class F>
-void spawn(weft_runtime *runtime, F &&callable, const char *name) {
+void spawn(weft_runtime *runtime, F &&callable, const task_options &how) {
     using call_type = spawned_call<std::decay_t<F>>;
-    std::unique_ptr<call_type> call(new call_type{std::forward<F>(callable), name ? name : ""});
-    weft_spawn_options options;
-    check(weft_spawn_options_init(&options, sizeof options));
-    options.name = name;
+    std::unique_ptr<call_type> call(new call_type{std::forward<F>(callable), how.name ? how.name : ""});
+    weft_spawn_options options = native_options(how);
     options.arg_drop = call_type::drop;
     check(weft_spawn_with(runtime, call_type::entry, call.get(), &options));
     static_cast<void>(call.release()); // the task owns it now, and may have ended already
@@ -95,12 +126,49 @@ inline unhandled_handler set_unhandled_handler(unhandled_handler handler) noexce
     return detail::unhandled.exchange(handler, std::memory_order_acq_rel);
 }
 
-/// Runs a copy of the callable on a worker, some time from now. Never blocks. `name` appears in messages and logs; it is copied. The
-/// callable is destroyed right after it has run, or unrun if the runtime is shut down in discard mode.
+/// Runs a copy of the callable on a worker, some time from now. Never blocks. The callable is destroyed right after it has run, or
+/// unrun if the runtime is shut down in discard mode.
 template <class F>
-void spawn(F &&callable, const char *name = nullptr) {
-    detail::spawn(nullptr, std::forward<F>(callable), name);
+void spawn(F &&callable, const task_options &how = {}) {
+    detail::spawn(nullptr, std::forward<F>(callable), how);
 }
+
+/// A callable in memory of the caller's: submitting it allocates nothing. It stays in place until it is not queued and the callable
+/// has returned; it may be submitted again as soon as the callable has begun, by itself as well.
+template <class F>
+class task {
+public:
+    explicit task(F callable) : callable_(std::move(callable)) { weft_task_init(&native_, entry, this); }
+    task(const task &) = delete;
+    task &operator=(const task &) = delete;
+
+    /// Queues it on the calling task's runtime or the default one. False: it is queued already. A shutdown does not drop it.
+    [[nodiscard]] bool submit() { return submit_to(nullptr); }
+
+    /// The C task.
+    weft_task *native() noexcept { return &native_; }
+
+private:
+    friend class runtime;
+
+    bool submit_to(weft_runtime *runtime) {
+        const weft_status status = weft_submit(runtime, &native_);
+        if (status == WEFT_BUSY) return false;
+        detail::check(status);
+        return true;
+    }
+
+    static void entry(weft_worker *native, void *arg) {
+        try {
+            static_cast<void>(detail::invoke(static_cast<task *>(arg)->callable_, native));
+        } catch (...) {
+            detail::report_unhandled("", detail::caught());
+        }
+    }
+
+    weft_task native_;
+    F callable_;
+};
 
 /// Runs the callable on a worker and waits for it; returns what it returns and throws what it throws. Inside a task it runs at once,
 /// on this thread.

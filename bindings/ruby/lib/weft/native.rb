@@ -25,6 +25,7 @@ module Weft
     CLOSED = 5
     FAILED = 60
 
+    PRIORITIES = { low: -1, normal: 0, high: 1, critical: 2 }.freeze
     SHUTDOWN_MODES = { drain: 0, discard: 1 }.freeze
     PLACEMENTS = { none: 0, compact: 1, scatter: 2 }.freeze
     LOADS = { cpu: 0, io: 1, mixed: 2 }.freeze
@@ -79,7 +80,8 @@ module Weft
 
     # struct weft_spawn_options
     class SpawnOptions < FFI::Struct
-      layout :size, :size_t, :name, :pointer, :arg_drop, :pointer, :result_drop, :pointer, :drop_ctx, :pointer
+      layout :size, :size_t, :name, :pointer, :arg_drop, :pointer, :result_drop, :pointer, :drop_ctx, :pointer,
+             :priority, :int32, :node, :int32, :hints, :int64
     end
 
     # struct weft_channel_options

@@ -97,13 +97,14 @@ module Weft
     # @param function [FFI::Pointer] void function(weft_worker *worker, void *arg)
     # @param argument [FFI::Pointer, #to_ptr, nil] arg; its memory must stay until the function has ended
     # @param name [String, nil] of the task, for messages
+    # @param priority [:low, :normal, :high, :critical] what comes first
     # @return [self]
     # @raise [ArgumentError] the function is Ruby code
     # @raise [ShutdownError] the runtime is shut down
-    def spawn_native(function, argument = nil, name: nil)
+    def spawn_native(function, argument = nil, name: nil, priority: :normal)
       function = NativeFunction.pointer(function)
       argument = NativeFunction.argument(argument)
-      with_spawn_options(name) do |options|
+      with_spawn_options(name, priority) do |options|
         @handle.use { |runtime| Error.check(Native.weft_spawn_with(runtime, function, argument, options)) }
       end
       self
@@ -114,14 +115,15 @@ module Weft
     # @param function [FFI::Pointer] weft_status function(weft_worker *worker, void *arg, void **result)
     # @param argument [FFI::Pointer, #to_ptr, nil] arg; kept until the function has ended
     # @param name [String, nil] of the task, for messages
+    # @param priority [:low, :normal, :high, :critical] what comes first
     # @return [Future] the result as an FFI::Pointer; or an {Error} with the function's status and message
     # @raise [ArgumentError] the function is Ruby code
     # @raise [ShutdownError] the runtime is shut down
-    def async_native(function, argument = nil, name: nil)
+    def async_native(function, argument = nil, name: nil, priority: :normal)
       function = NativeFunction.pointer(function)
       pointer = NativeFunction.argument(argument)
       Wait.undisturbed do
-        future = with_spawn_options(name) do |options|
+        future = with_spawn_options(name, priority) do |options|
           @handle.use do |runtime|
             Native.make { |out| Native.weft_async(runtime, function, pointer, options, out) }
           end
@@ -137,8 +139,8 @@ module Weft
     # @return [FFI::Pointer] the result
     # @raise [Error] the function's status and message
     # @raise [ArgumentError] the function is Ruby code
-    def run_native(function, argument = nil, name: nil)
-      async_native(function, argument, name: name).value
+    def run_native(function, argument = nil, name: nil, priority: :normal)
+      async_native(function, argument, name: name, priority: priority).value
     end
 
     # Ends the runtime: new work is refused from now on, what is queued is done or dropped, the threads go.
@@ -210,13 +212,17 @@ module Weft
       nil
     end
 
-    def with_spawn_options(name)
-      return yield(nil) unless name
+    def with_spawn_options(name, priority)
+      number = Native::PRIORITIES.fetch(priority) do
+        raise ArgumentError, "priority must be :low, :normal, :high or :critical, not #{priority.inspect}"
+      end
+      return yield(nil) unless name || number != 0
 
       options = Native::SpawnOptions.new
       Error.check(Native.weft_spawn_options_init(options, options.size))
-      name = Native.c_string(name)
+      name = name && Native.c_string(name)
       options[:name] = name
+      options[:priority] = number
       yield options
     end
 

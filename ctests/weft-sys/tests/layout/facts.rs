@@ -40,13 +40,18 @@ impl Facts {
 
     pub fn structure<T>(&mut self, fields: Vec<(&str, usize, &str)>) {
         let field = |(name, offset, kind): (&str, usize, &str)| {
-            (name.to_owned(), Field { offset, kind: Types::default().spell_text(kind) })
+            (field_name(name), Field { offset, kind: Types::default().spell_text(kind) })
         };
         self.structs.insert(
             Types::default().spell_text(type_name::<T>()),
             Struct { size: size_of::<T>(), align: align_of::<T>(), fields: fields.into_iter().map(field).collect() },
         );
     }
+}
+
+/// A field's name as C has it: the sources write r#fn for what is a keyword in Rust, and bindgen writes fn_.
+pub fn field_name(name: &str) -> String {
+    name.strip_prefix("r#").or_else(|| name.strip_suffix('_')).unwrap_or(name).to_owned()
 }
 
 /// Describes a struct of `weft::capi`. The pattern makes the compiler see to it that the fields are all of them.

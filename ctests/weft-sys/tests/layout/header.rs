@@ -3,7 +3,7 @@
 
 use syn::{Expr, ExprLit, FnArg, ForeignItem, Item, Lit, Stmt};
 
-use crate::facts::{Facts, Field};
+use crate::facts::{Facts, Field, field_name};
 use crate::types::Types;
 
 /// The facts in what bindgen made of a header.
@@ -20,8 +20,10 @@ pub fn header_side(bindings: &str) -> Facts {
     for item in &file.items {
         match item {
             Item::Struct(item) => {
-                let fields =
-                    item.fields.iter().filter_map(|field| Some((field.ident.as_ref()?.to_string(), &field.ty)));
+                let fields = item
+                    .fields
+                    .iter()
+                    .filter_map(|field| Some((field_name(&field.ident.as_ref()?.to_string()), &field.ty)));
                 let fields: Vec<_> = fields.collect();
                 // This is how bindgen writes a type that the header only names: an opaque handle, without a layout.
                 if fields.iter().any(|(name, _)| name == "_unused") {
@@ -72,7 +74,8 @@ fn layout(assertions: &Expr, facts: &mut Facts) {
         } else if let Some(path) = text.strip_prefix("Offset of field: ") {
             let (name, field) = path.split_once("::").expect("struct::field");
             let fields = &mut facts.structs.entry(name.to_owned()).or_default().fields;
-            fields.get_mut(field).unwrap_or_else(|| panic!("an offset of no field: {text}")).offset = number;
+            fields.get_mut(&field_name(field)).unwrap_or_else(|| panic!("an offset of no field: {text}")).offset =
+                number;
         } else {
             panic!("an unknown assertion: {text}");
         }
