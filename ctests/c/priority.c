@@ -268,6 +268,28 @@ TEST(a_task_may_wait_for_one_that_is_not_stealable)
     CHECK_INT(ran, 20);
 }
 
+static void block_elsewhere(weft_worker *worker, void *arg)
+{
+    weft_spawn_options options = with_priority(WEFT_PRIORITY_NORMAL);
+    struct pinned *pinned = arg;
+    options.hints = WEFT_HINT_NOT_STEALABLE;
+    OK(weft_spawn_with(NULL, note_worker, pinned, &options));
+    weft_blocking_begin(worker);
+    OK(weft_spawn_with(NULL, open_gate, pinned, &options));
+    gate_wait(&pinned->stolen);
+    weft_blocking_end(worker);
+}
+
+/* The same when the wait is not Weft's, and for what is spawned meanwhile. */
+TEST(nothing_stays_with_a_thread_that_says_it_blocks)
+{
+    struct pinned pinned = {.stolen = GATE_INIT};
+    weft_runtime *runtime = runtime_new(1);
+    OK(weft_spawn(runtime, block_elsewhere, &pinned));
+    runtime_end(runtime);
+    CHECK_INT(pinned.ran, 1);
+}
+
 TEST(from_outside_a_task_that_is_not_stealable_runs_anywhere)
 {
     struct held held;
