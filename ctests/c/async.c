@@ -261,3 +261,120 @@ TEST(many_threads_wait_for_the_same_tasks)
         weft_future_release(futures[i]);
     runtime_end(runtime);
 }
+
+/* ---- who waits for a task that has not begun runs it */
+
+struct chain {
+    int left;
+    weft_runtime *runtime;
+};
+
+static weft_status link_of_a_chain(weft_worker *worker, void *arg, void **result)
+{
+    struct chain *chain = arg, rest = {chain->left - 1, chain->runtime};
+    weft_future *future = NULL;
+    (void)worker;
+    *result = NULL;
+    if (chain->left == 0)
+        return WEFT_OK;
+    OK(weft_async(chain->runtime, link_of_a_chain, &rest, NULL, &future));
+    void *value = NULL;
+    OK(weft_future_get(future, WEFT_FOREVER, &value));
+    *result = (char *)value + 1;
+    weft_future_release(future);
+    return WEFT_OK;
+}
+
+/* One worker, one thread: without help each link would need a thread of its own. */
+TEST(a_chain_of_waits_on_one_thread)
+{
+    weft_runtime_options options;
+    weft_runtime *runtime = NULL;
+    weft_future *future = NULL;
+    void *value = NULL;
+    OK(weft_runtime_options_init(&options, sizeof options));
+    options.workers = 1;
+    options.max_threads = 1;
+    options.stack_size = 64u << 20;
+    OK(weft_runtime_new(&options, &runtime));
+    struct chain chain = {under_a_tool() ? 100 : 1000, runtime};
+    OK(weft_async(runtime, link_of_a_chain, &chain, NULL, &future));
+    OK(weft_future_get(future, WEFT_FOREVER, &value));
+    CHECK_INT((char *)value - (char *)NULL, chain.left);
+    weft_future_release(future);
+    CHECK_INT(runtime_stats(runtime).threads_peak, 1);
+    CHECK_INT(runtime_stats(runtime).blocks, 0);
+    runtime_end(runtime);
+}
+
+/* Far deeper than a stack: then other threads take over. */
+TEST(a_chain_deeper_than_a_stack)
+{
+    weft_runtime *runtime = runtime_new(1);
+    weft_future *future = NULL;
+    void *value = NULL;
+    struct chain chain = {under_a_tool() ? 100 : 5000, runtime};
+    OK(weft_async(runtime, link_of_a_chain, &chain, NULL, &future));
+    OK(weft_future_get(future, WEFT_FOREVER, &value));
+    CHECK_INT((char *)value - (char *)NULL, chain.left);
+    weft_future_release(future);
+    runtime_end(runtime);
+}
+
+/* A wait with a deadline cannot begin what may take longer. */
+static weft_status nothing_called(weft_worker *worker, void *arg, void **result)
+{
+    (void)worker;
+    atomic_fetch_add((atomic_int *)arg, 1);
+    *result = NULL;
+    return WEFT_OK;
+}
+
+static void look_and_wait(weft_worker *worker, void *arg)
+{
+    atomic_int runs = 0;
+    weft_future *future = NULL;
+    (void)worker;
+    OK(weft_async(arg, nothing_called, &runs, NULL, &future));
+    CHECK_STATUS(weft_future_wait(future, 0), WEFT_WOULD_BLOCK);
+    CHECK_INT(runs, 0);
+    OK(weft_future_wait(future, WEFT_FOREVER));
+    CHECK_INT(runs, 1);
+    weft_future_release(future);
+}
+
+TEST(only_a_wait_without_a_deadline_runs_it)
+{
+    weft_runtime_options options;
+    weft_runtime *runtime = NULL;
+    OK(weft_runtime_options_init(&options, sizeof options));
+    options.workers = options.max_threads = 1;
+    OK(weft_runtime_new(&options, &runtime));
+    OK(weft_run(runtime, look_and_wait, runtime));
+    OK(weft_runtime_shutdown(runtime, WEFT_SHUTDOWN_DRAIN, WEFT_FOREVER));
+    weft_runtime_stats stats = runtime_stats(runtime);
+    CHECK_INT(stats.executed, stats.spawned);
+    weft_runtime_release(runtime);
+}
+
+/* Whoever comes first: a queue's worker and a waiting task; each task once. */
+static void race_for_a_task(weft_worker *worker, void *arg)
+{
+    (void)worker;
+    for (int i = 0; i < 200; i++) {
+        atomic_int runs = 0;
+        weft_future *future = NULL;
+        OK(weft_async(arg, nothing_called, &runs, NULL, &future));
+        OK(weft_future_wait(future, WEFT_FOREVER));
+        CHECK_INT(runs, 1);
+        weft_future_release(future);
+    }
+}
+
+TEST(a_task_is_run_by_its_queue_or_by_who_waits)
+{
+    weft_runtime *runtime = runtime_new(3);
+    for (int i = 0; i < 10; i++)
+        OK(weft_run(runtime, race_for_a_task, runtime));
+    runtime_end(runtime);
+}

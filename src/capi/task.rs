@@ -4,6 +4,7 @@ use std::ffi::{CStr, CString, c_char, c_void};
 use std::fmt;
 use std::mem::{ManuallyDrop, offset_of};
 use std::ptr::NonNull;
+use std::sync::Arc;
 
 use super::args::{self, callback, invalid, place, pointer};
 use super::boundary::{boundary, call_back};
@@ -11,7 +12,7 @@ use super::future::{Value, new_handle};
 use super::runtime::as_opaque;
 use super::types::{weft_call_fn, weft_drop_fn, weft_future, weft_runtime, weft_status, weft_task_fn, weft_worker};
 use crate::error::{Error, Failure, Result, Status};
-use crate::future::{self, Promise};
+use crate::future::{self, Begin, Deferred, Promise};
 use crate::panics;
 use crate::scheduler::{Core, NotSubmitted, Owner, Place, Priority, Refusal, Slot, Work, Worker};
 
@@ -198,7 +199,8 @@ impl Work for Spawned {
 // Spawning stays within blocks that go round; without this it would allocate, and nothing else would tell.
 const _: () = assert!(size_of::<Spawned>() <= 40);
 
-struct Called {
+/// A call with a result.
+struct AsyncCall {
     function: CallFn,
     argument: Argument,
     name: Name,
@@ -207,11 +209,11 @@ struct Called {
 }
 
 // SAFETY: as for Spawned; the same goes for the result and its drop.
-unsafe impl Send for Called {}
+unsafe impl Send for AsyncCall {}
 
-impl Work for Called {
+impl AsyncCall {
     fn run(self, worker: &Worker) {
-        let Called { function, argument, name, result_drop, promise } = self;
+        let AsyncCall { function, argument, name, result_drop, promise } = self;
         let title = Function { named: name.get().is_some(), address: function as *const c_void };
         let ctx = argument.ctx;
         let arg = argument.take();
@@ -228,13 +230,56 @@ impl Work for Called {
         });
         debug_assert!(settled.is_ok(), "nobody else has this promise");
     }
+}
+
+/// A call that waits in a queue, and that a task which waits for its result may take.
+struct Async {
+    call: Deferred<AsyncCall>,
+    runtime: *const Core,
+    droppable: bool,
+}
+
+// SAFETY: the runtime is only compared with; the call goes to one thread.
+unsafe impl Send for Async {}
+// SAFETY: as above.
+unsafe impl Sync for Async {}
+
+impl Begin for Async {
+    fn begin_here(&self) {
+        if let Some(worker) = Worker::current()
+            && worker.may_run_in_place(self.runtime, self.droppable)
+            && let Some(call) = self.call.take()
+        {
+            worker.run_in_place(|| call.run(worker));
+        }
+    }
+}
+
+/// The queue's share of it.
+struct Called(Arc<Async>);
+
+impl Work for Called {
+    fn run(self, worker: &Worker) {
+        if let Some(call) = self.0.call.take() {
+            call.run(worker);
+        }
+    }
 
     fn droppable(&self) -> bool {
-        self.argument.drop.is_some()
+        self.0.droppable
     }
 
     fn refused(self) {
-        self.argument.take();
+        if let Some(call) = self.0.call.take() {
+            call.argument.take();
+        }
+    }
+}
+
+impl Drop for Called {
+    fn drop(&mut self) {
+        // Dropped unrun: the argument's drop and a broken promise, unless somebody runs it.
+        drop(self.0.call.take());
     }
 }
 
@@ -295,9 +340,12 @@ pub unsafe extern "C" fn weft_async(
         let name = unsafe { Name::copy(options.name) };
         let argument = Argument { arg, drop: options.arg_drop, ctx: options.drop_ctx };
         let (promise, future) = future::channel();
-        core.spawn_at(Called { function, argument, name, result_drop: options.result_drop, promise }, at)?;
+        let droppable = argument.drop.is_some();
+        let call = Deferred::new(AsyncCall { function, argument, name, result_drop: options.result_drop, promise });
+        let work = Arc::new(Async { call, runtime: core, droppable });
+        core.spawn_at(Called(work.clone()), at)?;
         // SAFETY: writable by contract.
-        unsafe { *out = new_handle(future) };
+        unsafe { *out = new_handle(future.with_work(work)) };
         Ok(())
     })
 }

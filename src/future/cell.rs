@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::deferred::Begin;
 use crate::error::{Error, Failure, Result, Status};
 use crate::sync::atomic::{AtomicU32, Ordering, UnsafeCell};
 use crate::sync::wait::Ended;
@@ -42,12 +43,16 @@ unsafe impl<T: Send + Sync> Sync for Cell<T> {}
 pub struct Promise<T>(Arc<Cell<T>>);
 
 /// The end that waits.
-pub struct Future<T>(Arc<Cell<T>>);
+pub struct Future<T> {
+    cell: Arc<Cell<T>>,
+    /// The work that settles it, if a waiting thread may begin that itself.
+    work: Option<Arc<dyn Begin>>,
+}
 
 /// A promise and its future.
 pub fn channel<T>() -> (Promise<T>, Future<T>) {
     let cell = Arc::new(Cell { state: AtomicU32::new(OPEN), outcome: UnsafeCell::new(None), settled: Gate::default() });
-    (Promise(cell.clone()), Future(cell))
+    (Promise(cell.clone()), Future { cell, work: None })
 }
 
 impl<T> Promise<T> {
@@ -89,10 +94,15 @@ impl<T> Drop for Promise<T> {
 }
 
 impl<T> Future<T> {
+    /// The same future; who waits for it without a deadline may begin this work.
+    pub fn with_work(self, work: Arc<dyn Begin>) -> Self {
+        Future { work: Some(work), ..self }
+    }
+
     /// How far it has got.
     pub fn state(&self) -> State {
         // Acquire pairs with the Release in `settle`: who sees it settled sees the outcome.
-        match self.0.state.load(Ordering::Acquire) {
+        match self.cell.state.load(Ordering::Acquire) {
             OPEN | SETTLING => State::Pending,
             FAILED => State::Failed,
             _ => State::Ready,
@@ -104,7 +114,12 @@ impl<T> Future<T> {
         if self.state() != State::Pending {
             return Ok(());
         }
-        match self.0.settled.wait(deadline) {
+        if deadline == Deadline::Never
+            && let Some(work) = &self.work
+        {
+            work.begin_here();
+        }
+        match self.cell.settled.wait(deadline) {
             Ended::Fired(_) => Ok(()),
             Ended::Interrupted => Err(Failure::new(Status::Interrupted, "a signal ended the wait")),
             Ended::TimedOut if deadline == Deadline::Now => {
@@ -134,11 +149,11 @@ impl<T> Future<T> {
             return Err(failure_of(error));
         }
         // Acquire: the outcome is there. The exchange picks one taker.
-        if self.0.state.compare_exchange(READY, TAKEN, Ordering::Acquire, Ordering::Relaxed).is_err() {
+        if self.cell.state.compare_exchange(READY, TAKEN, Ordering::Acquire, Ordering::Relaxed).is_err() {
             return Err(ALREADY_TAKEN);
         }
         // SAFETY: this thread won the exchange; readers see TAKEN and stay away, earlier ones are over by contract.
-        match self.0.outcome.with_mut(|place| unsafe { (*place).take() }) {
+        match self.cell.outcome.with_mut(|place| unsafe { (*place).take() }) {
             Some(Ok(value)) => Ok(value),
             _ => Err(ALREADY_TAKEN),
         }
@@ -150,10 +165,10 @@ impl<T> Future<T> {
     }
 
     fn outcome(&self) -> Option<&std::result::Result<T, Error>> {
-        match self.0.state.load(Ordering::Acquire) {
+        match self.cell.state.load(Ordering::Acquire) {
             // SAFETY: written before the state was, and not changed since but by `take`, whose caller promised that
             // nobody uses what this returns.
-            READY | FAILED => self.0.outcome.with(|place| unsafe { (*place).as_ref() }),
+            READY | FAILED => self.cell.outcome.with(|place| unsafe { (*place).as_ref() }),
             _ => None,
         }
     }
@@ -209,7 +224,7 @@ mod tests {
         struct Counted<'a>(&'a std::sync::atomic::AtomicU32);
         impl Drop for Counted<'_> {
             fn drop(&mut self) {
-                self.0.fetch_add(1, Ordering::Relaxed);
+                self.cell.fetch_add(1, Ordering::Relaxed);
             }
         }
         let drops = std::sync::atomic::AtomicU32::new(0);

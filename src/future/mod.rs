@@ -4,5 +4,7 @@
 //! value belongs to the future and is dropped with it, unless it was taken out.
 
 mod cell;
+mod deferred;
 
 pub use cell::{Future, Promise, State, channel};
+pub use deferred::{Begin, Deferred};

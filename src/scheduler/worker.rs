@@ -68,6 +68,8 @@ pub struct Worker {
     frame: Cell<*const Frame>,
     /// How many `begin_blocking` have not met their end.
     blocking: Cell<u32>,
+    /// Where the thread's stack begins, nearly.
+    stack: Cell<usize>,
 }
 
 // SAFETY: a Worker moves between threads only while its seat is free; then nobody uses it, and no task runs whose frame
@@ -108,6 +110,7 @@ impl Worker {
                 ticks: Cell::new(0),
                 frame: Cell::new(ptr::null()),
                 blocking: Cell::new(0),
+                stack: Cell::new(0),
             }))),
             region,
         })
@@ -272,6 +275,23 @@ impl Worker {
         platform::yield_now();
     }
 
+    /// Whether this thread may run, on top of what it is in, a queued task that it would have to wait for: one of its own
+    /// runtime's, which a shutdown does not drop, while half of the stack is left.
+    pub fn may_run_in_place(&self, runtime: *const Core, droppable: bool) -> bool {
+        let here = 0u8;
+        let used = self.stack.get().abs_diff(ptr::from_ref(&here).addr());
+        ptr::eq(self.core, runtime)
+            && used < self.core().options.stack_size / 2
+            && !(droppable && self.core().phase() == Phase::Discard)
+    }
+
+    /// Runs it.
+    pub fn run_in_place(&self, task: impl FnOnce()) {
+        let interruptible = park::set_interruptible(false);
+        task();
+        park::set_interruptible(interruptible);
+    }
+
     /// Offers a half to the other threads.
     ///
     /// # Safety
@@ -358,6 +378,7 @@ impl Worker {
     /// The life of a thread on this seat, which arrives active and searching.
     pub(super) fn live(self: Box<Self>, core: Arc<Core>) {
         let worker = &*self;
+        worker.stack.set(ptr::from_ref(&worker).addr());
         worker.region().worker.store(ptr::from_ref(worker).expose_provenance(), Ordering::Relaxed);
         local::set(worker.region.expose_provenance());
         core.count_started(self.index);
