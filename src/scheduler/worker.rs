@@ -23,7 +23,7 @@ use crate::error::Failure;
 use crate::observe::{self, Level, Origin};
 use crate::panics;
 use crate::platform::{self, fork, local};
-use crate::sync::park;
+use crate::sync::{park, spin};
 
 /// A task in a deque.
 pub struct TaskPtr(NonNull<TaskHeader>);
@@ -66,6 +66,8 @@ pub struct Worker {
     ticks: Cell<u32>,
     /// The task it runs; the ones that wait for it further out on the same stack.
     frame: Cell<*const Frame>,
+    /// How often a search looks everywhere.
+    sweeps: Cell<u32>,
     /// How many `begin_blocking` have not met their end.
     blocking: Cell<u32>,
     /// Where the thread's stack begins, nearly.
@@ -81,8 +83,10 @@ unsafe impl Send for Worker {}
 /// gets one pick in 244 of every worker at least.
 const FAIRNESS: u32 = 61;
 
-/// Sweeps over the others before a thread lies down, and the pauses between them: some ten microseconds.
+/// Sweeps over the others before a thread lies down, and the pauses between them: some ten microseconds. A thread whose waits
+/// pay makes up to three times as many, which is about what going to sleep and being woken costs.
 const SWEEPS: u32 = 8;
+const PATIENT_SWEEPS: u32 = 24;
 const PAUSES: u32 = 32;
 
 impl Worker {
@@ -109,6 +113,7 @@ impl Worker {
                 random: Cell::new((index as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
                 ticks: Cell::new(0),
                 frame: Cell::new(ptr::null()),
+                sweeps: Cell::new(SWEEPS),
                 blocking: Cell::new(0),
                 stack: Cell::new(0),
             }))),
@@ -625,15 +630,24 @@ impl Worker {
 
     /// Looks for work everywhere, a bounded number of times. LOW comes when there is nothing else.
     fn search(&self) -> Option<Unit> {
-        for sweep in 0..SWEEPS {
+        let sweeps = self.sweeps.get();
+        for sweep in 0..sweeps {
             let found = self.take_urgent().or_else(|| self.take_share()).or_else(|| self.steal());
             if let Some(unit) = found.or_else(|| self.take_one(Priority::Low)) {
+                if sweep >= SWEEPS / 2 {
+                    self.sweeps.set((sweeps * 2).min(PATIENT_SWEEPS));
+                }
                 return Some(unit);
             }
-            for _ in 0..PAUSES * sweep {
+            // Whoever else wants this CPU may be the one that has the work.
+            if sweep == SWEEPS && spin::cpu_is_wanted() {
+                break;
+            }
+            for _ in 0..PAUSES * sweep.min(SWEEPS) {
                 std::hint::spin_loop();
             }
         }
+        self.sweeps.set((sweeps / 2).max(SWEEPS));
         None
     }
 
