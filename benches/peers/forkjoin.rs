@@ -85,7 +85,11 @@ fn main() {
             let fib = median(|| assert_eq!(rayon_fib(FIB), 2_178_309));
             let sum = median(|| assert_eq!(rayon_sum(&tree), (2 << DEPTH) - 1));
             line("rayon", workers, fib, sum, |length| {
-                median(|| (0..REGIONS).for_each(|_| drop(rayon::join(|| spin(length), || spin(length)))))
+                median(|| {
+                    for _ in 0..REGIONS {
+                        rayon::join(|| spin(length), || spin(length));
+                    }
+                })
             });
         });
         let pool =
@@ -95,7 +99,9 @@ fn main() {
         line("chili", workers, fib, sum, |length| {
             median(|| {
                 let mut scope = pool.scope();
-                (0..REGIONS).for_each(|_| drop(scope.join(|_| spin(length), |_| spin(length))));
+                for _ in 0..REGIONS {
+                    scope.join(|_| spin(length), |_| spin(length));
+                }
             })
         });
     }
