@@ -224,7 +224,7 @@ mod tests {
         struct Counted<'a>(&'a std::sync::atomic::AtomicU32);
         impl Drop for Counted<'_> {
             fn drop(&mut self) {
-                self.cell.fetch_add(1, Ordering::Relaxed);
+                self.0.fetch_add(1, Ordering::Relaxed);
             }
         }
         let drops = std::sync::atomic::AtomicU32::new(0);

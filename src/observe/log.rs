@@ -102,16 +102,15 @@ pub fn log(level: Level, origin: Origin<'_>, message: fmt::Arguments<'_>) {
     if (level as i32) > LEVEL.load(Ordering::Relaxed) {
         return;
     }
-    let record = Record {
+    let mut record = Record {
         level,
-        time_ns: now_ns(),
+        time_ns: 0,
         worker: origin.worker,
         runtime: origin.runtime.to_owned(),
         task: origin.task.to_owned(),
         message: c_string(&message.to_string()),
     };
     let current = || LOG.get().lock().drain.as_ref().map(|(drain, _)| drain.clone());
-    let mut record = record;
     while let Some(drain) = current() {
         match drain.put(record) {
             Ok(()) => break,
@@ -176,8 +175,8 @@ extern "C" fn flush_at_exit() {
 }
 
 impl Drain {
-    /// Queues a record, or gives it back after the end.
-    fn put(&self, record: Record) -> std::result::Result<(), Record> {
+    /// Queues a record, or gives it back after the end. It gets its time here, so that records are in its order.
+    fn put(&self, mut record: Record) -> std::result::Result<(), Record> {
         let mut queue = self.queue.lock();
         if queue.ended {
             return Err(record);
@@ -186,6 +185,7 @@ impl Drain {
             queue.lost += 1;
             return Ok(());
         }
+        record.time_ns = now_ns();
         queue.records.push_back(record);
         if queue.records.len() == 1 {
             drop(queue);
