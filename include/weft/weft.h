@@ -707,8 +707,8 @@ weft_status weft_spawn_options_init(struct weft_spawn_options *options, size_t s
 /*
  Starts a task: calls fn(worker, arg) once, on a worker of the runtime. Fire and forget. From one of the runtime's own
  tasks it goes to this thread's queue (the newest runs first, others steal the oldest); from elsewhere to a queue that the
- runtime has for this thread (the oldest first; between threads there is no order). Never blocks; any thread. A Rust panic in it is logged and counted. WEFT_SHUTDOWN: the
- runtime no longer takes work. WEFT_NOMEM: no memory.
+ runtime has for this thread (the oldest first; between threads there is no order). Never blocks; any thread. A Rust
+ panic in it is logged and counted. WEFT_SHUTDOWN: the runtime no longer takes work. WEFT_NOMEM: no memory.
  */
 weft_status weft_spawn(weft_runtime *runtime,
                        weft_task_fn fn,
@@ -951,6 +951,8 @@ void weft_promise_release(weft_promise *promise);
 /*
  Waits until the future is settled, whatever the outcome. Blocks; inside a task the thread's turn passes to another.
  WEFT_TIMEOUT, WEFT_WOULD_BLOCK, WEFT_INTERRUPTED: it is still pending.
+ In a task, a wait for a weft_async of the same runtime that has not begun runs it on this thread, if timeout_ns is
+ WEFT_FOREVER; a thread whose stack is half used leaves it to another.
  */
 weft_status weft_future_wait(weft_future *future, int64_t timeout_ns);
 

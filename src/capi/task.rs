@@ -285,8 +285,8 @@ impl Drop for Called {
 
 /// Starts a task: calls fn(worker, arg) once, on a worker of the runtime. Fire and forget. From one of the runtime's own
 /// tasks it goes to this thread's queue (the newest runs first, others steal the oldest); from elsewhere to a queue that the
-/// runtime has for this thread (the oldest first; between threads there is no order). Never blocks; any thread. A Rust panic in it is logged and counted. WEFT_SHUTDOWN: the
-/// runtime no longer takes work. WEFT_NOMEM: no memory.
+/// runtime has for this thread (the oldest first; between threads there is no order). Never blocks; any thread. A Rust
+/// panic in it is logged and counted. WEFT_SHUTDOWN: the runtime no longer takes work. WEFT_NOMEM: no memory.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_spawn(runtime: *mut weft_runtime, r#fn: weft_task_fn, arg: *mut c_void) -> weft_status {
     // Not by way of weft_spawn_with: reading and checking options costs more than the rest.
