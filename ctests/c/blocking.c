@@ -5,6 +5,8 @@
  */
 #include "support.h"
 
+#include <sched.h>
+
 #include <stdlib.h>
 
 enum { MANY = 200 };
@@ -159,6 +161,110 @@ TEST(indices_of_a_loop_may_wait_for_each_other)
     OK(weft_for(runtime, 0, 2, first_receives, channel, &options, NULL));
     runtime_end(runtime);
     weft_channel_release(channel);
+}
+
+/* ---- what a blocked task waits for comes before what would block as well */
+
+static void send_a_number(weft_worker *worker, void *arg)
+{
+    uint64_t number = 1;
+    (void)worker;
+    OK(weft_channel_send(arg, &number, WEFT_FOREVER));
+}
+
+static void ask_and_wait(weft_worker *worker, void *arg)
+{
+    uint64_t number = 0;
+    weft_channel *channel = channel_new(8, 1);
+    (void)worker;
+    (void)arg;
+    OK(weft_spawn(NULL, send_a_number, channel));
+    OK(weft_channel_recv(channel, &number, WEFT_FOREVER));
+    weft_channel_release(channel);
+}
+
+static void tree_of_waits(weft_worker *worker, void *arg)
+{
+    int *depth = arg, below = *depth - 1;
+    if (*depth == 0) {
+        ask_and_wait(worker, NULL);
+        return;
+    }
+    weft_fork(worker, tree_of_waits, &below);
+    tree_of_waits(weft_next(worker), &below);
+    if (weft_sync(worker))
+        tree_of_waits(worker, &below);
+}
+
+static weft_status each_waits(weft_worker *worker, size_t begin, size_t end, void *arg)
+{
+    for (; begin < end; begin++)
+        ask_and_wait(worker, arg);
+    return WEFT_OK;
+}
+
+TEST(many_halves_that_wait_for_tasks_of_their_own)
+{
+    int depth = under_a_tool() ? 7 : 12;
+    for (int32_t workers = 1; workers <= 3; workers++) {
+        weft_runtime *runtime = runtime_new(workers);
+        weft_loop_options options;
+        OK(weft_loop_options_init(&options, sizeof options));
+        options.grain = 1;
+        OK(weft_run(runtime, tree_of_waits, &depth));
+        OK(weft_for(runtime, 0, 1u << depth, each_waits, NULL, &options, NULL));
+        CHECK_INT(runtime_stats(runtime).ceiling_hits, 0);
+        runtime_end(runtime);
+    }
+}
+
+/* ---- a thread that blocks leaves its turn to halves that nobody had asked for */
+
+struct private_halves {
+    weft_channel *channel;
+    _Atomic int elsewhere;
+    int home;
+};
+
+static void note_elsewhere(weft_worker *worker, void *arg)
+{
+    struct private_halves *halves = arg;
+    if (weft_worker_index(worker) != halves->home)
+        halves->elsewhere++;
+}
+
+static void fork_until_somebody_helps(weft_worker *worker, void *arg)
+{
+    struct private_halves *halves = arg;
+    halves->home = weft_worker_index(worker);
+    while (!halves->elsewhere) {
+        weft_fork(worker, note_elsewhere, halves);
+        sched_yield();
+        if (weft_sync(worker))
+            note_elsewhere(worker, halves);
+    }
+    uint64_t done = 1;
+    OK(weft_channel_send(halves->channel, &done, WEFT_FOREVER));
+}
+
+static void wait_for_the_end(weft_worker *worker, void *arg)
+{
+    struct private_halves *halves = arg;
+    uint64_t done = 0;
+    (void)worker;
+    OK(weft_channel_recv(halves->channel, &done, WEFT_FOREVER));
+}
+
+TEST(a_blocked_threads_turn_goes_to_private_halves)
+{
+    for (int i = 0; i < 50; i++) {
+        weft_runtime *runtime = runtime_new(2);
+        struct private_halves halves = {.channel = channel_new(8, 1)};
+        OK(weft_spawn(runtime, fork_until_somebody_helps, &halves));
+        OK(weft_run(runtime, wait_for_the_end, &halves));
+        runtime_end(runtime);
+        weft_channel_release(halves.channel);
+    }
 }
 
 /* ---- calls that the runtime does not know */

@@ -262,6 +262,39 @@ TEST(waiting_runs_only_what_descends)
 
 /* ---- misuse */
 
+static void slow_count(weft_worker *worker, void *arg)
+{
+    for (int i = 0; i < 100; i++)
+        OK(weft_yield(worker));
+    count(worker, arg);
+}
+
+/* The wrong order loses no half and harms nobody; what another thread has is waited for. */
+static void sync_in_the_wrong_order(weft_worker *worker, void *arg)
+{
+    weft_worker *second = weft_next(worker), *third = weft_next(second);
+    weft_fork(worker, slow_count, arg);
+    weft_fork(second, slow_count, arg);
+    weft_fork(third, slow_count, arg);
+    weft_sync(worker);
+    weft_sync(second);
+    weft_sync(third);
+    weft_sync(worker);
+    CHECK_INT(fib_here(worker, 10), 55);
+}
+
+TEST(syncs_in_the_wrong_order_harm_nobody)
+{
+    for (int32_t workers = 1; workers <= 4; workers++) {
+        atomic_int runs = 0;
+        weft_runtime *runtime = runtime_new(workers);
+        for (int i = 0; i < 200; i++)
+            OK(weft_run(runtime, sync_in_the_wrong_order, &runs));
+        CHECK(runs <= 600);
+        runtime_end(runtime);
+    }
+}
+
 static void forget_to_sync(weft_worker *worker, void *arg)
 {
     for (int i = 0; i < 50; i++, worker = weft_next(worker))

@@ -165,6 +165,14 @@ TEST(forked_halves_come_back) {
             weft::forked used(unused.next(), [] { return std::make_unique<int>(7); });
             CHECK_EQ(*used.sync(), 7);
         });
+        // In the wrong order: refused, and nothing is lost.
+        runtime.run([](weft::worker on) {
+            weft::forked first(on, [] { return 1; });
+            weft::forked second(first.next(), [] { return 2; });
+            CHECK_STATUS(WEFT_INVALID, first.sync());
+            CHECK_EQ(second.sync() + first.sync(), 3);
+            CHECK_STATUS(WEFT_INVALID, first.sync());
+        });
         runtime.shutdown();
     }
 }

@@ -165,3 +165,30 @@ TEST(failed_reductions_leave_nothing_behind) {
     }
     CHECK(counted<totals_theme>::made.load() > 0);
 }
+
+TEST(options_of_loops_and_reductions) {
+    const weft::runtime runtime(2);
+    weft::loop_report report;
+    weft::loop_options options;
+    options.report = &report;
+    options.grain = 1;
+    options.timeout_ns = 0;
+    CHECK_STATUS(WEFT_TIMEOUT, runtime.run([&] { weft::parallel_for(0, 100, [](std::size_t) {}, options); }));
+    CHECK_EQ(report.skipped, 100u);
+    const auto add = [](int &into, int from) { into += from; };
+    CHECK_STATUS(WEFT_TIMEOUT, weft::reduce_ranges(0, 100, 0, [](int &acc, std::size_t from, std::size_t to) { acc += int(to - from); }, add, options));
+    options.timeout_ns = WEFT_FOREVER;
+    // A body's own timeout is a failure like others, and is repaired.
+    std::atomic<bool> failed{false};
+    options.on_failure = WEFT_ON_FAILURE_REDO;
+    runtime.run([&] {
+        weft::parallel_for(0, 100, [&](std::size_t i) {
+            if (i == 50 && !failed.exchange(true)) throw weft::error(WEFT_TIMEOUT, "a query took too long");
+        }, options);
+    });
+    CHECK(report.done == 100 && report.fell_back == 1);
+    CHECK_STATUS(WEFT_INVALID, weft::reduce_ranges(0, 100, 0, [](int &, std::size_t, std::size_t) {}, add, options));
+    options.on_failure = WEFT_ON_FAILURE_STOP;
+    options.serial_below = 1000;
+    CHECK_EQ(weft::reduce_ranges(0, 100, 0, [](int &acc, std::size_t from, std::size_t to) { acc += to - from == 1 ? 1 : 1000; }, add, options), 100);
+}

@@ -15,8 +15,13 @@
  * that is held across it is not met again from within. Blocking calls, loops and joins between fork and sync are fine. When
  * some 2000 forks are open on one thread, further ones are simply run by weft_sync's caller.
  *
+ * Halves run in parallel if somebody is free to take one, and else one after the other: none may wait for the other in a way
+ * that Weft does not know (spinning, a foreign lock). A half that runs long without forks and syncs can weft_yield(). A C++
+ * exception must not leave a half; weft.hpp carries them.
+ *
  * `worker` must be the one passed to the calling task or half, or weft_worker_current(): the inline functions do not check
- * it. Those in the library do nothing for another thread's worker or NULL, and have the caller run both halves.
+ * it. Those in the library do nothing for another thread's worker or
+ * NULL, and have the caller run both halves; they fork where the last fork that is open ended, whatever the position.
  *
  * weft_sync can block, without limit. A Rust panic in a half that another thread ran goes on in weft_sync.
  */

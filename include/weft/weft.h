@@ -20,7 +20,8 @@
  *                instead of a struct means the defaults. A struct of a later version is accepted as long as the members that this
  *                version does not know are zero; else WEFT_INVALID.
  *   Runtime      NULL means the calling task's runtime, outside any task the process-wide default runtime.
- *   Blocking     Each comment says whether a function can block. Blocking inside a task is fine: another thread takes over.
+ *   Blocking     Each comment says whether a function can block. Blocking inside a task is fine: another thread
+ *                takes over. Around calls that Weft does not know, see weft_blocking_begin.
  *   Callbacks    A function, an argument, and where it matters a drop: the callback runs exactly once, or its drop does. They
  *                run on worker threads unless their comment says otherwise, never under a lock of Weft's, and must not unwind
  *                or longjmp out. A Rust panic is caught nevertheless (WEFT_PANIC); a C++ exception that gets out ends
@@ -767,8 +768,9 @@ weft_status weft_run(weft_runtime *runtime, weft_task_fn fn, void *arg);
  Runs a(worker, a_arg) on this thread and b(worker, b_arg) perhaps in parallel on another, and returns when both have
  ended. `worker` is the one passed to the calling task or half, or NULL for that. While it waits for a half that another
  thread took, this thread runs nothing but what descends from that half. WEFT_INVALID outside any task (weft_run leads
- in), for another thread's worker, and for a NULL function; nothing has run then. An exception or panic that leaves a half
- goes on in the caller when the other half has ended, or has been dropped because it had not begun.
+ in), for another thread's worker, and for a NULL function; nothing has run then. Halves must not unwind; but a Rust panic
+ goes on in the caller when the other half has ended, or has been dropped because it had not begun, and so does a C++
+ exception unless its half ran on another thread: there it ends the process. weft.hpp carries exceptions.
  */
 weft_status weft_join(weft_worker *worker,
                       weft_task_fn a,
@@ -793,7 +795,10 @@ weft_status weft_join(weft_worker *worker,
 typedef struct weft_loop_options {
   /* sizeof(weft_loop_options). */
   size_t size;
-  /* Indices per call at most; 0: as many as take some ten microseconds, found out while the loop runs. */
+  /*
+   Indices per call at most; 0: as many as take some ten microseconds, going by the calls before. Where the costs of
+   indices differ wildly, give a grain: a call is not cut short.
+   */
   size_t grain;
   /* Ranges of up to this many indices are not split; 0: no such ranges. */
   size_t serial_below;
@@ -893,7 +898,7 @@ size_t weft_optimal_grain(size_t n,
 /*
  Reduces [begin, end) in parallel into *out. Accumulators of acc_size bytes, aligned to 16, begin as bitwise copies of
  *identity; fold adds ranges, combine adds what comes right after. Only neighbours are combined, left with right, so
- combine must be associative and need not be commutative. How the range is cut depends on its length and the grain,
+ combine must be associative and need not be commutative. How the range is cut depends on its length, the grain and serial_below,
  with a grain of 0 on who was free to help, too: a fixed grain gives bit-identical floats everywhere. An empty range
  gives the identity. On failure *out is as it was, and acc_drop has been called for every accumulator: the first failure
  is returned. NULL options: the defaults. acc_size 0, begin > end: WEFT_INVALID. WEFT_NOMEM: no memory for an

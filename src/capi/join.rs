@@ -19,15 +19,16 @@ struct Unwinding<'a>(&'a Worker, *mut Slot);
 
 impl Drop for Unwinding<'_> {
     fn drop(&mut self) {
-        self.0.sync(self.1);
+        self.0.abandon(self.1);
     }
 }
 
 /// Runs a(worker, a_arg) on this thread and b(worker, b_arg) perhaps in parallel on another, and returns when both have
 /// ended. `worker` is the one passed to the calling task or half, or NULL for that. While it waits for a half that another
 /// thread took, this thread runs nothing but what descends from that half. WEFT_INVALID outside any task (weft_run leads
-/// in), for another thread's worker, and for a NULL function; nothing has run then. An exception or panic that leaves a half
-/// goes on in the caller when the other half has ended, or has been dropped because it had not begun.
+/// in), for another thread's worker, and for a NULL function; nothing has run then. Halves must not unwind; but a Rust panic
+/// goes on in the caller when the other half has ended, or has been dropped because it had not begun, and so does a C++
+/// exception unless its half ran on another thread: there it ends the process. weft.hpp carries exceptions.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn weft_join(
     worker: *mut weft_worker,
@@ -53,6 +54,9 @@ pub unsafe extern "C-unwind" fn weft_join(
         }
         if sync(current, position) {
             b(position.cast(), b_arg);
+            if current.region().head() != position {
+                current.abandon(position);
+            }
         }
     }
     Status::Ok as weft_status

@@ -47,7 +47,8 @@ pub type weft_combine_fn = Option<
 pub struct weft_loop_options {
     /// sizeof(weft_loop_options).
     pub size: usize,
-    /// Indices per call at most; 0: as many as take some ten microseconds, found out while the loop runs.
+    /// Indices per call at most; 0: as many as take some ten microseconds, going by the calls before. Where the costs of
+    /// indices differ wildly, give a grain: a call is not cut short.
     pub grain: usize,
     /// Ranges of up to this many indices are not split; 0: no such ranges.
     pub serial_below: usize,
@@ -367,7 +368,7 @@ impl<'a> Fold for Folding<'a> {
 
 /// Reduces [begin, end) in parallel into *out. Accumulators of acc_size bytes, aligned to 16, begin as bitwise copies of
 /// *identity; fold adds ranges, combine adds what comes right after. Only neighbours are combined, left with right, so
-/// combine must be associative and need not be commutative. How the range is cut depends on its length and the grain,
+/// combine must be associative and need not be commutative. How the range is cut depends on its length, the grain and serial_below,
 /// with a grain of 0 on who was free to help, too: a fixed grain gives bit-identical floats everywhere. An empty range
 /// gives the identity. On failure *out is as it was, and acc_drop has been called for every accumulator: the first failure
 /// is returned. NULL options: the defaults. acc_size 0, begin > end: WEFT_INVALID. WEFT_NOMEM: no memory for an

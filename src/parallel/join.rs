@@ -22,7 +22,7 @@ struct Unwinding<'a>(&'a Worker, *mut Slot);
 
 impl Drop for Unwinding<'_> {
     fn drop(&mut self) {
-        self.0.sync(self.1);
+        self.0.abandon(self.1);
     }
 }
 

@@ -70,6 +70,7 @@ const CHUNK_NS: i64 = 10_000;
 #[derive(Default)]
 struct Outcome {
     stopped: AtomicBool,
+    out_of_time: AtomicBool,
     failure: OnceLock<Failure>,
 }
 
@@ -77,6 +78,14 @@ impl Outcome {
     fn stopped(&self) -> bool {
         // Relaxed: seeing it late only costs a chunk's work.
         self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// Looks at the clock, if there is a deadline, and ends the loop when it has passed.
+    fn look_at(&self, deadline: Deadline, what: &'static str) {
+        if deadline != Deadline::Never && !self.stopped() && deadline.has_passed() {
+            self.out_of_time.store(true, Ordering::Relaxed);
+            self.fail(Failure::new(Status::Timeout, what));
+        }
     }
 
     fn fail(&self, failure: Failure) {
@@ -142,6 +151,7 @@ struct Loop<'a> {
 }
 
 const BODY: &str = "the body of a loop";
+const LATE: &str = "the loop was not through in time";
 
 impl Loop<'_> {
     /// Goes through a range that nobody else has, and counts.
@@ -176,9 +186,7 @@ impl Loop<'_> {
     }
 
     fn stopped(&self) -> bool {
-        if self.options.deadline != Deadline::Never && self.options.deadline.has_passed() {
-            self.outcome.fail(Failure::new(Status::Timeout, "the loop was not through in time"));
-        }
+        self.outcome.look_at(self.options.deadline, LATE);
         self.outcome.stopped()
     }
 
@@ -205,7 +213,7 @@ pub fn for_each(worker: &Worker, range: Range<usize>, options: LoopOptions, body
     let mut report = Report { done: done.into_inner(), failed: failed.into_inner(), ..Report::default() };
     let Some(failure) = outcome.failure.into_inner() else { return (report, Ok(())) };
     let mut left = match options.on_failure {
-        _ if failure.is(Status::Timeout) => return (report, Err(failure)),
+        _ if outcome.out_of_time.into_inner() => return (report, Err(failure)),
         OnFailure::Stop => return (report, Err(failure)),
         OnFailure::RedoSerially => std::mem::take(&mut *left.lock()),
         OnFailure::RedoAllSerially => {
@@ -215,8 +223,6 @@ pub fn for_each(worker: &Worker, range: Range<usize>, options: LoopOptions, body
     };
     left.sort_unstable_by_key(|range| range.start);
     worker.log_fallback(&failure);
-    report.failed = 0;
-    report.fell_back = true;
     let result = redo(worker, left, &options, body, &mut report);
     (report, result)
 }
@@ -232,8 +238,12 @@ fn redo(
     for mut range in left {
         let mut pace = Pace::new(options.grain);
         while !range.is_empty() {
-            if options.deadline != Deadline::Never && options.deadline.has_passed() {
-                return Err(Failure::new(Status::Timeout, "the loop was not through in time"));
+            if options.deadline.has_passed() {
+                return Err(Failure::new(Status::Timeout, LATE));
+            }
+            if !report.fell_back {
+                report.fell_back = true;
+                report.failed = 0;
             }
             let chunk = range.start..range.start + pace.chunk.min(range.len());
             range.start = chunk.end;
@@ -275,9 +285,7 @@ impl<F: Fold> Folder<'_, F> {
     const WHAT: &'static str = "the body of a reduction";
 
     fn stopped(&self) -> bool {
-        if self.options.deadline != Deadline::Never && self.options.deadline.has_passed() {
-            self.outcome.fail(Failure::new(Status::Timeout, "the reduction was not through in time"));
-        }
+        self.outcome.look_at(self.options.deadline, LATE);
         self.outcome.stopped()
     }
 
@@ -287,9 +295,8 @@ impl<F: Fold> Folder<'_, F> {
             return None;
         }
         if range.len() <= self.options.grain.max(self.options.serial_below) {
-            let mut acc = self.outcome.call(worker, Self::WHAT, || self.folding.identity())?;
-            self.outcome.call(worker, Self::WHAT, || self.folding.fold(worker, range, &mut acc))?;
-            return Some(acc);
+            let acc = self.outcome.call(worker, Self::WHAT, || self.folding.identity())?;
+            return self.fold_serially(worker, range, acc, &mut Pace::new(self.options.grain));
         }
         let (left, right) = halves(range);
         let (left, right) = join(worker, |worker| self.split(worker, left), |worker| self.split(worker, right));
@@ -310,6 +317,16 @@ impl<F: Fold> Folder<'_, F> {
             }
             range = right;
         }
+        self.fold_serially(worker, range, acc, pace)
+    }
+
+    fn fold_serially(
+        &self,
+        worker: &Worker,
+        mut range: Range<usize>,
+        mut acc: F::Acc,
+        pace: &mut Pace,
+    ) -> Option<F::Acc> {
         while !range.is_empty() {
             if self.stopped() {
                 return None;

@@ -152,6 +152,13 @@ impl Idle {
         counts.searching > 0 || counts.active < self.limit
     }
 
+    /// Whether some thread is blocked inside a task.
+    pub fn has_blocked(&self) -> bool {
+        // Relaxed: a hint.
+        let counts = Counts::of(self.word.load(Ordering::Relaxed));
+        counts.alive > counts.active + counts.idle
+    }
+
     fn nobody_needed(&self, counts: Counts) -> bool {
         counts.searching > 0 || counts.active >= self.limit || counts.dismissed
     }

@@ -303,6 +303,12 @@ impl Region {
     pub fn sync_slow(&self, position: *mut Slot, host: &impl Host) -> Synced {
         let index = self.index(position);
         let mut shared = self.load(Ordering::Relaxed);
+        if shared.split() > index + 1 {
+            // Forks above this one have not been synced: a mistake. Nobody may run in their slots when they are used again.
+            self.sync_slow(self.slot(shared.split() - 1).cast_mut(), host);
+            self.head.store(position.addr(), Ordering::Relaxed);
+            return self.sync_slow(position, host);
+        }
         if index >= shared.split() {
             // Private: somebody asked. This half is about to be run here; older ones can be shared.
             self.answer(index, host);
@@ -652,6 +658,8 @@ mod models {
             };
             let region = &*two.owner;
             for _ in 0..2 {
+                // As if a thief had asked; the model's may have had enough.
+                region.ask();
                 let (first, second) = (Once::new(), Once::new());
                 let outer = unsafe { region.fork(Once::run, first.arg(), &Owner(region)) };
                 let inner = unsafe { region.fork(Once::run, second.arg(), &Owner(region)) };
@@ -731,6 +739,7 @@ mod models {
         model(2, || {
             let two = Two::new();
             two.owner.ask();
+            two.thief.ask();
             let thief = {
                 let two = two.clone();
                 loom::thread::spawn(move || {

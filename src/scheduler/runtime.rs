@@ -490,6 +490,12 @@ impl Core {
         }
     }
 
+    /// A thread could run more: all others are to share what they fork. Comes after the thread has given up its turn, see
+    /// `Region::answer`.
+    pub(super) fn ask_all(&self) {
+        self.seats.iter().for_each(|seat| seat.region.ask());
+    }
+
     /// What a thread does after it has given up its turn for good.
     pub(super) fn look_again(&self) {
         // Read before the look, which then sees all that was accepted before the end began: looked at first, the lanes might

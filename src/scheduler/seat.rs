@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::ptr;
-use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 use crossbeam_deque::Stealer;
 
@@ -19,6 +19,8 @@ pub struct Seat {
     pub counters: Counters,
     /// The CPU that the thread is bound to, by the system's number; -1: none.
     pub bound: AtomicI32,
+    /// What the thread waits for inside a task, an `Awaited`.
+    pub awaited: AtomicU32,
     /// The owner's side, while no thread sits here.
     pub vacant: Lock<Option<Box<Worker>>>,
 }

@@ -5,7 +5,7 @@ use std::ffi::{CStr, c_void};
 use std::fmt::{self, Display};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 use crossbeam_deque::{Steal, Worker as Deque};
 
@@ -34,6 +34,15 @@ unsafe impl Send for TaskPtr {}
 enum Unit {
     Task(Task),
     Half(Stolen),
+}
+
+/// What a blocked thread waits for, as far as one can tell.
+#[derive(Clone, Copy)]
+#[repr(u32)]
+pub enum Awaited {
+    Nothing,
+    Tasks,
+    Halves,
 }
 
 /// How a thread's life ends.
@@ -66,6 +75,8 @@ pub struct Worker {
     ticks: Cell<u32>,
     /// The task it runs; the ones that wait for it further out on the same stack.
     frame: Cell<*const Frame>,
+    /// The region's head at the last spawn.
+    spawned_at: Cell<*mut Slot>,
     /// How often a search looks everywhere.
     sweeps: Cell<u32>,
     /// How many `begin_blocking` have not met their end.
@@ -98,6 +109,7 @@ impl Worker {
             tasks: tasks.stealer(),
             counters: Counters::default(),
             bound: AtomicI32::new(-1),
+            awaited: AtomicU32::new(Awaited::Nothing as u32),
             vacant: crate::sync::Lock::new(Some(Box::new(Worker {
                 epoch: fork::epoch(),
                 core,
@@ -113,6 +125,7 @@ impl Worker {
                 random: Cell::new((index as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
                 ticks: Cell::new(0),
                 frame: Cell::new(ptr::null()),
+                spawned_at: Cell::new(ptr::null_mut()),
                 sweeps: Cell::new(SWEEPS),
                 blocking: Cell::new(0),
                 stack: Cell::new(0),
@@ -257,8 +270,20 @@ impl Worker {
             self.counters().blocks.add_one();
             self.turn_to(Doing::Blocked);
             self.unpin();
-            self.core().pass_turn();
+            // Relaxed: a hint.
+            self.seat().awaited.store(self.newest() as u32, Ordering::Relaxed);
+            let core = self.core();
+            core.pass_turn();
+            if core.idle.is_hungry() {
+                // Nothing was there to run, but somebody may have forked what nobody had asked for.
+                core.ask_all();
+            }
         }
+    }
+
+    /// What this thread has made for others last: most likely what it is about to wait for.
+    fn newest(&self) -> Awaited {
+        if self.spawned_at.get() == self.region().head() { Awaited::Tasks } else { Awaited::Halves }
     }
 
     /// This thread goes on, at once. False if it was not blocked.
@@ -266,6 +291,7 @@ impl Worker {
         let Some(depth) = self.blocking.get().checked_sub(1) else { return false };
         self.blocking.set(depth);
         if depth == 0 {
+            self.seat().awaited.store(Awaited::Nothing as u32, Ordering::Relaxed);
             self.core().idle.unblock();
             self.turn_to(Doing::Busy);
         }
@@ -328,6 +354,9 @@ impl Worker {
             // SAFETY: as promised by whoever forked it.
             self.protect(&"half of a join", || unsafe { (stolen.half)(region.head(), stolen.arg) })
         });
+        if self.is_inherited() {
+            fork::refuse_to_return();
+        }
         region.end_life(outer);
         ended(&stolen);
         stolen.finish(result.is_err());
@@ -358,7 +387,10 @@ impl Worker {
             return false;
         }
         match place.is_anywhere() {
-            true => self.tasks.push(TaskPtr(task.into_raw())),
+            true => {
+                self.spawned_at.set(self.region().head());
+                self.tasks.push(TaskPtr(task.into_raw()));
+            }
             false => self.core().lanes.push(place.lane(self.home()), task.into_queue()),
         }
         true
@@ -504,7 +536,7 @@ impl Worker {
         let core = self.core();
         self.turn_to(Doing::Idle);
         // Having given the turn up before: an owner that clears its `limit` looks whether anybody is hungry afterwards.
-        core.seats.iter().for_each(|seat| seat.region.ask());
+        core.ask_all();
         core.look_again();
         self.counters().parks.add_one();
         match core.idle.sleep(|| core.keep_alive_deadline()) {
@@ -655,6 +687,9 @@ impl Worker {
     fn steal(&self) -> Option<Unit> {
         let seats = &self.core().seats;
         let places = self.stand.places();
+        if let Some(unit) = self.steal_awaited(&places) {
+            return Some(unit);
+        }
         let mut retry = true;
         while std::mem::take(&mut retry) {
             for index in self.stand.victims(&places, seats.len(), self.next_random()) {
@@ -674,6 +709,30 @@ impl Worker {
             }
         }
         self.counters().failed_steals.add_one();
+        None
+    }
+
+    /// A sweep for what blocked threads wait for. A thread that takes something else may block as well, and so on up to the last
+    /// one, while what would let them all go on is in the queues.
+    fn steal_awaited(&self, places: &Places) -> Option<Unit> {
+        let core = self.core();
+        if !core.idle.has_blocked() {
+            return None;
+        }
+        for index in self.stand.victims(places, core.seats.len(), self.next_random()) {
+            let Some(victim) = core.seats.get(index) else { continue };
+            let awaited = victim.awaited.load(Ordering::Relaxed);
+            if awaited == Awaited::Tasks as u32 {
+                if let Steal::Success(TaskPtr(node)) = victim.tasks.steal() {
+                    // SAFETY: the deques hand each task out once.
+                    return Some(self.stolen(Unit::Task(unsafe { Task::from_raw(node) }), places, index));
+                }
+            } else if awaited == Awaited::Halves as u32
+                && let Some(stolen) = victim.region.steal()
+            {
+                return Some(self.stolen(Unit::Half(stolen), places, index));
+            }
+        }
         None
     }
 

@@ -10,6 +10,19 @@
 #include "worker.hpp"
 
 namespace weft {
+namespace detail {
+
+/// From where the thread that `position` belongs to would fork now.
+inline weft_worker *head(weft_worker *position) noexcept {
+#ifdef WEFT_NO_INLINE
+    static_cast<void>(position);
+    return weft_worker_current();
+#else
+    return reinterpret_cast<weft_worker *>(*weft_region_word(position, WEFT_REGION_HEAD));
+#endif
+}
+
+} // namespace detail
 
 /// A callable that another thread may run while this scope goes on. It is offered when the object is made; sync() ends it, and so
 /// does the end of the scope.
@@ -42,8 +55,10 @@ public:
     worker next() const noexcept { return worker(weft_next(position_)); }
 
     /// Runs the callable here unless another thread took it, waits for it if one did, and returns what it returned, or throws what
-    /// it threw. Once.
+    /// it threw. Once; throws an error with WEFT_INVALID if a fork made after this one has not been synced.
     auto sync() -> invoked_type {
+        if (synced_ || detail::head(position_) != weft_next(position_))
+            throw error(WEFT_INVALID, "forks are synced once, in the reverse order of their making");
         synced_ = true;
         if (weft_sync(position_)) call_.entry(position_, &call_);
         call_.rethrow();

@@ -30,8 +30,15 @@ struct loop_options {
     /// When to stop, between two pieces; then the loop throws an error with WEFT_TIMEOUT.
     std::int64_t timeout_ns = WEFT_FOREVER;
     /// What an exception does: WEFT_ON_FAILURE_STOP, or run again serially what failed or was not reached (_REDO) or all
-    /// (_REDO_ALL); then only an exception of that run is thrown.
+    /// (_REDO_ALL); if that fails, too, the first exception of all is thrown. Not for reductions.
     std::int32_t on_failure = WEFT_ON_FAILURE_STOP;
+
+    void apply(weft_loop_options &native) const noexcept {
+        native.grain = grain;
+        native.serial_below = serial_below;
+        native.timeout_ns = timeout_ns;
+        native.on_failure = on_failure;
+    }
 };
 
 namespace detail {
@@ -57,10 +64,7 @@ void for_ranges(weft_runtime *runtime, std::size_t begin, std::size_t end, F &bo
     static_assert(std::is_void_v<invoked<F &, std::size_t, std::size_t>>, "a loop body returns nothing; it fails by throwing");
     weft_loop_options native;
     check(weft_loop_options_init(&native, sizeof native));
-    native.grain = options.grain;
-    native.serial_below = options.serial_below;
-    native.timeout_ns = options.timeout_ns;
-    native.on_failure = options.on_failure;
+    options.apply(native);
     if (options.report) options.report->size = sizeof *options.report;
     range_call<F> call{body};
     call.failure.check(weft_for(runtime, begin, end, call.entry, &call, &native, options.report));
@@ -137,7 +141,7 @@ T reduce_ranges(weft_runtime *runtime, std::size_t begin, std::size_t end, const
     using reduction_type = reduction<T, Fold, Combine>;
     weft_loop_options native;
     check(weft_loop_options_init(&native, sizeof native));
-    native.grain = options.grain;
+    options.apply(native);
     native.acc_drop = reduction_type::drop;
     reduction_type call{identity, fold, combine};
     if constexpr (reduction_type::in_place) {

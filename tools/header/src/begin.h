@@ -20,7 +20,8 @@
  *                instead of a struct means the defaults. A struct of a later version is accepted as long as the members that this
  *                version does not know are zero; else WEFT_INVALID.
  *   Runtime      NULL means the calling task's runtime, outside any task the process-wide default runtime.
- *   Blocking     Each comment says whether a function can block. Blocking inside a task is fine: another thread takes over.
+ *   Blocking     Each comment says whether a function can block. Blocking inside a task is fine: another thread
+ *                takes over. Around calls that Weft does not know, see weft_blocking_begin.
  *   Callbacks    A function, an argument, and where it matters a drop: the callback runs exactly once, or its drop does. They
  *                run on worker threads unless their comment says otherwise, never under a lock of Weft's, and must not unwind
  *                or longjmp out. A Rust panic is caught nevertheless (WEFT_PANIC); a C++ exception that gets out ends
