@@ -201,8 +201,9 @@ impl Region {
         // SAFETY: allocated for a Region by the global allocator; every field but the slots, which may be
         // uninitialised, is written before the box is made.
         let region = unsafe {
-            (&raw mut (*memory).limit).write(AtomicUsize::new(0));
-            (&raw mut (*memory).head).write(AtomicUsize::new(0));
+            let first = (&raw const (*memory).slots).addr();
+            (&raw mut (*memory).limit).write(AtomicUsize::new(first));
+            (&raw mut (*memory).head).write(AtomicUsize::new(first));
             (&raw mut (*memory).worker).write(AtomicUsize::new(0));
             (&raw mut (*memory).lives).write(AtomicU64::new(0));
             (&raw mut (*memory).asked_by_name).write(AtomicU32::new(0));
@@ -226,8 +227,6 @@ impl Region {
             };
             unsafe { region.slot(index).cast_mut().write(slot) };
         }
-        region.limit.store(region.address(0), Ordering::Relaxed);
-        region.head.store(region.address(0), Ordering::Relaxed);
         Some(region)
     }
 
@@ -658,13 +657,39 @@ mod models {
             };
             let region = &*two.owner;
             for _ in 0..2 {
-                // As if a thief had asked; the model's may have had enough.
-                region.ask();
                 let (first, second) = (Once::new(), Once::new());
                 let outer = unsafe { region.fork(Once::run, first.arg(), &Owner(region)) };
                 let inner = unsafe { region.fork(Once::run, second.arg(), &Owner(region)) };
                 sync(region, inner, &second);
                 sync(region, outer, &first);
+            }
+            thief.join().unwrap();
+        });
+    }
+
+    /// A slot that a thief has had is shared again. Few stores to each word: loom remembers seven, and takes older ones for
+    /// younger beyond that.
+    #[test]
+    fn loom_region_slots_are_used_again() {
+        model(3, || {
+            let two = Two::new();
+            let thief = {
+                let two = two.clone();
+                loom::thread::spawn(move || {
+                    for _ in 0..2 {
+                        if let Some(stolen) = two.owner.steal() {
+                            Owner(&two.thief).run(stolen);
+                        }
+                    }
+                })
+            };
+            let region = &*two.owner;
+            for _ in 0..2 {
+                // As if a thief had asked.
+                region.ask();
+                let half = Once::new();
+                let position = unsafe { region.fork(Once::run, half.arg(), &Owner(region)) };
+                sync(region, position, &half);
             }
             thief.join().unwrap();
         });
