@@ -99,8 +99,8 @@ static void sum_half(weft_worker *worker, void *arg)
 
 static long sum(weft_worker *worker, const struct node *node)
 {
-    if (!node)
-        return 0;
+    if (!node->left)
+        return node->value;
     struct sum right = {node->right, 0};
     weft_fork(worker, sum_half, &right);
     long left = sum(weft_next(worker), node->left);
@@ -112,12 +112,12 @@ static long sum(weft_worker *worker, const struct node *node)
 static void sum_join(weft_worker *worker, void *arg)
 {
     struct sum *s = arg;
-    s->value = 0;
-    if (!s->node)
+    s->value = s->node->value;
+    if (!s->node->left)
         return;
     struct sum left = {s->node->left, 0}, right = {s->node->right, 0};
     weft_join(worker, sum_join, &left, sum_join, &right);
-    s->value = left.value + right.value + s->node->value;
+    s->value += left.value + right.value;
 }
 
 /* ---- two halves */

@@ -42,7 +42,7 @@ std::unique_ptr<node> grow(int d) {
 }
 
 long sum(const node *n) {
-    if (!n) return 0;
+    if (!n->left) return n->value;
     long right = 0;
     tbb::task_group group;
     group.run([&] { right = sum(n->right.get()); });
