@@ -36,6 +36,20 @@ pub unsafe fn at_end(end: extern "C" fn(*mut c_void), value: *mut c_void) -> boo
     unsafe { libc::pthread_setspecific((key - 1) as libc::pthread_key_t, value) == 0 }
 }
 
+/// How far the calling thread's stack reaches. A local's address would not tell: AddressSanitizer keeps locals elsewhere.
+#[inline]
+pub fn stack_pointer() -> usize {
+    let pointer: usize;
+    // SAFETY: copies a register.
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        std::arch::asm!("mov {}, rsp", out(reg) pointer, options(nomem, nostack, preserves_flags));
+        #[cfg(target_arch = "aarch64")]
+        std::arch::asm!("mov {}, sp", out(reg) pointer, options(nomem, nostack, preserves_flags));
+    }
+    pointer
+}
+
 /// A thread that has not been joined. Dropped, it is detached.
 pub struct Thread(Option<RawPthread>);
 

@@ -22,7 +22,7 @@ use super::task::{Header as TaskHeader, Queue, Task, Work};
 use crate::error::Failure;
 use crate::observe::{self, Level, Origin};
 use crate::panics;
-use crate::platform::{self, fork, local};
+use crate::platform::{self, fork, local, thread::stack_pointer};
 use crate::sync::{park, spin};
 
 /// A task in a deque.
@@ -309,8 +309,7 @@ impl Worker {
     /// Whether this thread may run, on top of what it is in, a queued task that it would have to wait for: one of its own
     /// runtime's, which a shutdown does not drop, while half of the stack is left.
     pub fn may_run_in_place(&self, runtime: *const Core, droppable: bool) -> bool {
-        let here = 0u8;
-        let used = self.stack.get().abs_diff(ptr::from_ref(&here).addr());
+        let used = self.stack.get().abs_diff(stack_pointer());
         ptr::eq(self.core, runtime)
             && used < self.core().options.stack_size / 2
             && !(droppable && self.core().phase() == Phase::Discard)
@@ -415,7 +414,7 @@ impl Worker {
     /// The life of a thread on this seat, which arrives active and searching.
     pub(super) fn live(self: Box<Self>, core: Arc<Core>) {
         let worker = &*self;
-        worker.stack.set(ptr::from_ref(&worker).addr());
+        worker.stack.set(stack_pointer());
         worker.region().worker.store(ptr::from_ref(worker).expose_provenance(), Ordering::Relaxed);
         local::set(worker.region.expose_provenance());
         core.count_started(self.index);
