@@ -110,9 +110,34 @@ static void end_late(size_t index, void *arg)
     OK(pthread_setspecific(late_key, (void *)(intptr_t)3));
 }
 
+struct meeting {
+    gate one, other;
+};
+
+static void come_first(weft_worker *worker, void *arg)
+{
+    struct meeting *meeting = arg;
+    (void)worker;
+    gate_open(&meeting->one);
+    gate_wait(&meeting->other);
+}
+
+static void come_second(weft_worker *worker, void *arg)
+{
+    struct meeting *meeting = arg;
+    (void)worker;
+    gate_wait(&meeting->one);
+    gate_open(&meeting->other);
+}
+
 TEST(threads_that_submit_while_they_end)
 {
+    struct meeting meeting = {GATE_INIT, GATE_INIT};
     late = (struct outside){.runtime = runtime_new(2)};
+    /* Both workers run before. A thread that has one started while it ends leaves 32 bytes of Rust's thread-local storage behind,
+     * whose destructors have been by then. */
+    OK(weft_spawn(late.runtime, come_first, &meeting));
+    OK(weft_run(late.runtime, come_second, &meeting));
     OK(pthread_key_create(&late_key, spawn_last));
     threads_together(8, end_late, NULL);
     runtime_end(late.runtime);
