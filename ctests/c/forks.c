@@ -269,7 +269,7 @@ static void slow_count(weft_worker *worker, void *arg)
     count(worker, arg);
 }
 
-/* The wrong order loses no half and harms nobody; what another thread has is waited for. */
+/* The wrong order is a mistake with undefined results; what can be seen of it when halves are shared is made up for. */
 static void sync_in_the_wrong_order(weft_worker *worker, void *arg)
 {
     weft_worker *second = weft_next(worker), *third = weft_next(second);
@@ -283,7 +283,7 @@ static void sync_in_the_wrong_order(weft_worker *worker, void *arg)
     CHECK_INT(fib_here(worker, 10), 55);
 }
 
-TEST(syncs_in_the_wrong_order_harm_nobody)
+TEST(shared_halves_synced_in_the_wrong_order_are_ended)
 {
     for (int32_t workers = 1; workers <= 4; workers++) {
         atomic_int runs = 0;

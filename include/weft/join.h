@@ -8,7 +8,7 @@
  *
  * A weft_worker * is a position on its thread's stack of forked halves, so the two calls that belong together get the same
  * one, and whatever runs between them gets weft_next() of it. Each fork meets its sync before the frame ends, in reverse
- * order; C++ programs use weft::join or weft::forked, which see to it when exceptions fly. A fork and its sync cost a few
+ * order, and anything else has undefined results (a sync that is forgotten is made up for when the callback ends); C++ programs use weft::join or weft::forked, which see to it when exceptions fly. A fork and its sync cost a few
  * stores and two compares, and memory is not allocated.
  *
  * While weft_sync waits for a half that another thread took, its thread runs nothing but what descends from that half: a lock
