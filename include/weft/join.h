@@ -23,6 +23,9 @@
  * it. Those in the library do nothing for another thread's worker or
  * NULL, and have the caller run both halves; they fork where the last fork that is open ended, whatever the position.
  *
+ * A child that fork() makes between the two runs its halves itself; when a thread of the parent has one, weft_sync ends the
+ * child with a message and exit status 70, for nobody would ever run it.
+ *
  * weft_sync can block, without limit. A Rust panic in a half that another thread ran goes on in weft_sync.
  */
 #ifndef WEFT_JOIN_H

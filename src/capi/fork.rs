@@ -7,9 +7,9 @@ use std::ffi::c_void;
 use std::mem::offset_of;
 
 use super::types::{weft_task_fn, weft_worker};
-use crate::parallel::STOLEN_HALF_PANICKED;
+use crate::parallel;
 use crate::scheduler::Worker;
-use crate::scheduler::region::{self, Half, Slot, Synced};
+use crate::scheduler::region::{self, Half, Slot};
 
 /// Bytes of a region, and its alignment.
 pub const WEFT_REGION_SIZE: i32 = 65536;
@@ -36,15 +36,6 @@ const _: () = {
     assert!(size_of::<Slot>() == size_of::<weft_half>());
     assert!(region::HALF_AT == offset_of!(weft_half, function) && region::ARG_AT == offset_of!(weft_half, arg));
 };
-
-/// Whether the caller has to run the half that it forked at `position`.
-pub(super) fn sync(worker: &Worker, position: *mut Slot) -> bool {
-    match worker.sync(position) {
-        Synced::Mine => true,
-        Synced::Done => false,
-        Synced::Panicked => std::panic::resume_unwind(Box::new(STOLEN_HALF_PANICKED)),
-    }
-}
 
 /// A C callback as the region calls it: the same function, for a position is what C calls a worker.
 pub(super) fn as_half(function: unsafe extern "C-unwind" fn(*mut weft_worker, *mut c_void)) -> Half {
@@ -74,7 +65,7 @@ pub unsafe extern "C" fn weft_next(worker: *mut weft_worker) -> *mut weft_worker
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn weft_sync(worker: *mut weft_worker) -> bool {
     match Worker::at(worker.cast()) {
-        Some(current) => sync(current, worker.cast()),
+        Some(current) => parallel::sync(current, worker.cast()),
         None => true,
     }
 }

@@ -8,20 +8,11 @@ use std::ffi::c_void;
 
 use super::args::{callback, worker as this_worker};
 use super::boundary::boundary;
-use super::fork::{as_half, sync};
+use super::fork::as_half;
 use super::types::{weft_status, weft_task_fn, weft_worker};
 use crate::error::Status;
+use crate::parallel;
 use crate::scheduler::Worker;
-use crate::scheduler::region::Slot;
-
-/// Ends a fork whose first half unwinds: the second is dropped, or waited for where another thread has it.
-struct Unwinding<'a>(&'a Worker, *mut Slot);
-
-impl Drop for Unwinding<'_> {
-    fn drop(&mut self) {
-        self.0.abandon(self.1);
-    }
-}
 
 /// Runs a(worker, a_arg) on this thread and b(worker, b_arg) perhaps in parallel on another, and returns when both have
 /// ended. `worker` is the one passed to the calling task or half, or NULL for that. While it waits for a half that another
@@ -42,23 +33,8 @@ pub unsafe extern "C-unwind" fn weft_join(
         // SAFETY: the same contract.
         return unsafe { join_elsewhere(worker, a, a_arg, b, b_arg) };
     };
-    // SAFETY: as whoever joins promises, b may run on any worker; it is synced below, or when `a` unwinds.
-    unsafe {
-        let position = current.fork(as_half(b), b_arg);
-        let unwinding = Unwinding(current, position);
-        let next = current.region().head();
-        a(next.cast(), a_arg);
-        std::mem::forget(unwinding);
-        if current.region().head() != next {
-            current.abandon(next);
-        }
-        if sync(current, position) {
-            b(position.cast(), b_arg);
-            if current.region().head() != position {
-                current.abandon(position);
-            }
-        }
-    }
+    // SAFETY: as whoever joins promises.
+    unsafe { parallel::join_callbacks(current, as_half(a), a_arg, as_half(b), b_arg) };
     Status::Ok as weft_status
 }
 

@@ -9,7 +9,7 @@ use std::ffi::c_void;
 use std::panic::resume_unwind;
 
 use crate::scheduler::Worker;
-use crate::scheduler::region::{Slot, Synced};
+use crate::scheduler::region::{self, Slot, Synced};
 
 /// The second half, in the frame of whoever offers it.
 struct Half<'a, B, R> {
@@ -39,12 +39,47 @@ pub fn offer<RA, RB: Send, B: Fn(&Worker) -> RB + Sync>(
     let unwinding = Unwinding(worker, position);
     let first = a(worker);
     std::mem::forget(unwinding);
-    let second = match worker.sync(position) {
-        Synced::Mine => None,
-        Synced::Done => Some(half.result.into_inner().expect("the half has run")),
+    let mine = sync(worker, position);
+    (first, if mine { None } else { Some(half.result.into_inner().expect("the half has run")) })
+}
+
+/// Ends the half forked at `position`. Whether the caller has to run it; a panic on another thread goes on here.
+pub fn sync(worker: &Worker, position: *mut Slot) -> bool {
+    match worker.sync(position) {
+        Synced::Mine => true,
+        Synced::Done => false,
         Synced::Panicked => resume_unwind(Box::new(STOLEN_HALF_PANICKED)),
-    };
-    (first, second)
+    }
+}
+
+/// `join` for two callbacks, which may also forget syncs of their own, and be left by foreign exceptions.
+///
+/// # Safety
+/// `a` may be called with its argument here, `b` with its own on any worker.
+pub unsafe fn join_callbacks(
+    worker: &Worker,
+    a: region::Half,
+    a_arg: *mut c_void,
+    b: region::Half,
+    b_arg: *mut c_void,
+) {
+    // SAFETY: promised by the caller; synced below, or when `a` unwinds.
+    unsafe {
+        let position = worker.fork(b, b_arg);
+        let unwinding = Unwinding(worker, position);
+        let next = worker.region().head();
+        a(next, a_arg);
+        std::mem::forget(unwinding);
+        if worker.region().head() != next {
+            worker.abandon(next);
+        }
+        if sync(worker, position) {
+            b(position, b_arg);
+            if worker.region().head() != position {
+                worker.abandon(position);
+            }
+        }
+    }
 }
 
 /// Runs both halves and returns when both have ended. A panic in the first keeps the second from running, unless that has
@@ -73,7 +108,7 @@ impl<T> Taken<T> {
 }
 
 /// What a panic of a half says on the thread that forked it; its own message is in the log.
-pub const STOLEN_HALF_PANICKED: &str = "the half of a join that another thread ran has panicked";
+pub(super) const STOLEN_HALF_PANICKED: &str = "the half of a join that another thread ran has panicked";
 
 unsafe extern "C-unwind" fn run_stolen<B: Fn(&Worker) -> R, R>(position: *mut Slot, half: *mut c_void) {
     // SAFETY: the thief has the half alone until its owner's sync returns.

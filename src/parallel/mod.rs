@@ -3,7 +3,9 @@
 mod join;
 mod loops;
 
-pub use join::{STOLEN_HALF_PANICKED, join};
+#[cfg(test)]
+use join::STOLEN_HALF_PANICKED;
+pub use join::{join, join_callbacks, sync};
 pub use loops::{Body, Fold, LoopOptions, OnFailure, Report, fold, for_each, optimal_grain};
 
 #[cfg(test)]

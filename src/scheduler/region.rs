@@ -317,7 +317,7 @@ impl Region {
             // Takes back the younger half of what is shared, this one included.
             let split = shared.tail() + (index - shared.tail()) / 2;
             let new = Shared::new(shared.life(), split, shared.tail());
-            // Acquire on failure and Relaxed on success would do: a slot that comes back was last written by the owner.
+            // Relaxed, both: a slot that comes back was last written by the owner, and one that does not is waited for below.
             match self.shared.compare_exchange_weak(shared.0, new.0, Ordering::Relaxed, Ordering::Relaxed) {
                 Ok(_) => {
                     self.set_limit(split, !new.is_empty());
@@ -333,7 +333,8 @@ impl Region {
         self.head.store(position.addr(), Ordering::Relaxed);
         // Every slot from here up is free, and everything below has been taken: nothing is shared. No thief's exchange can
         // meet this store, for none succeeds while tail and split are equal, and they were.
-        self.shared.store(Shared::new(self.load(Ordering::Relaxed).life(), index, index).0, Ordering::Release);
+        // Relaxed: who takes something next reads what `share` released after this.
+        self.shared.store(Shared::new(self.load(Ordering::Relaxed).life(), index, index).0, Ordering::Relaxed);
         self.set_limit(index, false);
         if state & PANICKED != 0 { Synced::Panicked } else { Synced::Done }
     }
@@ -372,13 +373,12 @@ impl Region {
     }
 
     /// Shares all private halves: the owner is about to block.
-    pub fn share_all(&self, host: &impl Host) -> bool {
+    pub fn share_all(&self, host: &impl Host) {
         let shared = self.load(Ordering::Relaxed);
         let count = self.index(self.head()) - shared.split();
         if count > 0 {
             self.share(shared, count, host);
         }
-        count > 0
     }
 
     fn share(&self, shared: Shared, count: usize, host: &impl Host) {
@@ -521,8 +521,8 @@ impl Region {
     fn live(&self, life: u64) -> u64 {
         let shared = self.load(Ordering::Relaxed);
         debug_assert!(shared.is_empty());
-        // As in `sync_slow`, no thief's exchange can meet this store. Release: with the word go the slots.
-        self.shared.store(Shared::new(life, shared.split(), shared.tail()).0, Ordering::Release);
+        // As in `sync_slow`: no thief's exchange can meet this store, and it publishes nothing.
+        self.shared.store(Shared::new(life, shared.split(), shared.tail()).0, Ordering::Relaxed);
         shared.life()
     }
 }

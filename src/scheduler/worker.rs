@@ -347,7 +347,7 @@ impl Worker {
         let region = self.region();
         let (life, outer) = region.begin_life();
         stolen.sign(region, life);
-        // SAFETY: the frame's task waits until the half is finished. A null one is a worker's hook.
+        // SAFETY: the frame's task waits until the half is finished. A null one is that of work without a name.
         let name = unsafe { stolen.frame.as_ref() }.and_then(|frame| frame.name);
         let result = self.within(name, || {
             // SAFETY: as promised by whoever forked it.
@@ -633,8 +633,8 @@ impl Worker {
         Some(Unit::Task(unsafe { Task::from_raw(node) }))
     }
 
-    /// Takes a share of an outbox or a lane, in turn: the oldest to run now, the others into the own deque, where the oldest of them is
-    /// taken next and thieves take the newest.
+    /// Takes a share of an outbox or a lane, in turn: the oldest to run now, the others into the own deque, where the oldest of
+    /// them is taken next and thieves take the newest.
     fn take_share(&self) -> Option<Unit> {
         let core = self.core();
         let mut share = [None; lanes::BATCH];
