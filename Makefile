@@ -43,13 +43,14 @@ test: setup-test
 
 bench: setup-bench
 	@$(CONFIGURE) >/dev/null
-	@cmake --build $(BUILD) --target bench_abi bench_idle bench_forkjoin bench_tbb
+	@cmake --build $(BUILD) --target bench_abi bench_idle bench_forkjoin bench_instructions bench_tbb
 	@cargo build --locked --release --package weft-peers
 	@$(BUILD)/benches/bench_abi
 	@$(BUILD)/benches/bench_idle
 	@for program in $(BUILD)/benches/forkjoin_*_*; do echo "$${program##*/}"; $$program; done
 	@target/release/forkjoin
 	@$(BUILD)/benches/bench_tbb
+	@benches/instructions.sh $(BUILD)/benches/instructions_{gcc,clang}_{inline,called}
 	@cargo bench --locked --workspace
 
 # Does not build when there is a build: `sudo make install` need not know the user's Rust toolchain.

@@ -80,6 +80,7 @@ probe_each() {
         need gcc has gcc
         need clang has clang
         need libtbb-dev found_pc tbb
+        need valgrind has valgrind
     fi
     [ "$profile" = test ] || return 0
     need g++ compiles_cxx
