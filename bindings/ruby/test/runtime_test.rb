@@ -182,7 +182,9 @@ class RuntimeTest < WeftTest::Case
       writer.write("\x05")
       @runtime.shutdown
       assert_equal 5, memory.get_int64(8)
-      200.times { Weft::Runtime.default.run_native(fixture(:square), number(1)) }
+      # Other tests may have left a long list: it is looked through when it has grown to @look_at.
+      calls = Weft.const_get(:InFlight).instance_variable_get(:@look_at) + 64
+      calls.times { Weft::Runtime.default.run_native(fixture(:square), number(1)) }
       assert_operator in_flight.size, :<=, 129, "what has ended is let go"
     end
   end
