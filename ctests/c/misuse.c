@@ -34,6 +34,7 @@ struct zoo *zoo_new(void)
     zoo->runtime = runtime_new(2);
     OK(weft_promise_new(&zoo->promise, &zoo->future));
     zoo->channel = channel_new(8, 2);
+    OK(weft_cancel_token_new(NULL, &zoo->token));
     OK(weft_spawn(zoo->runtime, lend_worker, zoo));
     gate_wait(&zoo->worker_lent);
     zoo->handle[BYTES] = zoo->bytes;
@@ -42,6 +43,7 @@ struct zoo *zoo_new(void)
     zoo->handle[PROMISE] = zoo->promise;
     zoo->handle[FUTURE] = zoo->future;
     zoo->handle[CHANNEL] = zoo->channel;
+    zoo->handle[TOKEN] = zoo->token;
     zoo->handle[WORKER] = zoo->worker;
     zoo->handle[NO_NOUN] = no_handle;
     return zoo;
@@ -66,6 +68,8 @@ void zoo_end(struct zoo *zoo)
     weft_promise_release(zoo->promise);
     weft_future_release(zoo->future);
     weft_channel_release(zoo->channel);
+    CHECK(!weft_cancel_token_triggered(zoo->token));
+    weft_cancel_token_release(zoo->token);
     free(zoo);
 }
 

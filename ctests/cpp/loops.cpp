@@ -192,3 +192,32 @@ TEST(options_of_loops_and_reductions) {
     options.serial_below = 1000;
     CHECK_EQ(weft::reduce_ranges(0, 100, 0, [](int &acc, std::size_t from, std::size_t to) { acc += to - from == 1 ? 1 : 1000; }, add, options), 100);
 }
+
+TEST(a_token_ends_loops_and_tasks) {
+    const weft::runtime runtime(2);
+    const auto root = weft::cancel_token::create();
+    const auto token = root.child();
+    std::atomic<std::size_t> calls{0};
+    weft::loop_options options{1};
+    options.cancel = token;
+    const auto loop = [&] {
+        runtime.parallel_for(0, 100000, [&](std::size_t i) {
+            calls.fetch_add(1);
+            if (i == 100) root.trigger("found");
+        }, options);
+    };
+    CHECK_THROWS_SAYING(weft::error, "cancelled: found", loop());
+    CHECK(calls.load() < 100000);
+    CHECK(token.triggered() && std::strcmp(token.reason(), "found") == 0);
+    runtime.run([&] {
+        CHECK(!weft::cancelled());
+        const weft::cancel_scope scope(token);
+        CHECK(weft::cancelled());
+        const weft::cancel_shield shield;
+        CHECK(!weft::cancelled());
+    });
+    weft::task_options carrying;
+    carrying.cancel = token;
+    auto future = runtime.async([] { return 1; }, carrying);
+    CHECK_STATUS(WEFT_CANCELLED, future.get());
+}

@@ -50,6 +50,9 @@ extern "C" {
 /* Bytes with a reference count. */
 typedef struct weft_bytes weft_bytes;
 
+/* A request to stop, for whatever carries it. */
+typedef struct weft_cancel_token weft_cancel_token;
+
 /* A queue with two ends. */
 typedef struct weft_channel weft_channel;
 
@@ -642,6 +645,73 @@ weft_status weft_blocking_end(weft_worker *worker);
  */
 weft_status weft_yield(weft_worker *worker);
 
+/* Cancellation ---------------------------------------------------------------------------------------------------- */
+
+/*
+ A token: a request to stop that any number of tasks carry. Triggered, it triggers all tokens that have it as `parent`, and
+ theirs. NULL parent: none. A child of a triggered token is triggered. It lives as long as there is a reference to it, a
+ child of it, or something that carries it. Never blocks; any thread.
+ */
+weft_status weft_cancel_token_new(weft_cancel_token *parent,
+                                  weft_cancel_token **out);
+
+/*
+ Asks whatever carries the token to stop, for `reason` (copied; NULL: ""); the first reason stays, and a second trigger
+ does nothing. It is a request: what has begun goes on until it looks (weft_cancelled) or blocks. Blocking calls in tasks
+ that carry it return WEFT_CANCELLED, those that wait already as well as later ones that would have to wait; but not
+ weft_sync, weft_join and weft_run, which wait until what they wait for has ended. Loops begin no more calls of their body.
+ Tasks with an arg_drop that have not begun are dropped instead of run. Any thread, never blocks; the time it takes goes with
+ the number of tokens and waits it ends.
+ */
+weft_status weft_cancel_token_trigger(weft_cancel_token *token,
+                                      const char *reason);
+
+/* Whether the token, or one above it, has been triggered; false on a bad handle. Never blocks; any thread. */
+bool weft_cancel_token_triggered(const weft_cancel_token *token);
+
+/* Why it has been triggered; NULL if it has not, and on a bad handle. Belongs to the token. Never blocks; any thread. */
+const char *weft_cancel_token_reason(const weft_cancel_token *token);
+
+/*
+ From here on the calling task, or the calling thread if it runs none, goes by this token instead of the one it had: its
+ waits, its loops, what it forks, and what it spawns. Ends with weft_cancel_token_leave, in the reverse order; a
+ task that ends without has it done for it, with a message in the log; a thread loses the reference it holds. To go by both,
+ make a token with the other as parent. Never blocks.
+ */
+weft_status weft_cancel_token_enter(weft_cancel_token *token);
+
+/*
+ The task or thread goes by what it had before it entered this token. WEFT_INVALID: the token is not the one entered last.
+ WEFT_BUSY: a fork made since then has not been synced. Never blocks.
+ */
+weft_status weft_cancel_token_leave(weft_cancel_token *token);
+
+/*
+ From here to weft_cancel_shield_end nothing ends the waits of the calling task or thread, neither a token nor a shutdown
+ that discards, and weft_cancelled says false: cleanup may block. What it spawns meanwhile carries no token. Nests, also with
+ entered tokens. Never blocks.
+ */
+weft_status weft_cancel_shield_begin(void);
+
+/*
+ Ends the last shield. WEFT_INVALID: there is none, or a token has been entered since. WEFT_BUSY: as for
+ weft_cancel_token_leave.
+ */
+weft_status weft_cancel_shield_end(void);
+
+/*
+ Whether the running task has been asked to stop: its token has been triggered, or its runtime discards what it has. Also
+ for halves of joins that another thread runs, and in the bodies of loops. NULL: whatever this thread runs, or the token
+ it has entered. False on a worker that is not this thread's. One load or two: meant to be asked often.
+ */
+bool weft_cancelled(const weft_worker *worker);
+
+/* One more reference. Returns its argument; NULL on a bad handle. */
+weft_cancel_token *weft_cancel_token_retain(weft_cancel_token *token);
+
+/* One reference less. The last one triggers nothing. Never blocks. */
+void weft_cancel_token_release(weft_cancel_token *token);
+
 /* Tasks ----------------------------------------------------------------------------------------------------------- */
 
 /* weft_spawn_options.priority: when there is nothing else; under a load that never ends each worker still takes one in 244. */
@@ -686,6 +756,12 @@ typedef struct weft_spawn_options {
   int32_t node;
   /* WEFT_HINT_ bits; 0: none. */
   int64_t hints;
+  /*
+   What the task may be cancelled by; it takes a reference of its own. NULL: what the task that spawns it, or the
+   thread, goes by, if anything. Cancelled before it has begun, a task with an arg_drop is dropped, and its future fails
+   with WEFT_CANCELLED.
+   */
+  weft_cancel_token *cancel;
 } weft_spawn_options;
 
 /*
@@ -816,6 +892,11 @@ typedef struct weft_loop_options {
   weft_drop_fn acc_drop;
   /* Handed to acc_drop. */
   void *acc_drop_ctx;
+  /*
+   Ends the loop with WEFT_CANCELLED when it is triggered, as does the token of the task that runs the loop; its bodies go
+   by both. What runs is waited for. NULL: none.
+   */
+  weft_cancel_token *cancel;
 } weft_loop_options;
 
 /* The body of a loop: works on the indices from begin to before end. Anything but WEFT_OK stops the loop. */
@@ -857,8 +938,8 @@ weft_status weft_loop_options_init(struct weft_loop_options *options, size_t siz
  goes through its range and gives half of what is left away when another asks. The first failure stops what has not begun,
  and is returned with its message, unless the options say otherwise. NULL options: the defaults. `report`, if not NULL,
  is written whenever the loop ran, also when it failed; set its size first. Nested loops are fine. Blocks until what has
- begun has ended, is not interrupted. begin == end: WEFT_OK, nothing is called. begin > end: WEFT_INVALID. WEFT_TIMEOUT:
- the options' time was up. WEFT_PANIC: fn panicked. Otherwise as weft_run.
+ begun has ended, is not interrupted. begin == end: WEFT_OK, nothing is called. begin > end: WEFT_INVALID. WEFT_TIMEOUT,
+ WEFT_CANCELLED: the options' time was up, or it was cancelled. WEFT_PANIC: fn panicked. Otherwise as weft_run.
  */
 weft_status weft_for(weft_runtime *runtime,
                      size_t begin,

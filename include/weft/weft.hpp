@@ -35,6 +35,7 @@
 #error "weft/weft.hpp reports failures as exceptions and needs them enabled; weft/weft.h does without"
 #else
 
+#include "cpp/cancel.hpp"
 #include "cpp/channel.hpp"
 #include "cpp/error.hpp"
 #include "cpp/fork.hpp"

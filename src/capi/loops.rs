@@ -7,8 +7,9 @@ use std::ptr::NonNull;
 
 use super::args::{self, callback, invalid, place, pointer};
 use super::boundary::{boundary, call_back};
+use super::cancel;
 use super::runtime::as_opaque;
-use super::types::{weft_drop_fn, weft_runtime, weft_status, weft_worker};
+use super::types::{weft_cancel_token, weft_drop_fn, weft_runtime, weft_status, weft_worker};
 use crate::error::{Failure, Result, Status};
 use crate::panics;
 use crate::parallel::{self, Fold, LoopOptions, OnFailure};
@@ -62,6 +63,9 @@ pub struct weft_loop_options {
     pub acc_drop: weft_drop_fn,
     /// Handed to acc_drop.
     pub acc_drop_ctx: *mut c_void,
+    /// Ends the loop with WEFT_CANCELLED when it is triggered, as does the token of the task that runs the loop; its bodies go
+    /// by both. What runs is waited for. NULL: none.
+    pub cancel: *mut weft_cancel_token,
 }
 
 impl args::SizePrefixed for weft_loop_options {
@@ -74,6 +78,7 @@ impl args::SizePrefixed for weft_loop_options {
             on_failure: WEFT_ON_FAILURE_STOP,
             acc_drop: None,
             acc_drop_ctx: std::ptr::null_mut(),
+            cancel: std::ptr::null_mut(),
         }
     }
 }
@@ -87,7 +92,9 @@ pub const WEFT_ON_FAILURE_REDO: i32 = 1;
 pub const WEFT_ON_FAILURE_REDO_ALL: i32 = 2;
 
 impl weft_loop_options {
-    fn read(&self) -> Result<LoopOptions> {
+    /// # Safety
+    /// `cancel` is NULL or a handle that outlives the result.
+    unsafe fn read<'a>(&self) -> Result<LoopOptions<'a>> {
         let on_failure = match self.on_failure {
             WEFT_ON_FAILURE_STOP => OnFailure::Stop,
             WEFT_ON_FAILURE_REDO => OnFailure::RedoSerially,
@@ -99,6 +106,8 @@ impl weft_loop_options {
             serial_below: self.serial_below,
             deadline: Deadline::after(self.timeout_ns),
             on_failure,
+            // SAFETY: promised by the caller.
+            cancel: unsafe { cancel::optional(self.cancel, "cancel")? },
         })
     }
 }
@@ -153,7 +162,7 @@ impl Body {
 unsafe fn run_loop(
     core: &Core,
     range: Range<usize>,
-    options: LoopOptions,
+    options: LoopOptions<'_>,
     report: *mut weft_loop_report,
     body: parallel::Body<'_>,
 ) -> Result<()> {
@@ -184,8 +193,8 @@ unsafe fn run_loop(
 /// goes through its range and gives half of what is left away when another asks. The first failure stops what has not begun,
 /// and is returned with its message, unless the options say otherwise. NULL options: the defaults. `report`, if not NULL,
 /// is written whenever the loop ran, also when it failed; set its size first. Nested loops are fine. Blocks until what has
-/// begun has ended, is not interrupted. begin == end: WEFT_OK, nothing is called. begin > end: WEFT_INVALID. WEFT_TIMEOUT:
-/// the options' time was up. WEFT_PANIC: fn panicked. Otherwise as weft_run.
+/// begun has ended, is not interrupted. begin == end: WEFT_OK, nothing is called. begin > end: WEFT_INVALID. WEFT_TIMEOUT,
+/// WEFT_CANCELLED: the options' time was up, or it was cancelled. WEFT_PANIC: fn panicked. Otherwise as weft_run.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_for(
     runtime: *mut weft_runtime,
@@ -396,7 +405,8 @@ pub unsafe extern "C" fn weft_reduce(
         }
         // SAFETY: options by contract.
         let options = unsafe { args::options(options)? };
-        let loop_options = options.read()?;
+        // SAFETY: a handle by contract.
+        let loop_options = unsafe { options.read()? };
         if loop_options.on_failure != OnFailure::Stop {
             return Err(invalid("on_failure: a reduction cannot be run again in part".into()));
         }

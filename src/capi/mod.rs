@@ -12,6 +12,7 @@ mod handle;
 mod message;
 
 pub mod bytes;
+pub mod cancel;
 pub mod channel;
 pub mod fork;
 pub mod future;

@@ -2,19 +2,24 @@
 
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::fmt;
-use std::mem::{ManuallyDrop, offset_of};
+use std::mem::{ManuallyDrop, MaybeUninit, offset_of};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
 use super::args::{self, callback, invalid, place, pointer};
 use super::boundary::{boundary, call_back};
+use super::cancel;
 use super::future::{Value, new_handle};
 use super::runtime::as_opaque;
-use super::types::{weft_call_fn, weft_drop_fn, weft_future, weft_runtime, weft_status, weft_task_fn, weft_worker};
+use super::types::{
+    weft_call_fn, weft_cancel_token, weft_drop_fn, weft_future, weft_runtime, weft_status, weft_task_fn, weft_worker,
+};
 use crate::error::{Error, Failure, Result, Status};
 use crate::future::{self, Begin, Deferred, Promise};
 use crate::panics;
+use crate::scheduler::frame::{self, Context};
 use crate::scheduler::{Core, NotSubmitted, Owner, Place, Priority, Refusal, Slot, Work, Worker};
+use crate::sync::cancel::Token;
 
 /// What a task is started with. Fill in with weft_spawn_options_init, then change what matters.
 #[repr(C)]
@@ -37,6 +42,10 @@ pub struct weft_spawn_options {
     pub node: i32,
     /// WEFT_HINT_ bits; 0: none.
     pub hints: i64,
+    /// What the task may be cancelled by; it takes a reference of its own. NULL: what the task that spawns it, or the
+    /// thread, goes by, if anything. Cancelled before it has begun, a task with an arg_drop is dropped, and its future fails
+    /// with WEFT_CANCELLED.
+    pub cancel: *mut weft_cancel_token,
 }
 
 /// weft_spawn_options.priority: when there is nothing else; under a load that never ends each worker still takes one in 244.
@@ -72,6 +81,7 @@ impl args::SizePrefixed for weft_spawn_options {
             priority: WEFT_PRIORITY_NORMAL,
             node: WEFT_ANY_NODE,
             hints: 0,
+            cancel: std::ptr::null_mut(),
         }
     }
 }
@@ -89,6 +99,15 @@ impl weft_spawn_options {
             return Err(invalid(format!("hints: {:#x} has bits that mean nothing", self.hints)));
         }
         core.place(priority, node, self.hints & WEFT_HINT_NOT_STEALABLE != 0)
+    }
+
+    /// What the task may be cancelled by.
+    ///
+    /// # Safety
+    /// `cancel` is NULL or a handle.
+    unsafe fn token(&self) -> Result<Option<Token>> {
+        // SAFETY: promised by the caller.
+        Ok(unsafe { cancel::optional(self.cancel, "cancel")? }.cloned().or_else(frame::token))
     }
 }
 
@@ -171,6 +190,7 @@ struct Spawned {
     function: TaskFn,
     argument: Argument,
     name: Name,
+    token: Option<Token>,
 }
 
 // SAFETY: whoever spawns a task promises that it may run with its argument on any worker.
@@ -178,10 +198,10 @@ unsafe impl Send for Spawned {}
 
 impl Work for Spawned {
     fn run(self, worker: &Worker) {
-        let Spawned { function, argument, name } = self;
+        let Spawned { function, argument, name, token } = self;
         let title = Function { named: name.get().is_some(), address: function as *const c_void };
         let arg = argument.take();
-        worker.named(name.get(), || {
+        worker.within(Context { name: name.get().map(NonNull::from), token, ..Context::default() }, || {
             // SAFETY: as promised by whoever spawned it. A panic has been logged; nobody else is interested.
             let _ = worker.protect(&title, || unsafe { function(as_opaque(worker), arg) });
         });
@@ -191,13 +211,17 @@ impl Work for Spawned {
         self.argument.drop.is_some()
     }
 
+    fn is_cancelled(&self) -> bool {
+        self.token.as_ref().is_some_and(Token::is_triggered) && self.droppable()
+    }
+
     fn refused(self) {
         self.argument.take();
     }
 }
 
 // Spawning stays within blocks that go round; without this it would allocate, and nothing else would tell.
-const _: () = assert!(size_of::<Spawned>() <= 40);
+const _: () = assert!(size_of::<Spawned>() <= 48);
 
 /// A call with a result.
 struct AsyncCall {
@@ -212,13 +236,14 @@ struct AsyncCall {
 unsafe impl Send for AsyncCall {}
 
 impl AsyncCall {
-    fn run(self, worker: &Worker) {
+    fn run(self, worker: &Worker, token: Option<Token>) {
         let AsyncCall { function, argument, name, result_drop, promise } = self;
         let title = Function { named: name.get().is_some(), address: function as *const c_void };
         let ctx = argument.ctx;
         let arg = argument.take();
         let mut result = std::ptr::null_mut();
-        let settled = worker.named(name.get(), || {
+        let context = Context { name: name.get().map(NonNull::from), token, ..Context::default() };
+        let settled = worker.within(context, || {
             let outcome = worker.protect(&title, || {
                 // SAFETY: as promised by whoever spawned it.
                 call_back(|| unsafe { function(as_opaque(worker), arg, &mut result) })
@@ -237,6 +262,7 @@ struct Async {
     call: Deferred<AsyncCall>,
     runtime: *const Core,
     droppable: bool,
+    token: Option<Token>,
 }
 
 // SAFETY: the runtime is only compared with; the call goes to one thread.
@@ -244,13 +270,20 @@ unsafe impl Send for Async {}
 // SAFETY: as above.
 unsafe impl Sync for Async {}
 
+impl Async {
+    fn is_cancelled(&self) -> bool {
+        self.droppable && self.token.as_ref().is_some_and(Token::is_triggered)
+    }
+}
+
 impl Begin for Async {
     fn begin_here(&self) {
         if let Some(worker) = Worker::current()
             && worker.may_run_in_place(self.runtime, self.droppable)
+            && !self.is_cancelled()
             && let Some(call) = self.call.take()
         {
-            worker.run_in_place(|| call.run(worker));
+            worker.run_in_place(|| call.run(worker, self.token.clone()));
         }
     }
 }
@@ -261,12 +294,16 @@ struct Called(Arc<Async>);
 impl Work for Called {
     fn run(self, worker: &Worker) {
         if let Some(call) = self.0.call.take() {
-            call.run(worker);
+            call.run(worker, self.0.token.clone());
         }
     }
 
     fn droppable(&self) -> bool {
         self.0.droppable
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.0.is_cancelled()
     }
 
     fn refused(self) {
@@ -278,8 +315,13 @@ impl Work for Called {
 
 impl Drop for Called {
     fn drop(&mut self) {
-        // Dropped unrun: the argument's drop and a broken promise, unless somebody runs it.
-        drop(self.0.call.take());
+        // Dropped unrun: the argument's drop and a failed future, unless somebody runs it.
+        if let Some(call) = self.0.call.take()
+            && self.0.is_cancelled()
+        {
+            let text = "the task was cancelled before it began";
+            let _ = call.promise.settle(Err(Error::new(Status::Cancelled as i32, text, "a task that was not run")));
+        }
     }
 }
 
@@ -295,7 +337,7 @@ pub unsafe extern "C" fn weft_spawn(runtime: *mut weft_runtime, r#fn: weft_task_
         // SAFETY: a handle by contract.
         let core = unsafe { args::runtime(runtime)? };
         let argument = Argument { arg, drop: None, ctx: std::ptr::null_mut() };
-        core.spawn(Spawned { function, argument, name: Name(std::ptr::null_mut()) })
+        core.spawn(Spawned { function, argument, name: Name(std::ptr::null_mut()), token: frame::token() })
     })
 }
 
@@ -312,10 +354,10 @@ pub unsafe extern "C" fn weft_spawn_with(
         // SAFETY: options, strings and handles by contract.
         let (options, core) = unsafe { (args::options(options)?, args::runtime(runtime)?) };
         let place = options.place(core)?;
-        // SAFETY: a C string by contract.
-        let name = unsafe { Name::copy(options.name) };
+        // SAFETY: a C string and a handle by contract.
+        let (token, name) = unsafe { (options.token()?, Name::copy(options.name)) };
         let argument = Argument { arg, drop: options.arg_drop, ctx: options.drop_ctx };
-        core.spawn_at(Spawned { function, argument, name }, place)
+        core.spawn_at(Spawned { function, argument, name, token }, place)
     })
 }
 
@@ -336,13 +378,13 @@ pub unsafe extern "C" fn weft_async(
         // SAFETY: options, strings and handles by contract.
         let (options, core) = unsafe { (args::options(options)?, args::runtime(runtime)?) };
         let at = options.place(core)?;
-        // SAFETY: a C string by contract.
-        let name = unsafe { Name::copy(options.name) };
+        // SAFETY: a C string and a handle by contract.
+        let (token, name) = unsafe { (options.token()?, Name::copy(options.name)) };
         let argument = Argument { arg, drop: options.arg_drop, ctx: options.drop_ctx };
         let (promise, future) = future::channel();
         let droppable = argument.drop.is_some();
         let call = Deferred::new(AsyncCall { function, argument, name, result_drop: options.result_drop, promise });
-        let work = Arc::new(Async { call, runtime: core, droppable });
+        let work = Arc::new(Async { call, runtime: core, droppable, token });
         core.spawn_at(Called(work.clone()), at)?;
         // SAFETY: writable by contract.
         unsafe { *out = new_handle(future.with_work(work)) };
@@ -369,7 +411,9 @@ struct Submitted {
     function: weft_task_fn,
     arg: *mut c_void,
     slot: Slot,
-    later: [*mut c_void; 3],
+    /// While it is queued: what it may be cancelled by.
+    token: MaybeUninit<Option<Token>>,
+    later: [*mut c_void; 2],
 }
 
 const _: () = assert!(
@@ -380,21 +424,42 @@ const _: () = assert!(
         && offset_of!(Submitted, slot) == offset_of!(weft_task, reserved)
 );
 
+impl Submitted {
+    /// The task around a slot.
+    ///
+    /// # Safety
+    /// The slot is part of a Submitted.
+    unsafe fn around(slot: NonNull<Slot>) -> *mut Submitted {
+        // SAFETY: promised by the caller.
+        unsafe { slot.byte_sub(offset_of!(Submitted, slot)) }.cast().as_ptr()
+    }
+}
+
 impl Owner for Submitted {
     unsafe fn run(slot: NonNull<Slot>, worker: &Worker) {
         // SAFETY: the slot is part of a task that was submitted and is not touched by its owner before the release.
-        let (function, arg) = unsafe {
-            let task = slot.byte_sub(offset_of!(Submitted, slot)).cast::<Submitted>();
-            let task = (task.as_ref().function, task.as_ref().arg);
+        let (function, arg, token) = unsafe {
+            let task = Submitted::around(slot);
+            let task = ((*task).function, (*task).arg, (*task).token.assume_init_read());
             Slot::release(slot);
             task
         };
         let Some(function) = function else { return };
         let title = Function { named: false, address: function as *const c_void };
-        worker.named(None, || {
+        worker.within(Context { token, ..Context::default() }, || {
             // SAFETY: as promised by whoever submitted it. A panic has been logged; nobody else is interested.
             let _ = worker.protect(&title, || unsafe { function(as_opaque(worker), arg) });
         });
+    }
+
+    unsafe fn inherit(slot: NonNull<Slot>) {
+        // SAFETY: the task is the caller's; what its memory holds is not looked at.
+        unsafe { (*Submitted::around(slot)).token.write(frame::token()) };
+    }
+
+    unsafe fn disinherit(slot: NonNull<Slot>) {
+        // SAFETY: the task is the caller's, and has been given its token.
+        unsafe { (*Submitted::around(slot)).token.assume_init_drop() };
     }
 }
 
@@ -436,7 +501,13 @@ pub unsafe extern "C" fn weft_task_init(task: *mut weft_task, r#fn: weft_task_fn
     if task.is_null() {
         return;
     }
-    let fresh = Submitted { function: r#fn, arg, slot: Slot::new::<Submitted>(), later: [std::ptr::null_mut(); 3] };
+    let fresh = Submitted {
+        function: r#fn,
+        arg,
+        slot: Slot::new::<Submitted>(),
+        token: MaybeUninit::zeroed(),
+        later: [std::ptr::null_mut(); 2],
+    };
     // SAFETY: writable for a weft_task by contract, of which this is the inside.
     unsafe { task.cast::<Submitted>().write_unaligned(fresh) };
 }

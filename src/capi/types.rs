@@ -31,6 +31,11 @@ pub struct weft_worker {
     _private: [u8; 0],
 }
 
+/// A request to stop, for whatever carries it.
+pub struct weft_cancel_token {
+    _private: [u8; 0],
+}
+
 /// The end of a result that settles it.
 pub struct weft_promise {
     _private: [u8; 0],

@@ -180,11 +180,15 @@ impl Channel {
         deadline: Deadline,
         list: impl FnOnce(&mut State) -> &mut WaitList,
     ) -> Result<()> {
-        let failure = match waiter.wait(deadline) {
-            Ended::Fired(SERVED) => return Ok(()),
-            Ended::Fired(_) => return Err(CHANNEL_CLOSED),
-            Ended::TimedOut => Failure::new(Status::Timeout, "nobody came to the channel's other end in time"),
-            Ended::Interrupted => Failure::new(Status::Interrupted, "a signal ended the wait"),
+        let ended = waiter.wait(deadline);
+        if ended == Ended::Fired(SERVED) {
+            return Ok(());
+        }
+        let Some(failure) = (match ended {
+            Ended::TimedOut => Some(Failure::new(Status::Timeout, "nobody came to the channel's other end in time")),
+            ended => ended.failure(),
+        }) else {
+            return Err(CHANNEL_CLOSED);
         };
         // SAFETY: the node was pushed to this list by our caller.
         unsafe { list(&mut self.state.lock()).unlink(node) };

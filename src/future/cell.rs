@@ -121,11 +121,11 @@ impl<T> Future<T> {
         }
         match self.cell.settled.wait(deadline) {
             Ended::Fired(_) => Ok(()),
-            Ended::Interrupted => Err(Failure::new(Status::Interrupted, "a signal ended the wait")),
             Ended::TimedOut if deadline == Deadline::Now => {
                 Err(Failure::new(Status::WouldBlock, "the future is pending"))
             }
             Ended::TimedOut => Err(Failure::new(Status::Timeout, "the future is still pending")),
+            ended => ended.failure().map_or(Ok(()), Err),
         }
     }
 

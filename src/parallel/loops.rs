@@ -17,6 +17,8 @@ use super::join::{join, offer};
 use crate::error::{Failure, Result, Status};
 use crate::platform::clock::now_ns;
 use crate::scheduler::Worker;
+use crate::scheduler::frame::Context;
+use crate::sync::cancel::Token;
 use crate::sync::{Deadline, Lock};
 
 /// What a failure of a body does.
@@ -32,8 +34,8 @@ pub enum OnFailure {
 }
 
 /// How to run a loop.
-#[derive(Clone, Copy, Debug)]
-pub struct LoopOptions {
+#[derive(Clone, Copy)]
+pub struct LoopOptions<'a> {
     /// Indices per call at most; 0: as many as take some ten microseconds.
     pub grain: usize,
     /// Ranges up to this length are not split.
@@ -42,11 +44,42 @@ pub struct LoopOptions {
     pub deadline: Deadline,
     /// What a failure does.
     pub on_failure: OnFailure,
+    /// What ends it, besides what ends the task that it is part of; its bodies go by both.
+    pub cancel: Option<&'a Token>,
 }
 
-impl Default for LoopOptions {
+impl Default for LoopOptions<'_> {
     fn default() -> Self {
-        LoopOptions { grain: 0, serial_below: 0, deadline: Deadline::Never, on_failure: OnFailure::Stop }
+        LoopOptions { grain: 0, serial_below: 0, deadline: Deadline::Never, on_failure: OnFailure::Stop, cancel: None }
+    }
+}
+
+/// Runs a loop within the context that its bodies get: the task's, and with the options' token, if there is one.
+fn within<R>(worker: &Worker, options: LoopOptions<'_>, run: impl FnOnce(Limits) -> R) -> R {
+    let context = worker.context().cloned().unwrap_or_default();
+    let Some(cancel) = options.cancel else {
+        return run(Limits { deadline: options.deadline, token: context.token });
+    };
+    let token = Some(match &context.token {
+        Some(outer) => Token::new([Some(outer), Some(cancel)]),
+        None => cancel.clone(),
+    });
+    let limits = Limits { deadline: options.deadline, token: token.clone() };
+    worker.within(Context { token, ..context }, || run(limits))
+}
+
+/// What ends a loop before it is through.
+struct Limits {
+    deadline: Deadline,
+    token: Option<Token>,
+}
+
+impl Limits {
+    /// Why the loop is to end now.
+    fn exceeded(&self) -> Option<Failure> {
+        let late =
+            || self.deadline.has_passed().then(|| Failure::new(Status::Timeout, "the loop was not through in time"));
+        self.token.as_ref().and_then(Token::failure).or_else(late)
     }
 }
 
@@ -70,7 +103,7 @@ const CHUNK_NS: i64 = 10_000;
 #[derive(Default)]
 struct Outcome {
     stopped: AtomicBool,
-    out_of_time: AtomicBool,
+    exceeded: AtomicBool,
     failure: OnceLock<Failure>,
 }
 
@@ -80,12 +113,15 @@ impl Outcome {
         self.stopped.load(Ordering::Relaxed)
     }
 
-    /// Looks at the clock, if there is a deadline, and ends the loop when it has passed.
-    fn look_at(&self, deadline: Deadline, what: &'static str) {
-        if deadline != Deadline::Never && !self.stopped() && deadline.has_passed() {
-            self.out_of_time.store(true, Ordering::Relaxed);
-            self.fail(Failure::new(Status::Timeout, what));
+    /// Ends the loop if it is to end. Whether it ends.
+    fn stops(&self, limits: &Limits) -> bool {
+        if !self.stopped()
+            && let Some(failure) = limits.exceeded()
+        {
+            self.exceeded.store(true, Ordering::Relaxed);
+            self.fail(failure);
         }
+        self.stopped()
     }
 
     fn fail(&self, failure: Failure) {
@@ -141,7 +177,8 @@ impl Pace {
 pub type Body<'a> = &'a (dyn Fn(&Worker, Range<usize>) -> Result<()> + Sync);
 
 struct Loop<'a> {
-    options: LoopOptions,
+    options: LoopOptions<'a>,
+    limits: Limits,
     body: Body<'a>,
     done: AtomicUsize,
     failed: AtomicUsize,
@@ -151,7 +188,6 @@ struct Loop<'a> {
 }
 
 const BODY: &str = "the body of a loop";
-const LATE: &str = "the loop was not through in time";
 
 impl Loop<'_> {
     /// Goes through a range that nobody else has, and counts.
@@ -186,8 +222,7 @@ impl Loop<'_> {
     }
 
     fn stopped(&self) -> bool {
-        self.outcome.look_at(self.options.deadline, LATE);
-        self.outcome.stopped()
+        self.outcome.stops(&self.limits)
     }
 
     fn leave(&self, range: Range<usize>) {
@@ -199,9 +234,25 @@ impl Loop<'_> {
 
 /// Calls `body` on consecutive ranges that cover `range`. The first failure stops what has not begun, and is returned unless
 /// the options have it repaired.
-pub fn for_each(worker: &Worker, range: Range<usize>, options: LoopOptions, body: Body<'_>) -> (Report, Result<()>) {
+pub fn for_each(
+    worker: &Worker,
+    range: Range<usize>,
+    options: LoopOptions<'_>,
+    body: Body<'_>,
+) -> (Report, Result<()>) {
+    within(worker, options, |limits| for_each_within(worker, range, options, limits, body))
+}
+
+fn for_each_within(
+    worker: &Worker,
+    range: Range<usize>,
+    options: LoopOptions<'_>,
+    limits: Limits,
+    body: Body<'_>,
+) -> (Report, Result<()>) {
     let this = Loop {
         options,
+        limits,
         body,
         done: AtomicUsize::new(0),
         failed: AtomicUsize::new(0),
@@ -209,11 +260,11 @@ pub fn for_each(worker: &Worker, range: Range<usize>, options: LoopOptions, body
         left: Lock::new(Vec::new()),
     };
     this.run(worker, range.clone(), Pace::new(options.grain));
-    let Loop { done, failed, outcome, left, .. } = this;
+    let Loop { done, failed, outcome, left, limits, .. } = this;
     let mut report = Report { done: done.into_inner(), failed: failed.into_inner(), ..Report::default() };
     let Some(failure) = outcome.failure.into_inner() else { return (report, Ok(())) };
     let mut left = match options.on_failure {
-        _ if outcome.out_of_time.into_inner() => return (report, Err(failure)),
+        _ if outcome.exceeded.into_inner() => return (report, Err(failure)),
         OnFailure::Stop => return (report, Err(failure)),
         OnFailure::RedoSerially => std::mem::take(&mut *left.lock()),
         OnFailure::RedoAllSerially => {
@@ -223,23 +274,24 @@ pub fn for_each(worker: &Worker, range: Range<usize>, options: LoopOptions, body
     };
     left.sort_unstable_by_key(|range| range.start);
     worker.log_fallback(&failure);
-    let result = redo(worker, left, &options, body, &mut report);
+    let result = redo(worker, left, options.grain, &limits, body, &mut report);
     (report, result)
 }
 
 fn redo(
     worker: &Worker,
     left: Vec<Range<usize>>,
-    options: &LoopOptions,
+    grain: usize,
+    limits: &Limits,
     body: Body<'_>,
     report: &mut Report,
 ) -> Result<()> {
     let outcome = Outcome::default();
     for mut range in left {
-        let mut pace = Pace::new(options.grain);
+        let mut pace = Pace::new(grain);
         while !range.is_empty() {
-            if options.deadline.has_passed() {
-                return Err(Failure::new(Status::Timeout, LATE));
+            if let Some(failure) = limits.exceeded() {
+                return Err(failure);
             }
             if !report.fell_back {
                 report.fell_back = true;
@@ -276,7 +328,8 @@ pub trait Fold: Sync {
 }
 
 struct Folder<'a, F> {
-    options: LoopOptions,
+    options: LoopOptions<'a>,
+    limits: Limits,
     folding: &'a F,
     outcome: Outcome,
 }
@@ -285,8 +338,7 @@ impl<F: Fold> Folder<'_, F> {
     const WHAT: &'static str = "the body of a reduction";
 
     fn stopped(&self) -> bool {
-        self.outcome.look_at(self.options.deadline, LATE);
-        self.outcome.stopped()
+        self.outcome.stops(&self.limits)
     }
 
     /// Splits evenly down to the grain.
@@ -350,10 +402,13 @@ impl<F: Fold> Folder<'_, F> {
 }
 
 /// Folds `range` in parallel, keeping its order: only neighbours are combined, left with right.
-pub fn fold<F: Fold>(worker: &Worker, range: Range<usize>, options: LoopOptions, folding: &F) -> Result<F::Acc> {
-    let this = Folder { options, folding, outcome: Outcome::default() };
-    let acc = if options.grain == 0 { this.begin(worker, range, Pace::new(0)) } else { this.split(worker, range) };
-    match this.outcome.failure.into_inner() {
+pub fn fold<F: Fold>(worker: &Worker, range: Range<usize>, options: LoopOptions<'_>, folding: &F) -> Result<F::Acc> {
+    let (acc, outcome) = within(worker, options, |limits| {
+        let this = Folder { options, limits, folding, outcome: Outcome::default() };
+        let acc = if options.grain == 0 { this.begin(worker, range, Pace::new(0)) } else { this.split(worker, range) };
+        (acc, this.outcome)
+    });
+    match outcome.failure.into_inner() {
         Some(failure) => Err(failure),
         None => acc.ok_or(Failure::new(Status::Failed, "the reduction has no result")),
     }

@@ -1,15 +1,18 @@
 //! Joins and loops: right results, right order, failures that end everything together.
 
 use std::ops::Range;
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::*;
 use crate::error::{Failure, Result, Status};
 use crate::platform::clock::now_ns;
+use crate::scheduler::frame::Context;
 use crate::scheduler::region::Slot;
 use crate::scheduler::task::Call;
 use crate::scheduler::{Mode, Options, Runtime, Worker};
+use crate::sync::cancel::Token;
 use crate::sync::wait::Ended;
 use crate::sync::{Deadline, Gate};
 
@@ -159,15 +162,21 @@ fn what_a_blocked_task_has_forked_can_be_taken() {
 }
 
 #[test]
-fn a_stolen_half_goes_by_its_tasks_name() {
+fn a_stolen_half_goes_by_its_tasks_name_and_token() {
     with_runtime(2, |worker| {
+        let token = Token::new([None, None]);
         let (stolen, home) = (Signal::default(), worker.index());
-        worker.named(Some(c"root"), || {
+        let context = Context { name: Some(NonNull::from(c"root")), token: Some(token.clone()), ..Context::default() };
+        worker.within(context, || {
             join(
                 worker,
-                |_| stolen.wait(),
+                // The token ends this wait, unless the gate is open already.
+                |_| _ = stolen.0.wait(Deadline::Never),
                 |thief| {
                     assert_eq!(thief.task_name(), Some(c"root"));
+                    assert!(!thief.is_cancelled());
+                    token.trigger(c"enough");
+                    assert!(thief.is_cancelled());
                     assert_ne!(thief.index(), home);
                     stolen.0.open();
                 },
@@ -192,7 +201,7 @@ fn forks_that_are_not_synced_are_ended_by_the_task() {
     });
 }
 
-fn with_grain(grain: usize) -> LoopOptions {
+fn with_grain(grain: usize) -> LoopOptions<'static> {
     LoopOptions { grain, ..LoopOptions::default() }
 }
 

@@ -23,6 +23,8 @@ pub mod region;
 #[cfg(not(weft_loom))]
 mod default;
 #[cfg(not(weft_loom))]
+pub mod frame;
+#[cfg(not(weft_loom))]
 mod options;
 #[cfg(not(weft_loom))]
 mod placement;

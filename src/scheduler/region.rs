@@ -24,10 +24,10 @@
 //! work-stealing, 2014); leapfrogging is Wagner's and Calder's (Leapfrogging: a portable technique for implementing
 //! efficient futures, 1993).
 
-use std::ffi::{CStr, c_void};
+use std::ffi::c_void;
 use std::marker::PhantomPinned;
 use std::mem::MaybeUninit;
-use std::ptr::{self, NonNull};
+use std::ptr;
 
 use crate::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, UnsafeCell, fence};
 use crate::sync::futex::{Futex, PARKED};
@@ -53,15 +53,11 @@ const LAST: usize = SLOTS - 1;
 /// A half of a join. It gets the position from which it may fork, and its argument.
 pub type Half = unsafe extern "C-unwind" fn(*mut Slot, *mut c_void);
 
-/// What a half inherits from the task that forked it; in that task's frame.
-pub struct Frame {
-    /// The task's name, alive as long as the task is.
-    pub name: Option<NonNull<CStr>>,
-    /// The region's head when the task began: its halves are above.
-    pub base: usize,
-    /// The task that it interrupts on the same thread.
-    pub outer: *const Frame,
-}
+/// What a half inherits from the task that forked it. The region only hands the address on.
+#[cfg(not(weft_loom))]
+pub use super::frame::Frame;
+#[cfg(weft_loom)]
+pub struct Frame;
 
 /// A forked half. Private: what to run. Taken: who runs it.
 #[repr(C)]

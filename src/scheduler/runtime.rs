@@ -10,6 +10,7 @@ use std::thread;
 
 use super::blocks::Depot;
 use super::claim::Refusal;
+use super::frame::{self, Context};
 use super::idle::{Idle, Notified};
 use super::lanes::{Address, Depth, Lanes, Priority};
 use super::options::{Options, Resolved};
@@ -25,6 +26,7 @@ use crate::memory::Header;
 use crate::observe::{self, Level, Origin};
 use crate::platform::clock::now_ns;
 use crate::platform::thread::Thread;
+use crate::sync::cancel::{SHUTDOWN, Token};
 use crate::sync::futex::Futex;
 use crate::sync::wait::{Ended, Waiter};
 use crate::sync::{Deadline, Gate, Lock};
@@ -357,6 +359,7 @@ impl Core {
         struct Frame<F, R> {
             f: Option<F>,
             result: Option<std::result::Result<R, String>>,
+            token: Option<Token>,
             waiter: Waiter,
         }
         struct Run<F, R>(*mut Frame<F, R>);
@@ -369,13 +372,15 @@ impl Core {
                 unsafe {
                     let frame = self.0;
                     let f = (*frame).f.take();
-                    (*frame).result = f.map(|f| worker.protect(&WHAT, || f(worker)));
+                    let context = Context { token: (*frame).token.take(), ..Context::default() };
+                    let run = |f: F| worker.within(context, || worker.protect(&WHAT, || f(worker)));
+                    (*frame).result = f.map(run);
                     (*frame).waiter.claim();
                     Waiter::finish(&raw const (*frame).waiter, 0);
                 }
             }
         }
-        let mut frame = Frame { f: Some(f), result: None, waiter: Waiter::new() };
+        let mut frame = Frame { f: Some(f), result: None, token: frame::token(), waiter: Waiter::new() };
         let frame = &raw mut frame;
         self.spawn(Run(frame))?;
         // SAFETY: the frame is alive, and what the worker does with it comes before the wait's end.
@@ -415,8 +420,8 @@ impl Core {
         };
         match self.gone.wait(deadline) {
             Ended::Fired(_) => {}
-            Ended::Interrupted => return Err(Failure::new(Status::Interrupted, "a signal ended the wait")),
             Ended::TimedOut => return Err(late),
+            ended => return ended.failure().map_or(Ok(()), Err),
         }
         let join = |thread: Thread| match deadline {
             Deadline::Now => thread.try_join(),
@@ -443,6 +448,9 @@ impl Core {
         self.phase.fetch_max(phase as u32, Ordering::SeqCst);
         // Rule 1 of `idle`: the phase is set, now look whether everybody sleeps already; they look the other way round.
         fence(Ordering::SeqCst);
+        if self.phase() == Phase::Discard {
+            self.seats.iter().for_each(|seat| seat.stop.fire(SHUTDOWN));
+        }
         self.look_again();
     }
 

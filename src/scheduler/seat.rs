@@ -11,6 +11,7 @@ use super::region::Region;
 use super::stats::Counters;
 use super::worker::{TaskPtr, Worker};
 use crate::sync::Lock;
+use crate::sync::cancel::Source;
 
 /// One worker thread's place. It outlives the thread; tasks left in its deques stay reachable.
 pub struct Seat {
@@ -21,6 +22,8 @@ pub struct Seat {
     pub bound: AtomicI32,
     /// What the thread waits for inside a task, an `Awaited`.
     pub awaited: AtomicU32,
+    /// Ends the waits of the thread's tasks when the runtime discards what it has.
+    pub stop: Source,
     /// The owner's side, while no thread sits here.
     pub vacant: Lock<Option<Box<Worker>>>,
 }

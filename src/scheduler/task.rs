@@ -15,12 +15,17 @@ use crate::platform::fork;
 
 /// Something to be run once, on a worker.
 pub trait Work: Send {
-    /// Runs it.
+    /// Runs it. Does not unwind: whatever of the user's it calls, it calls within [`Worker::protect`].
     fn run(self, worker: &Worker);
 
     /// Whether it may be dropped instead of run when the runtime is shut down and discards what is queued.
     /// Work that may not is run in any case.
     fn droppable(&self) -> bool {
+        false
+    }
+
+    /// Whether it is to be dropped instead of run because it has been cancelled.
+    fn is_cancelled(&self) -> bool {
         false
     }
 
@@ -37,7 +42,8 @@ pub struct Call<F>(pub F);
 
 impl<F: FnOnce(&Worker) + Send> Work for Call<F> {
     fn run(self, worker: &Worker) {
-        (self.0)(worker);
+        // A panic has been logged; nobody else is interested.
+        let _ = worker.protect(&"a task", || (self.0)(worker));
     }
 }
 
@@ -48,7 +54,7 @@ pub type Queue = node::Queue<&'static Table>;
 
 /// What can be done with a node.
 pub struct Table {
-    run: unsafe fn(NonNull<Header>, &Worker),
+    run: unsafe fn(NonNull<Header>, &Worker) -> bool,
     droppable: unsafe fn(NonNull<Header>) -> bool,
     refuse: unsafe fn(NonNull<Header>),
     drop: unsafe fn(NonNull<Header>),
@@ -109,8 +115,9 @@ impl Task {
         Ok(Task(node.cast()))
     }
 
-    /// Runs the work. The node is free, or its owner's again, before the work begins.
-    pub fn run(self, worker: &Worker) {
+    /// Runs the work, or drops it if it has been cancelled; whether it has run. The node is free, or its owner's again, before
+    /// the work begins.
+    pub fn run(self, worker: &Worker) -> bool {
         let node = self.into_raw();
         // SAFETY: the node is ours, and its table fits it.
         unsafe { (node.as_ref().info.run)(node, worker) }
@@ -178,9 +185,14 @@ unsafe fn open<W: Work>(node: NonNull<Header>, worker: Option<&Worker>) -> W {
     }
 }
 
-unsafe fn run<W: Work>(node: NonNull<Header>, worker: &Worker) {
+unsafe fn run<W: Work>(node: NonNull<Header>, worker: &Worker) -> bool {
     // SAFETY: called through the table of a Carrier<W> that the caller owns.
-    unsafe { open::<W>(node, Some(worker)) }.run(worker);
+    let work = unsafe { open::<W>(node, Some(worker)) };
+    let runs = !work.is_cancelled();
+    if runs {
+        work.run(worker);
+    }
+    runs
 }
 
 unsafe fn droppable<W: Work>(node: NonNull<Header>) -> bool {
@@ -212,6 +224,18 @@ pub trait Owner {
     /// # Safety
     /// The slot was submitted as part of a `Self`, and is the caller's to release.
     unsafe fn run(slot: NonNull<Slot>, worker: &Worker);
+
+    /// The slot has been claimed; what the task inherits is kept with it.
+    ///
+    /// # Safety
+    /// The slot is part of a `Self`, and the caller's.
+    unsafe fn inherit(slot: NonNull<Slot>);
+
+    /// The task is not run: gives up what it has inherited.
+    ///
+    /// # Safety
+    /// As for `inherit`, which has been called.
+    unsafe fn disinherit(slot: NonNull<Slot>);
 }
 
 impl Slot {
@@ -221,18 +245,22 @@ impl Slot {
     }
 
     fn table<O: Owner>() -> &'static Table {
-        unsafe fn run_owned<O: Owner>(node: NonNull<Header>, worker: &Worker) {
+        unsafe fn run_owned<O: Owner>(node: NonNull<Header>, worker: &Worker) -> bool {
             // SAFETY: called through the table of a slot that the caller has claimed. The header comes first.
             unsafe { O::run(node.cast(), worker) }
+            true
         }
         unsafe fn kept(_: NonNull<Header>) -> bool {
             false
         }
-        unsafe fn let_go(node: NonNull<Header>) {
+        unsafe fn let_go<O: Owner>(node: NonNull<Header>) {
             // SAFETY: called through the table of a slot that the caller has claimed.
-            unsafe { Slot::release(node.cast()) };
+            unsafe {
+                O::disinherit(node.cast());
+                Slot::release(node.cast());
+            }
         }
-        &Table { run: run_owned::<O>, droppable: kept, refuse: let_go, drop: let_go }
+        &Table { run: run_owned::<O>, droppable: kept, refuse: let_go::<O>, drop: let_go::<O> }
     }
 
     /// Makes a task of it, which owns the slot until it is released.
@@ -244,7 +272,10 @@ impl Slot {
         // SAFETY: the word is live memory, promised by the caller, and shared as an atomic only.
         unsafe { &(*slot.as_ptr()).claim }.claim(fork::epoch())?;
         // SAFETY: claimed, so it is ours alone. The header is written anew: what the owner's memory says is not relied on.
-        unsafe { (&raw mut (*slot.as_ptr()).header).write(Header::new(Self::table::<O>())) };
+        unsafe {
+            (&raw mut (*slot.as_ptr()).header).write(Header::new(Self::table::<O>()));
+            O::inherit(slot);
+        }
         Ok(Task(slot.cast()))
     }
 

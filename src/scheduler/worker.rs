@@ -12,9 +12,10 @@ use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use crossbeam_deque::Worker as Deque;
 
 use super::blocks::{Block, Cache};
+use super::frame::{self, Context, Frame};
 use super::idle::Slept;
 use super::placement::Stand;
-use super::region::{self, Frame, Half, Host, Region, Slot, Stolen, Synced};
+use super::region::{self, Half, Host, Region, Slot, Stolen, Synced};
 use super::runtime::{Core, Phase, Place};
 use super::seat::Seat;
 use super::stats::{Counters, Doing};
@@ -23,7 +24,8 @@ use crate::error::Failure;
 use crate::observe::{self, Level, Origin};
 use crate::panics;
 use crate::platform::{self, fork, local, thread::stack_pointer};
-use crate::sync::park;
+use crate::sync::cancel::{SHUTDOWN, Source};
+use crate::sync::park::{self, Sources};
 
 /// A task in a deque.
 pub struct TaskPtr(NonNull<TaskHeader>);
@@ -74,7 +76,7 @@ pub struct Worker {
     random: Cell<u64>,
     ticks: Cell<u32>,
     /// The task it runs; the ones that wait for it further out on the same stack.
-    frame: Cell<*const Frame>,
+    pub(super) frame: Cell<*const Frame>,
     /// The region's head at the last spawn.
     spawned_at: Cell<*mut Slot>,
     /// How often a search looks everywhere.
@@ -99,6 +101,7 @@ impl Worker {
             counters: Counters::default(),
             bound: AtomicI32::new(-1),
             awaited: AtomicU32::new(Awaited::Nothing as u32),
+            stop: Source::default(),
             vacant: crate::sync::Lock::new(Some(Box::new(Worker {
                 epoch: fork::epoch(),
                 core,
@@ -178,8 +181,39 @@ impl Worker {
 
     /// The name of the task it runs, if the task has one.
     pub fn task_name(&self) -> Option<&CStr> {
-        // SAFETY: `within` keeps the frame in place and the name alive for as long as it is set.
-        unsafe { self.frame.get().as_ref()?.name.map(|name| name.as_ref()) }
+        // SAFETY: `within` keeps the name alive for as long as the frame is set.
+        self.context()?.name.map(|name| unsafe { name.as_ref() })
+    }
+
+    /// What it runs, as far as that is known.
+    pub fn context(&self) -> Option<&Context> {
+        // SAFETY: frames are in place while they are linked here.
+        unsafe { self.frame.get().as_ref() }.map(|frame| &frame.context)
+    }
+
+    /// Whether what it runs has been asked to stop: by its token, or because the runtime discards what it has.
+    pub fn is_cancelled(&self) -> bool {
+        match self.context() {
+            Some(context) if context.shielded => false,
+            Some(Context { token: Some(token), .. }) if token.is_triggered() => true,
+            _ => self.core().phase() == Phase::Discard,
+        }
+    }
+
+    /// What may end a wait that begins now.
+    fn sources(&self) -> Sources {
+        let context = self.context();
+        if context.is_some_and(|context| context.shielded) {
+            return [None; 2];
+        }
+        let stop = &self.seat().stop;
+        // A seat that was taken after the end had begun may have been missed by it. One that was taken before was not, or the
+        // phase is seen here: `block` has a fence, and so has the end between the phase and the look at the seats.
+        if self.core().phase() == Phase::Discard {
+            stop.fire(SHUTDOWN);
+        }
+        let token = context.and_then(|context| context.token.as_ref()).map(|token| NonNull::from(token.source()));
+        [token, Some(NonNull::from(stop))]
     }
 
     /// Where a failure on this worker happened, for people.
@@ -203,34 +237,39 @@ impl Worker {
         Origin { worker: self.index as i32, runtime: self.core().name(), task: self.task_name().unwrap_or_default() }
     }
 
-    /// Runs `body`, which does not unwind, as a task of this name.
-    pub fn named<R>(&self, name: Option<&CStr>, body: impl FnOnce() -> R) -> R {
-        self.within(name.map(NonNull::from), body)
-    }
-
-    fn within<R>(&self, name: Option<NonNull<CStr>>, body: impl FnOnce() -> R) -> R {
-        let region = self.region();
-        let base = region.head();
-        let frame = Frame { name, base: region.index(base), outer: self.frame.get() };
+    /// Runs `body` in this context.
+    pub fn within<R>(&self, context: Context, body: impl FnOnce() -> R) -> R {
+        struct Pop<'a>(&'a Cell<*const Frame>, *const Frame);
+        impl Drop for Pop<'_> {
+            fn drop(&mut self) {
+                self.0.set(self.1);
+            }
+        }
+        let (base, outer) = (self.region().index(self.region().head()), self.frame.get());
+        let frame = Frame { context, base, outer, entered: false };
+        let _pop = Pop(&self.frame, outer);
         self.frame.set(&frame);
-        let result = body();
-        self.frame.set(frame.outer);
-        result
+        body()
     }
 
     /// Runs a callback. A panic becomes its message, and is counted and logged. Halves that it forked and did not sync
-    /// are dropped, or waited for where another thread has them.
+    /// are dropped, or waited for where another thread has them; tokens that it entered are left.
     pub fn protect<R>(&self, what: &dyn Display, body: impl FnOnce() -> R) -> Result<R, String> {
-        let (base, blocking) = (self.region().head(), self.blocking.get());
+        let (base, blocking, frame) = (self.region().head(), self.blocking.get(), self.frame.get());
         let title = Title { task: self.task_name(), what };
         let result = panics::catch(&title, body);
-        if self.region().head() != base || self.blocking.get() > blocking {
+        if self.region().head() != base || self.blocking.get() > blocking || self.frame.get() != frame {
             self.abandon(base);
+            while self.frame.get() != frame {
+                // SAFETY: all that is further in was entered by the body: whatever else is pushed is popped by who did.
+                unsafe { frame::pop(&self.frame) };
+            }
             while self.blocking.get() > blocking {
                 self.end_blocking();
             }
             if result.is_ok() {
-                let what = "ended between a fork and its sync, or between the beginning and the end of blocking";
+                let what = "ended between a fork and its sync, the beginning and the end of blocking or of a shield, or \
+                            entering and leaving a token";
                 observe::log(Level::Error, self.log_origin(), format_args!("{title} {what}"));
             }
         }
@@ -336,9 +375,9 @@ impl Worker {
         let region = self.region();
         let (life, outer) = region.begin_life();
         stolen.sign(region, life);
-        // SAFETY: the frame's task waits until the half is finished. A null one is that of work without a name.
-        let name = unsafe { stolen.frame.as_ref() }.and_then(|frame| frame.name);
-        let result = self.within(name, || {
+        // SAFETY: the frame's task waits until the half is finished. A null one is that of work without a context.
+        let context = unsafe { stolen.frame.as_ref() }.map(|frame| frame.context.clone()).unwrap_or_default();
+        let result = self.within(context, || {
             // SAFETY: as promised by whoever forked it.
             self.protect(&"half of a join", || unsafe { (stolen.half)(region.head(), stolen.arg) })
         });
@@ -409,7 +448,7 @@ impl Worker {
         core.count_started(self.index);
         core.settle(&worker.stand, &worker.seat().bound);
         worker.turn_to(Doing::Idle);
-        park::set_hook(Some(park::Hook { before: before_park, after: after_park }));
+        park::set_hook(Some(park::Hook { before: before_park, after: after_park, sources }));
         if let Some(on_start) = &core.options.on_start {
             // The start hook counts as a task: it may block, and then nobody may think that this thread searches.
             worker.end_search();
@@ -548,10 +587,10 @@ impl Worker {
                 self.counters().discarded.add_one();
                 let _ = self.protect(&"dropping a task", || drop(task));
             }
-            Unit::Task(task) => {
-                let _ = self.protect(&"a task", || task.run(self));
-                self.counters().executed.add_one();
-            }
+            Unit::Task(task) => match task.run(self) {
+                true => self.counters().executed.add_one(),
+                false => self.counters().discarded.add_one(),
+            },
         }
         // What a task asked for its own waits is not meant for the next one.
         park::set_interruptible(false);
@@ -617,6 +656,10 @@ fn before_park() {
     if let Some(worker) = Worker::current() {
         worker.begin_blocking();
     }
+}
+
+fn sources() -> Sources {
+    Worker::current().map_or([None; 2], Worker::sources)
 }
 
 fn after_park() {

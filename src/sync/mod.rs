@@ -12,6 +12,7 @@
 
 pub mod asymmetric;
 pub mod atomic;
+pub mod cancel;
 pub mod deadline;
 pub mod futex;
 pub mod gate;

@@ -11,7 +11,8 @@
 //! exchange from WAITING to CLAIMED; only then may it write into the waiter's frame (an element's
 //! place, say), and `finish` is its last access. A timeout or an interrupt must win the exchange to ABORTED; if
 //! it loses, the wait has been fired and the waiter stays until DONE. So nobody writes into a frame that has
-//! gone, and no wake-up is swallowed: a fired wait always reports that it was fired.
+//! gone, and no wake-up is swallowed: a fired wait always reports that it was fired. Whoever cancels a wait
+//! ([`super::cancel`]) fires it, too, with an outcome of its own.
 //!
 //! A [`WaitList`] is the queue of waits on one object. It is intrusive (nodes live in the waiters' frames)
 //! and is guarded by the object's own lock. A waiter that gave up unlinks its node under that lock before its
@@ -21,9 +22,11 @@ use std::marker::PhantomPinned;
 use std::ptr;
 
 use super::atomic::Ordering;
+use super::cancel::{self, CANCELLED, SHUTDOWN};
 use super::deadline::Deadline;
 use super::futex::{Futex, PARKED, Woken};
 use super::{park, spin};
+use crate::error::{Failure, Status};
 
 const WAITING: u32 = 0;
 const CLAIMED: u32 = 1;
@@ -40,6 +43,32 @@ pub enum Ended {
     TimedOut,
     /// A signal came first, on a thread that asked for it.
     Interrupted,
+    /// What waited was asked to stop.
+    Cancelled,
+    /// The runtime of the task that waited discards what it has.
+    Shutdown,
+}
+
+impl Ended {
+    fn of(outcome: u32) -> Ended {
+        match outcome {
+            CANCELLED => Ended::Cancelled,
+            SHUTDOWN => Ended::Shutdown,
+            outcome => Ended::Fired(outcome),
+        }
+    }
+
+    /// What to tell who waited, unless the wait was fired or timed out.
+    pub fn failure(self) -> Option<Failure> {
+        match self {
+            Ended::Fired(_) | Ended::TimedOut => None,
+            Ended::Interrupted => Some(Failure::new(Status::Interrupted, "a signal ended the wait")),
+            Ended::Shutdown => {
+                Some(Failure::new(Status::Shutdown, "the runtime of the task that waits is shutting down"))
+            }
+            Ended::Cancelled => Some(cancel::failure()),
+        }
+    }
 }
 
 /// One wait of one thread.
@@ -101,29 +130,59 @@ impl Waiter {
         false
     }
 
-    /// Waits until fired, until the deadline, or until a signal on a thread that asked for that. Spins a little, then
-    /// parks, between the calls of the thread's hook.
+    /// Waits until fired, until the deadline, until what the thread runs is asked to stop, or until a signal on a thread that
+    /// asked for that. Spins a little, then parks, between the calls of the thread's hook.
     pub fn wait(&self, deadline: Deadline) -> Ended {
-        self.wait_for(deadline, park::interruptible())
+        let interruptible = park::interruptible();
+        self.wait_by(interruptible, || self.sleep_watched(deadline, interruptible))
     }
 
     /// Waits until fired, whatever comes; the outcome.
     pub fn wait_until_fired(&self) -> u32 {
-        match self.wait_for(Deadline::Never, false) {
+        match self.wait_by(false, || self.sleep(Deadline::Never, false)) {
             Ended::Fired(outcome) => outcome,
-            Ended::TimedOut | Ended::Interrupted => unreachable!("nothing else ends this wait"),
+            _ => unreachable!("nothing else ends this wait"),
         }
     }
 
-    fn wait_for(&self, deadline: Deadline, interruptible: bool) -> Ended {
+    fn wait_by(&self, interruptible: bool, sleep: impl FnOnce() -> Ended) -> Ended {
         // A signal that arrives during a spin would go unnoticed, so an interruptible wait does not spin.
         if !interruptible {
             spin::until(|| self.done().is_some());
         }
         match self.done() {
-            Some(outcome) => Ended::Fired(outcome),
-            None => park::around(|| self.sleep(deadline, interruptible)),
+            Some(outcome) => Ended::of(outcome),
+            None => park::around(sleep),
         }
+    }
+
+    /// `sleep` that the thread's sources may end.
+    fn sleep_watched(&self, deadline: Deadline, interruptible: bool) -> Ended {
+        let sources = park::sources();
+        if sources.iter().all(Option::is_none) {
+            return self.sleep(deadline, interruptible);
+        }
+        let mut nodes = [0, 1].map(|_| WaitNode::new(self, ptr::null_mut()));
+        let mut stopped = None;
+        for (source, node) in sources.iter().zip(&mut nodes) {
+            // SAFETY: a hook's sources stay during the wait. The node stays in this frame until it is unlinked below.
+            if let Some(Err(outcome)) = source.map(|source| unsafe { source.as_ref().watch(node) }) {
+                stopped = Some(outcome);
+            }
+        }
+        let ended = match stopped {
+            Some(outcome) if self.give_up() => Ended::of(outcome),
+            // Claimed by another: DONE is about to come.
+            Some(_) => self.sleep(Deadline::Never, false),
+            None => self.sleep(deadline, interruptible),
+        };
+        for (source, node) in sources.iter().zip(&mut nodes) {
+            if let Some(source) = source {
+                // SAFETY: as above; the node was given to this source, or to none.
+                unsafe { source.as_ref().let_go(node) };
+            }
+        }
+        ended
     }
 
     fn sleep(&self, deadline: Deadline, mut interruptible: bool) -> Ended {
@@ -140,11 +199,11 @@ impl Waiter {
             // AcqRel: the sleeper's frame is released to a claimer, and a finished wait is acquired by `done` below.
             let word = self.word.fetch_or(PARKED, Ordering::AcqRel) | PARKED;
             if let Some(outcome) = self.done() {
-                return Ended::Fired(outcome);
+                return Ended::of(outcome);
             }
             let woken = self.word.wait(word, deadline);
             if let Some(outcome) = self.done() {
-                return Ended::Fired(outcome);
+                return Ended::of(outcome);
             }
             let ended = match woken {
                 Woken::TimedOut => Ended::TimedOut,

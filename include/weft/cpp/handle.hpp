@@ -34,6 +34,7 @@ using runtime_handle = handle<weft_runtime, weft_runtime_retain, weft_runtime_re
 using promise_handle = handle<weft_promise, weft_promise_retain, weft_promise_release>;
 using future_handle = handle<weft_future, weft_future_retain, weft_future_release>;
 using channel_handle = handle<weft_channel, weft_channel_retain, weft_channel_release>;
+using cancel_handle = handle<weft_cancel_token, weft_cancel_token_retain, weft_cancel_token_release>;
 using bytes_handle = handle<weft_bytes, weft_bytes_retain, weft_bytes_release>;
 
 } // namespace detail

@@ -10,6 +10,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "cancel.hpp"
 #include "carry.hpp"
 #include "error.hpp"
 #include "worker.hpp"
@@ -32,12 +33,15 @@ struct loop_options {
     /// What an exception does: WEFT_ON_FAILURE_STOP, or run again serially what failed or was not reached (_REDO) or all
     /// (_REDO_ALL); if that fails, too, the first exception of all is thrown. Not for reductions.
     std::int32_t on_failure = WEFT_ON_FAILURE_STOP;
+    /// Ends the loop when triggered; then it throws an error with WEFT_CANCELLED. May be empty.
+    cancel_token cancel{};
 
     void apply(weft_loop_options &native) const noexcept {
         native.grain = grain;
         native.serial_below = serial_below;
         native.timeout_ns = timeout_ns;
         native.on_failure = on_failure;
+        native.cancel = cancel.get();
     }
 };
 

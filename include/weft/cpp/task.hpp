@@ -13,6 +13,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "cancel.hpp"
 #include "carry.hpp"
 #include "error.hpp"
 #include "worker.hpp"
@@ -39,6 +40,9 @@ struct task_options {
     std::int32_t node = WEFT_ANY_NODE;
     /// False: the thread that spawns it runs it, as long as that does not block; see WEFT_HINT_NOT_STEALABLE.
     bool stealable = true;
+    /// What it may be cancelled by; empty: what the task or thread that spawns it goes by. Cancelled before it has begun, it is
+    /// dropped, and its future fails with WEFT_CANCELLED.
+    cancel_token cancel{};
 };
 
 /// Told of an exception that left a spawned task, on the worker that ran it; `task` is the task's name, "" if it has none. What the
@@ -70,6 +74,7 @@ inline weft_spawn_options native_options(const task_options &from) {
     options.priority = static_cast<std::int32_t>(from.priority);
     options.node = from.node;
     options.hints = from.stealable ? 0 : WEFT_HINT_NOT_STEALABLE;
+    options.cancel = from.cancel.get();
     return options;
 }
 

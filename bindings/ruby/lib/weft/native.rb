@@ -81,7 +81,7 @@ module Weft
     # struct weft_spawn_options
     class SpawnOptions < FFI::Struct
       layout :size, :size_t, :name, :pointer, :arg_drop, :pointer, :result_drop, :pointer, :drop_ctx, :pointer,
-             :priority, :int32, :node, :int32, :hints, :int64
+             :priority, :int32, :node, :int32, :hints, :int64, :cancel, :pointer
     end
 
     # struct weft_channel_options

@@ -1,0 +1,125 @@
+//! What running work is part of: its task's name, priority and cancel token.
+//!
+//! Frames are linked from the innermost outwards. A worker pushes one for each task, and for each half that it took, which
+//! gets what its owner's frame had; a task can push another to go by another token for a while, or by none, and so can
+//! threads that are not ours. What is spawned inherits the token.
+
+use std::cell::Cell;
+use std::ffi::CStr;
+use std::ptr::{self, NonNull};
+
+use super::lanes::Priority;
+use super::worker::Worker;
+use crate::error::{Failure, Result, Status};
+use crate::sync::cancel::Token;
+use crate::sync::park::{self, Sources};
+
+/// What work takes over from the work it is part of.
+#[derive(Clone, Default)]
+pub struct Context {
+    /// The task's name, alive as long as the task is.
+    pub name: Option<NonNull<CStr>>,
+    /// What it may be cancelled by.
+    pub token: Option<Token>,
+    /// Where the task was queued.
+    pub priority: Priority,
+    /// Whether nothing ends its waits.
+    pub shielded: bool,
+}
+
+/// A context on a thread.
+pub struct Frame {
+    /// What is run.
+    pub context: Context,
+    /// The number of the first slot of the thread's region that is this frame's.
+    pub base: usize,
+    /// Around it.
+    pub outer: *const Frame,
+    /// Whether it is a box that [`enter`] made, and [`leave`] frees.
+    pub entered: bool,
+}
+
+thread_local! {
+    /// The innermost frame of a thread that is not ours. A plain word: it may be used at any point of a thread's life.
+    static OUTSIDE: Cell<*const Frame> = const { Cell::new(ptr::null()) };
+}
+
+/// The place of this thread's innermost frame.
+fn with_innermost<R>(f: impl FnOnce(&Cell<*const Frame>) -> R) -> R {
+    match Worker::current() {
+        Some(worker) => f(&worker.frame),
+        None => OUTSIDE.with(f),
+    }
+}
+
+/// The number of the next free slot of this thread's region.
+fn head() -> usize {
+    Worker::current().map_or(0, |worker| worker.region().index(worker.region().head()))
+}
+
+/// The context of what this thread runs.
+pub fn current() -> Option<&'static Context> {
+    // SAFETY: frames are in place while they are linked; callers are within the innermost.
+    with_innermost(|frame| unsafe { frame.get().as_ref() }).map(|frame| &frame.context)
+}
+
+/// The token that what is spawned here inherits.
+#[inline]
+pub fn token() -> Option<Token> {
+    current()?.token.clone()
+}
+
+/// What ends the waits of a thread that is not ours.
+fn outside_sources() -> Sources {
+    [current().and_then(|context| context.token.as_ref()).map(|token| NonNull::from(token.source())), None]
+}
+
+/// From here on this thread goes by another token, or with None by none at all, a discarding shutdown's included; until
+/// [`leave`].
+pub fn enter(token: Option<Token>) {
+    if Worker::current().is_none() && !park::has_hook() {
+        park::set_hook(Some(park::Hook { before: || {}, after: || {}, sources: outside_sources }));
+    }
+    with_innermost(|innermost| {
+        let outer = innermost.get();
+        // SAFETY: in place while it is linked.
+        let context = unsafe { outer.as_ref() }.map(|frame| frame.context.clone()).unwrap_or_default();
+        let context = Context { shielded: token.is_none(), token, ..context };
+        innermost.set(Box::into_raw(Box::new(Frame { context, base: head(), outer, entered: true })));
+    });
+}
+
+/// Ends what the last [`enter`] with the same argument began.
+pub fn leave(token: Option<&Token>) -> Result<()> {
+    with_innermost(|innermost| {
+        // SAFETY: in place while it is linked.
+        let frame = unsafe { innermost.get().as_ref() }.filter(|frame| {
+            frame.entered
+                && match (&frame.context.token, token) {
+                    (Some(entered), Some(token)) => entered.is(token),
+                    (None, None) => true,
+                    _ => false,
+                }
+        });
+        let Some(frame) = frame else {
+            return Err(Failure::new(Status::Invalid, "this is not what the thread has entered last"));
+        };
+        if head() > frame.base {
+            return Err(Failure::new(Status::Busy, "there are forks without a sync since it was entered"));
+        }
+        // SAFETY: entered, and innermost.
+        unsafe { pop(innermost) };
+        Ok(())
+    })
+}
+
+/// Frees the innermost frame.
+///
+/// # Safety
+/// It was entered.
+pub(super) unsafe fn pop(innermost: &Cell<*const Frame>) {
+    // SAFETY: made by Box::into_raw in `enter`, unlinked here. Halves that inherit from it have ended, as `leave` and
+    // `Worker::protect` see to.
+    let frame = unsafe { Box::from_raw(innermost.get().cast_mut()) };
+    innermost.set(frame.outer);
+}

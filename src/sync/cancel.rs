@@ -1,0 +1,313 @@
+//! What can end a wait besides what it waits for, and cancel tokens.
+//!
+//! A [`Source`] fires once. Who waits is queued on it beside the queue of what is waited for, and whoever wins the wait's
+//! claim word ends it (see [`super::wait`]). The [hook](super::park::Hook) of a thread says which sources end its waits.
+//!
+//! A [`Token`] is a source in a tree: triggered, it triggers what was made from it. Parents know their children weakly, so a
+//! token lives as long as somebody holds it or one of its children. Both ways through the tree are loops: chains may be of
+//! any length.
+
+use std::ffi::{CStr, CString};
+use std::sync::{Arc, OnceLock, Weak};
+
+use super::Lock;
+use super::atomic::{AtomicU32, Ordering};
+use super::park;
+use super::wait::{WaitList, WaitNode};
+use crate::error::{Failure, Status};
+
+/// The outcome of waits that a token has ended. Above those of all objects.
+pub const CANCELLED: u32 = 1 << 16;
+/// The outcome of waits in tasks of a runtime that discards what it has.
+pub const SHUTDOWN: u32 = CANCELLED + 1;
+
+const QUIET: u32 = 0;
+
+/// Something that ends waits, once and for good.
+#[derive(Default)]
+pub struct Source {
+    /// QUIET, or the outcome of the waits.
+    fired: AtomicU32,
+    reason: OnceLock<CString>,
+    waits: Lock<WaitList>,
+}
+
+impl Source {
+    /// Ends all waits, and those to come, with this outcome; the first time.
+    pub fn fire(&self, outcome: u32) {
+        let waits = {
+            let mut waits = self.waits.lock();
+            if self.fired().is_some() {
+                return;
+            }
+            // Release pairs with the Acquire in `fired`: the reason comes with it.
+            self.fired.store(outcome, Ordering::Release);
+            waits.claim_all()
+        };
+        waits.finish(outcome);
+    }
+
+    /// The outcome of the waits it has ended.
+    pub fn fired(&self) -> Option<u32> {
+        match self.fired.load(Ordering::Acquire) {
+            QUIET => None,
+            outcome => Some(outcome),
+        }
+    }
+
+    /// Why it was fired, if that was said.
+    pub fn reason(&self) -> Option<&CStr> {
+        self.fired()?;
+        self.reason.get().map(CString::as_c_str)
+    }
+
+    /// Lets it end a wait; the outcome if it has been fired already.
+    ///
+    /// # Safety
+    /// As for [`WaitList::push`], and [`Source::let_go`] unlinks the node.
+    pub unsafe fn watch(&self, node: *mut WaitNode) -> Result<(), u32> {
+        let mut waits = self.waits.lock();
+        match self.fired() {
+            Some(outcome) => Err(outcome),
+            // SAFETY: promised by the caller.
+            None => unsafe { Ok(waits.push(node)) },
+        }
+    }
+
+    /// The wait is over.
+    ///
+    /// # Safety
+    /// As for [`WaitList::unlink`].
+    pub unsafe fn let_go(&self, node: *mut WaitNode) {
+        // SAFETY: promised by the caller.
+        unsafe { self.waits.lock().unlink(node) }
+    }
+}
+
+/// What a wait that a token has ended tells.
+pub fn failure() -> Failure {
+    // SAFETY: a hook's sources outlive what the thread runs at the moment, this call included.
+    let reason = |source: &std::ptr::NonNull<Source>| unsafe { source.as_ref() }.reason();
+    because(park::sources().iter().flatten().find_map(reason))
+}
+
+fn because(reason: Option<&CStr>) -> Failure {
+    match reason {
+        Some(reason) if !reason.is_empty() => {
+            Failure::with(Status::Cancelled, format!("cancelled: {}", reason.to_string_lossy()))
+        }
+        _ => Failure::new(Status::Cancelled, "cancelled"),
+    }
+}
+
+/// A request to stop, for whatever carries it. Clones are the same token.
+#[derive(Clone)]
+pub struct Token(Arc<Node>);
+
+struct Node {
+    source: Source,
+    children: Lock<Children>,
+    /// Keeps those alive that this one is triggered by.
+    parents: [Option<Token>; 2],
+}
+
+#[derive(Default)]
+struct Children {
+    nodes: Vec<Weak<Node>>,
+    /// How many there may be before the dead ones are taken out: twice those that were left the last time.
+    room: usize,
+}
+
+impl Children {
+    const ROOM: usize = 8;
+
+    fn add(&mut self, child: Weak<Node>) {
+        if self.nodes.len() >= self.room {
+            self.nodes.retain(|child| child.strong_count() > 0);
+            self.room = (2 * self.nodes.len()).max(Self::ROOM);
+        }
+        self.nodes.push(child);
+    }
+}
+
+impl Token {
+    /// A token that is triggered by itself, or with either of its parents.
+    pub fn new(parents: [Option<&Token>; 2]) -> Token {
+        let parents = parents.map(|parent| parent.cloned());
+        let token = Token(Arc::new(Node { source: Source::default(), children: Lock::default(), parents }));
+        for parent in token.0.parents.iter().flatten() {
+            parent.0.children.lock().add(Arc::downgrade(&token.0));
+            // After the entry: a trigger that missed the entry has been there before, and is seen here.
+            if parent.is_triggered() {
+                token.trigger(parent.source().reason().unwrap_or_default());
+            }
+        }
+        token
+    }
+
+    /// Asks whatever carries this token, or one made from it, to stop. The first reason stays.
+    pub fn trigger(&self, reason: &CStr) {
+        let mut work = vec![self.clone()];
+        while let Some(Token(node)) = work.pop() {
+            let _ = node.source.reason.set(reason.to_owned());
+            node.source.fire(CANCELLED);
+            let children = std::mem::take(&mut *node.children.lock());
+            work.extend(children.nodes.iter().filter_map(Weak::upgrade).map(Token));
+        }
+    }
+
+    /// Whether it has been triggered.
+    pub fn is_triggered(&self) -> bool {
+        self.source().fired().is_some()
+    }
+
+    /// Why what carries it is to stop, if it is.
+    pub fn failure(&self) -> Option<Failure> {
+        self.is_triggered().then(|| because(self.source().reason()))
+    }
+
+    /// What ends waits.
+    pub fn source(&self) -> &Source {
+        &self.0.source
+    }
+
+    /// Whether both are the same token.
+    pub fn is(&self, other: &Token) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        // A loop instead of a recursion as deep as the chain.
+        let mut work: Vec<Token> = self.parents.iter_mut().filter_map(Option::take).collect();
+        while let Some(Token(node)) = work.pop() {
+            if let Some(mut node) = Arc::into_inner(node) {
+                work.extend(node.parents.iter_mut().filter_map(Option::take));
+            }
+        }
+    }
+}
+
+#[cfg(all(test, weft_loom))]
+mod models {
+    use super::*;
+    use crate::sync::model;
+    use crate::sync::wait::{Ended, Waiter};
+    use crate::sync::{Deadline, Gate, park};
+    use std::cell::Cell;
+    use std::ptr::NonNull;
+
+    loom::thread_local! {
+        static TOKEN: Cell<Option<NonNull<Source>>> = Cell::new(None);
+    }
+
+    /// Has this token end the thread's waits.
+    fn carry(token: &Token) {
+        TOKEN.with(|place| place.set(Some(NonNull::from(token.source()))));
+        let sources = || [TOKEN.with(|place| place.get()), None];
+        park::set_hook(Some(park::Hook { before: || {}, after: || {}, sources }));
+    }
+
+    /// A trigger against the opening of what is waited for: one of them ends the wait, and nothing hangs.
+    #[test]
+    fn loom_cancel_trigger_against_open() {
+        model(3, || {
+            let shared = Arc::new((Gate::default(), Token::new([None, None])));
+            let trigger = {
+                let shared = shared.clone();
+                loom::thread::spawn(move || shared.1.trigger(c"enough"))
+            };
+            let open = {
+                let shared = shared.clone();
+                loom::thread::spawn(move || shared.0.open())
+            };
+            carry(&shared.1);
+            match shared.0.wait(Deadline::Never) {
+                Ended::Fired(0) => assert!(shared.0.is_open()),
+                Ended::Cancelled => assert_eq!(shared.1.source().reason(), Some(c"enough")),
+                other => panic!("{other:?}"),
+            }
+            trigger.join().unwrap();
+            open.join().unwrap();
+        });
+    }
+
+    /// A wait that begins while its token is being triggered ends.
+    #[test]
+    fn loom_cancel_ends_a_wait_that_begins() {
+        model(3, || {
+            let token = Token::new([None, None]);
+            let trigger = {
+                let token = token.clone();
+                loom::thread::spawn(move || token.trigger(c"enough"))
+            };
+            carry(&token);
+            assert_eq!(Waiter::new().wait(Deadline::Never), Ended::Cancelled);
+            trigger.join().unwrap();
+        });
+    }
+
+    /// A token made while its parent is triggered is triggered too.
+    #[test]
+    fn loom_cancel_reaches_a_new_child() {
+        model(3, || {
+            let parent = Token::new([None, None]);
+            let trigger = {
+                let parent = parent.clone();
+                loom::thread::spawn(move || parent.trigger(c"enough"))
+            };
+            let child = Token::new([Some(&parent), None]);
+            trigger.join().unwrap();
+            assert_eq!(child.source().reason(), Some(c"enough"));
+        });
+    }
+}
+
+#[cfg(all(test, not(weft_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trigger_goes_down_the_tree_and_not_up() {
+        let root = Token::new([None, None]);
+        let other = Token::new([None, None]);
+        let [left, right] = [0, 1].map(|_| Token::new([Some(&root), None]));
+        let both = Token::new([Some(&left), Some(&other)]);
+        left.trigger(c"left");
+        left.trigger(c"again");
+        assert!(!root.is_triggered() && !right.is_triggered() && !other.is_triggered());
+        assert_eq!(both.source().reason(), Some(c"left"));
+        root.trigger(c"root");
+        assert_eq!(right.source().reason(), Some(c"root"));
+        assert_eq!(left.source().reason(), Some(c"left"));
+        assert!(Token::new([Some(&other), Some(&root)]).is_triggered());
+        assert_eq!(other.source().reason(), None);
+    }
+
+    #[test]
+    fn chains_of_any_length() {
+        let root = Token::new([None, None]);
+        let mut last = root.clone();
+        for _ in 0..200_000 {
+            last = Token::new([Some(&last), None]);
+        }
+        assert!(!last.is_triggered());
+        root.trigger(c"root");
+        assert!(last.is_triggered());
+        drop(root);
+        drop(last);
+    }
+
+    #[test]
+    fn a_parent_forgets_children_that_have_gone() {
+        let root = Token::new([None, None]);
+        let kept: Vec<_> = (0..100).map(|_| Token::new([Some(&root), None])).collect();
+        for _ in 0..10_000 {
+            Token::new([Some(&root), None]);
+        }
+        assert!(root.0.children.lock().nodes.len() <= 2 * kept.len() + Children::ROOM);
+        root.trigger(c"root");
+        assert!(kept.iter().all(Token::is_triggered));
+    }
+}
