@@ -50,13 +50,18 @@ static void hold(weft_worker *worker, void *arg)
     gate_wait(&held->release);
 }
 
-static void held_begin(struct held *held)
+static void held_begin_with(struct held *held, int32_t max_threads)
 {
     static const struct held fresh = {NULL, GATE_INIT, GATE_INIT};
     *held = fresh;
-    held->runtime = runtime_new_limited(1, 1);
+    held->runtime = runtime_new_limited(1, max_threads);
     OK(weft_spawn(held->runtime, hold, held));
     gate_wait(&held->started);
+}
+
+static void held_begin(struct held *held)
+{
+    held_begin_with(held, 1);
 }
 
 static void held_end(struct held *held)
@@ -175,6 +180,38 @@ static void check_siege(int32_t load, int32_t starving)
     held_end(&held);
     CHECK(siege.relieved);
     CHECK(siege.picks <= 244);
+}
+
+static void wait_with_a_timeout(weft_worker *worker, void *arg)
+{
+    (void)worker;
+    OK(weft_future_wait(arg, INT64_C(3600) * 1000000000));
+}
+
+TEST(a_task_that_is_waited_for_inherits_the_priority)
+{
+    for (int inherits = 0; inherits < 2; inherits++) {
+        struct journal journal = {.length = 0};
+        struct entry low = {&journal, 1}, normal = {&journal, 2};
+        struct held held;
+        weft_future *future = NULL;
+        weft_spawn_options options = with_priority(WEFT_PRIORITY_LOW);
+        held_begin_with(&held, 2);
+        OK(weft_async(held.runtime, enter_call, &low, &options, &future));
+        for (int i = 0; i < 5; i++)
+            OK(weft_spawn(held.runtime, enter, &normal));
+        options = with_priority(WEFT_PRIORITY_HIGH);
+        if (inherits)
+            OK(weft_spawn_with(held.runtime, wait_with_a_timeout, future, &options));
+        gate_open(&held.release);
+        OK(weft_runtime_shutdown(held.runtime, WEFT_SHUTDOWN_DRAIN, WEFT_FOREVER));
+        CHECK_INT(atomic_load(&journal.length), 6);
+        CHECK_INT(journal.entries[inherits ? 0 : 5], 1);
+        weft_runtime_stats stats = runtime_stats(held.runtime);
+        CHECK_INT(stats.executed + stats.discarded, stats.spawned);
+        weft_future_release(future);
+        weft_runtime_release(held.runtime);
+    }
 }
 
 TEST(low_progresses_under_an_endless_load)

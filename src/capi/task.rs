@@ -5,6 +5,7 @@ use std::fmt;
 use std::mem::{ManuallyDrop, MaybeUninit, offset_of};
 use std::ptr::NonNull;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
 
 use super::args::{self, callback, invalid, place, pointer};
 use super::boundary::{boundary, call_back};
@@ -17,7 +18,7 @@ use super::types::{
 use crate::error::{Error, Failure, Result, Status};
 use crate::future::{self, Begin, Deferred, Promise};
 use crate::panics;
-use crate::scheduler::frame::{self, Context};
+use crate::scheduler::frame;
 use crate::scheduler::{Core, NotSubmitted, Owner, Place, Priority, Refusal, Slot, Work, Worker};
 use crate::sync::cancel::Token;
 
@@ -35,7 +36,8 @@ pub struct weft_spawn_options {
     pub result_drop: weft_drop_fn,
     /// Handed to both.
     pub drop_ctx: *mut c_void,
-    /// WEFT_PRIORITY_NORMAL, _HIGH, _CRITICAL or _LOW. It is the task's alone: what the task spawns does not inherit it.
+    /// WEFT_PRIORITY_NORMAL, _HIGH, _CRITICAL or _LOW. It is the task's alone: what the task spawns does not inherit it. But a
+    /// weft_async that a task of its runtime waits for gets the priority of that task, if that is higher.
     pub priority: i32,
     /// The number of the NUMA node whose workers look at the task first; WEFT_ANY_NODE: no matter. One that is not there:
     /// WEFT_INVALID.
@@ -201,7 +203,7 @@ impl Work for Spawned {
         let Spawned { function, argument, name, token } = self;
         let title = Function { named: name.get().is_some(), address: function as *const c_void };
         let arg = argument.take();
-        worker.within(Context { name: name.get().map(NonNull::from), token, ..Context::default() }, || {
+        worker.within(worker.task_context(name.get(), token), || {
             // SAFETY: as promised by whoever spawned it. A panic has been logged; nobody else is interested.
             let _ = worker.protect(&title, || unsafe { function(as_opaque(worker), arg) });
         });
@@ -242,8 +244,7 @@ impl AsyncCall {
         let ctx = argument.ctx;
         let arg = argument.take();
         let mut result = std::ptr::null_mut();
-        let context = Context { name: name.get().map(NonNull::from), token, ..Context::default() };
-        let settled = worker.within(context, || {
+        let settled = worker.within(worker.task_context(name.get(), token), || {
             let outcome = worker.protect(&title, || {
                 // SAFETY: as promised by whoever spawned it.
                 call_back(|| unsafe { function(as_opaque(worker), arg, &mut result) })
@@ -263,6 +264,8 @@ struct Async {
     runtime: *const Core,
     droppable: bool,
     token: Option<Token>,
+    /// The highest that it is queued with.
+    priority: AtomicI32,
 }
 
 // SAFETY: the runtime is only compared with; the call goes to one thread.
@@ -285,6 +288,39 @@ impl Begin for Async {
         {
             worker.run_in_place(|| call.run(worker, self.token.clone()));
         }
+    }
+
+    fn hurry(self: Arc<Self>) {
+        let Some(worker) = Worker::current() else { return };
+        let wanted = worker.context().map_or(Priority::Normal, |context| context.priority);
+        if std::ptr::eq(worker.core(), self.runtime)
+            && self.call.is_there()
+            // Relaxed: the exchange only picks the one who queues it once more.
+            && self.priority.fetch_max(wanted as i32, Ordering::Relaxed) < wanted as i32
+            && let Ok(place) = worker.core().place(wanted, None, false)
+        {
+            // The first entry that is taken runs it. A runtime that takes no more leaves it as it was.
+            let _ = worker.core().spawn_at(Again(self), place);
+        }
+    }
+}
+
+/// Another entry of a call that is queued already.
+struct Again(Arc<Async>);
+
+impl Work for Again {
+    fn run(self, worker: &Worker) {
+        if let Some(call) = self.0.call.take() {
+            call.run(worker, self.0.token.clone());
+        }
+    }
+
+    fn droppable(&self) -> bool {
+        true
+    }
+
+    fn is_cancelled(&self) -> bool {
+        self.0.is_cancelled()
     }
 }
 
@@ -384,7 +420,8 @@ pub unsafe extern "C" fn weft_async(
         let (promise, future) = future::channel();
         let droppable = argument.drop.is_some();
         let call = Deferred::new(AsyncCall { function, argument, name, result_drop: options.result_drop, promise });
-        let work = Arc::new(Async { call, runtime: core, droppable, token });
+        let work =
+            Arc::new(Async { call, runtime: core, droppable, token, priority: AtomicI32::new(options.priority) });
         core.spawn_at(Called(work.clone()), at)?;
         // SAFETY: writable by contract.
         unsafe { *out = new_handle(future.with_work(work)) };
@@ -446,7 +483,7 @@ impl Owner for Submitted {
         };
         let Some(function) = function else { return };
         let title = Function { named: false, address: function as *const c_void };
-        worker.within(Context { token, ..Context::default() }, || {
+        worker.within(worker.task_context(None, token), || {
             // SAFETY: as promised by whoever submitted it. A panic has been logged; nobody else is interested.
             let _ = worker.protect(&title, || unsafe { function(as_opaque(worker), arg) });
         });

@@ -114,10 +114,13 @@ impl<T> Future<T> {
         if self.state() != State::Pending {
             return Ok(());
         }
-        if deadline == Deadline::Never
-            && let Some(work) = &self.work
+        if let Some(work) = &self.work
+            && deadline != Deadline::Now
         {
-            work.begin_here();
+            if deadline == Deadline::Never {
+                work.begin_here();
+            }
+            work.clone().hurry();
         }
         match self.cell.settled.wait(deadline) {
             Ended::Fired(_) => Ok(()),

@@ -10,7 +10,7 @@ use std::thread;
 
 use super::blocks::Depot;
 use super::claim::Refusal;
-use super::frame::{self, Context};
+use super::frame;
 use super::idle::{Idle, Notified};
 use super::lanes::{Address, Depth, Lanes, Priority};
 use super::options::{Options, Resolved};
@@ -372,7 +372,7 @@ impl Core {
                 unsafe {
                     let frame = self.0;
                     let f = (*frame).f.take();
-                    let context = Context { token: (*frame).token.take(), ..Context::default() };
+                    let context = worker.task_context(None, (*frame).token.take());
                     let run = |f: F| worker.within(context, || worker.protect(&WHAT, || f(worker)));
                     (*frame).result = f.map(run);
                     (*frame).waiter.claim();

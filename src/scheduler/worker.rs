@@ -14,6 +14,7 @@ use crossbeam_deque::Worker as Deque;
 use super::blocks::{Block, Cache};
 use super::frame::{self, Context, Frame};
 use super::idle::Slept;
+use super::lanes::Priority;
 use super::placement::Stand;
 use super::region::{self, Half, Host, Region, Slot, Stolen, Synced};
 use super::runtime::{Core, Phase, Place};
@@ -24,7 +25,7 @@ use crate::error::Failure;
 use crate::observe::{self, Level, Origin};
 use crate::panics;
 use crate::platform::{self, fork, local, thread::stack_pointer};
-use crate::sync::cancel::{SHUTDOWN, Source};
+use crate::sync::cancel::{SHUTDOWN, Source, Token};
 use crate::sync::park::{self, Sources};
 
 /// A task in a deque.
@@ -77,6 +78,8 @@ pub struct Worker {
     ticks: Cell<u32>,
     /// The task it runs; the ones that wait for it further out on the same stack.
     pub(super) frame: Cell<*const Frame>,
+    /// The priority of the task that it runs, or is about to.
+    priority: Cell<Priority>,
     /// The region's head at the last spawn.
     spawned_at: Cell<*mut Slot>,
     /// How often a search looks everywhere.
@@ -117,6 +120,7 @@ impl Worker {
                 random: Cell::new((index as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
                 ticks: Cell::new(0),
                 frame: Cell::new(ptr::null()),
+                priority: Cell::default(),
                 spawned_at: Cell::new(ptr::null_mut()),
                 sweeps: Cell::new(find::SWEEPS),
                 blocking: Cell::new(0),
@@ -189,6 +193,13 @@ impl Worker {
     pub fn context(&self) -> Option<&Context> {
         // SAFETY: frames are in place while they are linked here.
         unsafe { self.frame.get().as_ref() }.map(|frame| &frame.context)
+    }
+
+    /// The context of a task that it is about to run: with the priority that the task was queued with, or that of the task
+    /// which waits for it.
+    pub fn task_context(&self, name: Option<&CStr>, token: Option<Token>) -> Context {
+        let priority = self.context().map_or(self.priority.get(), |waiting| waiting.priority);
+        Context { name: name.map(NonNull::from), token, priority, shielded: false }
     }
 
     /// Whether what it runs has been asked to stop: by its token, or because the runtime discards what it has.
@@ -592,6 +603,7 @@ impl Worker {
                 false => self.counters().discarded.add_one(),
             },
         }
+        self.priority.set(Priority::Normal);
         // What a task asked for its own waits is not meant for the next one.
         park::set_interruptible(false);
         if self.is_inherited() {

@@ -55,8 +55,10 @@ impl Worker {
     fn take_one(&self, priority: Priority) -> Option<Unit> {
         let mut share = [None];
         self.core().lanes.take(priority, self.home(), 1, &mut share);
+        let node = share[0]?;
+        self.priority.set(priority);
         // SAFETY: the lanes hand each task out once.
-        share[0].map(|node| Unit::Task(unsafe { Task::from_raw(node) }))
+        Some(Unit::Task(unsafe { Task::from_raw(node) }))
     }
 
     fn take_pinned(&self) -> Option<Unit> {
