@@ -405,7 +405,10 @@ typedef struct weft_runtime_options {
    of them are blocked, queued work waits until one goes on; the log and ceiling_hits tell.
    */
   int32_t max_threads;
-  /* Bytes of stack for each thread; 0: 2 MiB. Below 64 KiB: WEFT_INVALID. */
+  /*
+   Bytes of stack for each thread; 0: 2 MiB. Below 64 KiB: WEFT_INVALID. A task has three quarters of it at least: on the
+   rest there may be tasks that wait for it.
+   */
   size_t stack_size;
   /* How long a spare thread sleeps before it leaves; 0: one second; WEFT_FOREVER: it stays. */
   int64_t keep_alive_ns;
@@ -714,7 +717,7 @@ void weft_cancel_token_release(weft_cancel_token *token);
 
 /* Tasks ----------------------------------------------------------------------------------------------------------- */
 
-/* weft_spawn_options.priority: when there is nothing else; under a load that never ends each worker still takes one in 244. */
+/* weft_spawn_options.priority: when there is nothing else; under a load that never ends each worker still takes one in 488. */
 #define WEFT_PRIORITY_LOW -1
 /* weft_spawn_options.priority: the default. */
 #define WEFT_PRIORITY_NORMAL 0
@@ -727,7 +730,7 @@ void weft_cancel_token_release(weft_cancel_token *token);
 
 /*
  weft_spawn_options.hints: the task runs on the thread that spawns it, after what else that thread has queued and in the
- order of spawning; spawned from outside it runs anywhere. But it is not held up: when its thread blocks in Weft, or gives
+ order of spawning, unless one is waited for; spawned from outside it runs anywhere. But it is not held up: when its thread blocks in Weft, or gives
  its turn up, any other may run it. Needs WEFT_PRIORITY_NORMAL and WEFT_ANY_NODE, else WEFT_INVALID.
  */
 #define WEFT_HINT_NOT_STEALABLE 1
@@ -747,7 +750,10 @@ typedef struct weft_spawn_options {
   weft_drop_fn result_drop;
   /* Handed to both. */
   void *drop_ctx;
-  /* WEFT_PRIORITY_NORMAL, _HIGH, _CRITICAL or _LOW. It is the task's alone: what the task spawns does not inherit it. */
+  /*
+   WEFT_PRIORITY_NORMAL, _HIGH, _CRITICAL or _LOW. It is the task's alone: what the task spawns does not inherit it. But a
+   weft_async that a task of its runtime waits for gets the priority of that task, if that is higher.
+   */
   int32_t priority;
   /*
    The number of the NUMA node whose workers look at the task first; WEFT_ANY_NODE: no matter. One that is not there:
@@ -784,7 +790,7 @@ weft_status weft_spawn_options_init(struct weft_spawn_options *options, size_t s
 /*
  Starts a task: calls fn(worker, arg) once, on a worker of the runtime. Fire and forget. From one of the runtime's own
  tasks it goes to this thread's queue (the newest runs first, others steal the oldest); from elsewhere to a queue that the
- runtime has for this thread (the oldest first; between threads there is no order). Never blocks; any thread. A Rust
+ runtime has for this thread (the oldest first, mostly; between threads there is no order). Never blocks; any thread. A Rust
  panic in it is logged and counted. WEFT_SHUTDOWN: the runtime no longer takes work. WEFT_NOMEM: no memory.
  */
 weft_status weft_spawn(weft_runtime *runtime,
@@ -826,10 +832,12 @@ weft_status weft_submit(weft_runtime *runtime, struct weft_task *task);
 /*
  weft_submit for n tasks at once, all or none: on failure (the message says which task is to blame) none of them is
  queued. A task that is there twice is WEFT_BUSY. While it looks, other threads may find any of the tasks busy. From
- outside the tasks stay together, in this order; threads are woken for all of them by one notification that goes from
+ outside the tasks are queued together, in this order; threads are woken for all of them by one notification that goes from
  one to the next. n may be 0.
  */
-weft_status weft_submit_batch(weft_runtime *runtime, struct weft_task *const *tasks, size_t n);
+weft_status weft_submit_batch(weft_runtime *runtime,
+                              struct weft_task *const *tasks,
+                              size_t n);
 
 /*
  Runs fn(worker, arg) on a worker of the runtime and waits until it has ended; the way into fork-join from outside.
@@ -1038,7 +1046,7 @@ void weft_promise_release(weft_promise *promise);
  Waits until the future is settled, whatever the outcome. Blocks; inside a task the thread's turn passes to another.
  WEFT_TIMEOUT, WEFT_WOULD_BLOCK, WEFT_INTERRUPTED: it is still pending.
  In a task, a wait for a weft_async of the same runtime that has not begun runs it on this thread, if timeout_ns is
- WEFT_FOREVER; a thread whose stack is half used leaves it to another.
+ WEFT_FOREVER; a thread of whose stack a quarter is used leaves it to another.
  */
 weft_status weft_future_wait(weft_future *future, int64_t timeout_ns);
 

@@ -28,7 +28,8 @@ pub struct weft_runtime_options {
     /// Threads in all, those blocked inside a task included; 0: 256, or `workers` if that is more. At most 16383. When all
     /// of them are blocked, queued work waits until one goes on; the log and ceiling_hits tell.
     pub max_threads: i32,
-    /// Bytes of stack for each thread; 0: 2 MiB. Below 64 KiB: WEFT_INVALID.
+    /// Bytes of stack for each thread; 0: 2 MiB. Below 64 KiB: WEFT_INVALID. A task has three quarters of it at least: on the
+    /// rest there may be tasks that wait for it.
     pub stack_size: usize,
     /// How long a spare thread sleeps before it leaves; 0: one second; WEFT_FOREVER: it stays.
     pub keep_alive_ns: i64,

@@ -50,7 +50,7 @@ pub struct weft_spawn_options {
     pub cancel: *mut weft_cancel_token,
 }
 
-/// weft_spawn_options.priority: when there is nothing else; under a load that never ends each worker still takes one in 244.
+/// weft_spawn_options.priority: when there is nothing else; under a load that never ends each worker still takes one in 488.
 pub const WEFT_PRIORITY_LOW: i32 = -1;
 /// weft_spawn_options.priority: the default.
 pub const WEFT_PRIORITY_NORMAL: i32 = 0;
@@ -61,7 +61,7 @@ pub const WEFT_PRIORITY_CRITICAL: i32 = 2;
 /// weft_spawn_options.node: no matter.
 pub const WEFT_ANY_NODE: i32 = -1;
 /// weft_spawn_options.hints: the task runs on the thread that spawns it, after what else that thread has queued and in the
-/// order of spawning; spawned from outside it runs anywhere. But it is not held up: when its thread blocks in Weft, or gives
+/// order of spawning, unless one is waited for; spawned from outside it runs anywhere. But it is not held up: when its thread blocks in Weft, or gives
 /// its turn up, any other may run it. Needs WEFT_PRIORITY_NORMAL and WEFT_ANY_NODE, else WEFT_INVALID.
 pub const WEFT_HINT_NOT_STEALABLE: i64 = 1;
 
@@ -263,12 +263,14 @@ struct Async {
     call: Deferred<AsyncCall>,
     runtime: *const Core,
     droppable: bool,
+    /// The only worker to run it, if there is one.
+    pinned: *const Worker,
     token: Option<Token>,
     /// The highest that it is queued with.
     priority: AtomicI32,
 }
 
-// SAFETY: the runtime is only compared with; the call goes to one thread.
+// SAFETY: runtime and worker are only compared with; the call goes to one thread.
 unsafe impl Send for Async {}
 // SAFETY: as above.
 unsafe impl Sync for Async {}
@@ -283,6 +285,7 @@ impl Begin for Async {
     fn begin_here(&self) {
         if let Some(worker) = Worker::current()
             && worker.may_run_in_place(self.runtime, self.droppable)
+            && (self.pinned.is_null() || std::ptr::eq(self.pinned, worker))
             && !self.is_cancelled()
             && let Some(call) = self.call.take()
         {
@@ -294,6 +297,7 @@ impl Begin for Async {
         let Some(worker) = Worker::current() else { return };
         let wanted = worker.context().map_or(Priority::Normal, |context| context.priority);
         if std::ptr::eq(worker.core(), self.runtime)
+            && self.pinned.is_null()
             && self.call.is_there()
             // Relaxed: the exchange only picks the one who queues it once more.
             && self.priority.fetch_max(wanted as i32, Ordering::Relaxed) < wanted as i32
@@ -322,6 +326,11 @@ impl Work for Again {
     fn is_cancelled(&self) -> bool {
         self.0.is_cancelled()
     }
+
+    /// It is no task.
+    fn discard(self) -> bool {
+        false
+    }
 }
 
 /// The queue's share of it.
@@ -347,23 +356,21 @@ impl Work for Called {
             call.argument.take();
         }
     }
-}
 
-impl Drop for Called {
-    fn drop(&mut self) {
-        // Dropped unrun: the argument's drop and a failed future, unless somebody runs it.
-        if let Some(call) = self.0.call.take()
-            && self.0.is_cancelled()
-        {
+    /// The argument's drop and a failed future, unless somebody runs it.
+    fn discard(self) -> bool {
+        let Some(call) = self.0.call.take() else { return false };
+        if self.0.is_cancelled() {
             let text = "the task was cancelled before it began";
             let _ = call.promise.settle(Err(Error::new(Status::Cancelled as i32, text, "a task that was not run")));
         }
+        true
     }
 }
 
 /// Starts a task: calls fn(worker, arg) once, on a worker of the runtime. Fire and forget. From one of the runtime's own
 /// tasks it goes to this thread's queue (the newest runs first, others steal the oldest); from elsewhere to a queue that the
-/// runtime has for this thread (the oldest first; between threads there is no order). Never blocks; any thread. A Rust
+/// runtime has for this thread (the oldest first, mostly; between threads there is no order). Never blocks; any thread. A Rust
 /// panic in it is logged and counted. WEFT_SHUTDOWN: the runtime no longer takes work. WEFT_NOMEM: no memory.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_spawn(runtime: *mut weft_runtime, r#fn: weft_task_fn, arg: *mut c_void) -> weft_status {
@@ -420,8 +427,18 @@ pub unsafe extern "C" fn weft_async(
         let (promise, future) = future::channel();
         let droppable = argument.drop.is_some();
         let call = Deferred::new(AsyncCall { function, argument, name, result_drop: options.result_drop, promise });
-        let work =
-            Arc::new(Async { call, runtime: core, droppable, token, priority: AtomicI32::new(options.priority) });
+        let pinned = match Worker::current() {
+            Some(worker) if at.is_pinned() && std::ptr::eq(worker.core(), core) => std::ptr::from_ref(worker),
+            _ => std::ptr::null(),
+        };
+        let work = Arc::new(Async {
+            call,
+            runtime: core,
+            droppable,
+            pinned,
+            token,
+            priority: AtomicI32::new(options.priority),
+        });
         core.spawn_at(Called(work.clone()), at)?;
         // SAFETY: writable by contract.
         unsafe { *out = new_handle(future.with_work(work)) };
@@ -568,7 +585,7 @@ pub unsafe extern "C" fn weft_submit(runtime: *mut weft_runtime, task: *mut weft
 
 /// weft_submit for n tasks at once, all or none: on failure (the message says which task is to blame) none of them is
 /// queued. A task that is there twice is WEFT_BUSY. While it looks, other threads may find any of the tasks busy. From
-/// outside the tasks stay together, in this order; threads are woken for all of them by one notification that goes from
+/// outside the tasks are queued together, in this order; threads are woken for all of them by one notification that goes from
 /// one to the next. n may be 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_submit_batch(

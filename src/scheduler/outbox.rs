@@ -29,6 +29,7 @@
 
 use std::alloc::{Layout, alloc};
 use std::array;
+use std::cell::Cell;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
@@ -94,6 +95,8 @@ pub struct Outbox<T> {
     owner: Line<UnsafeCell<Owner<T>>>,
     /// Entries pushed so far. The owner writes it.
     pushed: AtomicUsize,
+    /// Those that were not withdrawn. The owner writes it, after `pushed`.
+    accepted: AtomicUsize,
     /// The mark.
     light: AtomicBool,
     /// Whether a thread owns it.
@@ -133,6 +136,7 @@ impl<T> Outbox<T> {
                 spares: ptr::null_mut(),
             })),
             pushed: AtomicUsize::new(0),
+            accepted: AtomicUsize::new(0),
             light: AtomicBool::new(false),
             owned: AtomicBool::new(true),
             taker: Line(Lock::new(Taker { head: first, taken: 0, left: 0 })),
@@ -192,6 +196,8 @@ impl<T> Outbox<T> {
         if closed.load(Ordering::Relaxed) {
             self.withdraw(owner.tail, start, end).map_err(NotPushed::Closed)?;
         }
+        // Relaxed: a statistic.
+        self.accepted.store(end, Ordering::Relaxed);
         owner.tail = tail;
         Ok(())
     }
@@ -402,15 +408,22 @@ impl<T> Outboxes<T> {
         &self.closed
     }
 
-    /// Takes a share of one outbox's oldest work; which one is asked first goes round with `turn`.
-    pub fn take(&self, turn: usize, sharers: usize, share: &mut [Entry<T>]) -> usize {
+    /// Takes a share of one outbox's oldest work, of the first from `next` on that has some; `next` is the one after it then.
+    pub fn take(&self, next: &Cell<usize>, sharers: usize, share: &mut [Entry<T>]) -> usize {
         let len = self.len.load(Ordering::Relaxed);
         if len == 0 {
             return 0;
         }
-        let first = turn % len;
-        let (later, earlier) = (self.iter().skip(first), self.iter().take(first));
-        later.chain(earlier).map(|outbox| outbox.take(sharers, share)).find(|&count| count > 0).unwrap_or(0)
+        let first = next.get() % len;
+        let (later, earlier) = (self.iter().enumerate().skip(first), self.iter().enumerate().take(first));
+        for (index, outbox) in later.chain(earlier) {
+            let count = outbox.take(sharers, share);
+            if count > 0 {
+                next.set(index + 1);
+                return count;
+            }
+        }
+        0
     }
 
     /// The caller has given a turn up, with a fence, and will look: sees to it that the look misses nothing.
@@ -440,9 +453,13 @@ impl<T> Outboxes<T> {
         self.cool();
     }
 
-    /// How much has been accepted so far.
+    /// How much has been accepted so far, at least as much as has been taken. Never falls.
     pub fn accepted(&self) -> u64 {
-        self.iter().map(|outbox| outbox.pushed.load(Ordering::Relaxed) as u64).sum()
+        // What is taken is accepted, even if its producer has not said so yet.
+        let accepted = |outbox: &Outbox<T>| {
+            outbox.accepted.load(Ordering::Relaxed).max(outbox.taken.load(Ordering::Relaxed)) as u64
+        };
+        self.iter().map(accepted).sum()
     }
 
     /// How much waits.
@@ -503,9 +520,9 @@ mod tests {
         }
     }
 
-    fn take(outboxes: &Outboxes<usize>, turn: usize, sharers: usize) -> Vec<usize> {
+    fn take(outboxes: &Outboxes<usize>, next: &Cell<usize>, sharers: usize) -> Vec<usize> {
         let mut share = [None; 32];
-        let count = outboxes.take(turn, sharers, &mut share);
+        let count = outboxes.take(next, sharers, &mut share);
         share[..count].iter().map(|node| number_of(node.expect("as many as counted"))).collect()
     }
 
@@ -522,7 +539,7 @@ mod tests {
             }
             assert_eq!(outboxes.queued(), pushed - taken);
             while !outboxes.is_empty() {
-                for number in take(&outboxes, 0, 1) {
+                for number in take(&outboxes, &Cell::new(0), 1) {
                     assert_eq!(number, taken);
                     taken += 1;
                 }
@@ -534,14 +551,16 @@ mod tests {
     #[test]
     fn shares_are_fair_and_outboxes_take_turns() {
         let outboxes = Outboxes::default();
-        let (one, two) = (outboxes.adopt().unwrap(), outboxes.adopt().unwrap());
-        assert!(push(&outboxes, &one, 0..10) && push(&outboxes, &two, 100..110));
-        assert_eq!(take(&outboxes, 0, 5), [100, 101]);
-        assert_eq!(take(&outboxes, 1, 5), [0, 1]);
-        assert_eq!(take(&outboxes, 2, 4), [102, 103]);
-        assert_eq!(take(&outboxes, 3, 1), (2..10).collect::<Vec<_>>());
-        assert_eq!(take(&outboxes, 5, 1), (104..110).collect::<Vec<_>>());
-        assert!(take(&outboxes, 0, 1).is_empty());
+        // Those between have nothing, which is nobody's turn.
+        let all: Vec<_> = (0..5).map(|_| outboxes.adopt().unwrap()).collect();
+        assert!(push(&outboxes, &all[0], 0..10) && push(&outboxes, &all[4], 100..110));
+        let next = Cell::new(0);
+        assert_eq!(take(&outboxes, &next, 5), [100, 101]);
+        assert_eq!(take(&outboxes, &next, 5), [0, 1]);
+        assert_eq!(take(&outboxes, &next, 4), [102, 103]);
+        assert_eq!(take(&outboxes, &next, 1), (2..10).collect::<Vec<_>>());
+        assert_eq!(take(&outboxes, &next, 1), (104..110).collect::<Vec<_>>());
+        assert!(take(&outboxes, &next, 1).is_empty());
     }
 
     #[test]
@@ -554,7 +573,7 @@ mod tests {
         let (again, two) = (outboxes.adopt().unwrap(), outboxes.adopt().unwrap());
         assert!(Arc::ptr_eq(&one, &again) && !Arc::ptr_eq(&one, &two));
         assert!(push(&outboxes, &again, 3..5));
-        assert_eq!(take(&outboxes, 1, 1), (0..5).collect::<Vec<_>>());
+        assert_eq!(take(&outboxes, &Cell::new(1), 1), (0..5).collect::<Vec<_>>());
         drop(outboxes);
         assert_eq!(Arc::strong_count(&two), 1, "an outbox outlives its runtime while its thread keeps it");
     }
@@ -571,7 +590,7 @@ mod tests {
         assert_eq!((outboxes.accepted(), outboxes.queued()), (SEGMENT as u64, SEGMENT));
         let mut taken = 0;
         while !outboxes.is_empty() {
-            taken += take(&outboxes, 0, 1).len();
+            taken += take(&outboxes, &Cell::new(0), 1).len();
         }
         assert_eq!(taken, SEGMENT);
     }
@@ -592,6 +611,6 @@ mod tests {
             assert!(push(&outboxes, &outbox, [0]));
             outboxes.cool();
         }
-        while !take(&outboxes, 0, 1).is_empty() {}
+        while !take(&outboxes, &Cell::new(0), 1).is_empty() {}
     }
 }

@@ -72,7 +72,7 @@ impl Place {
     }
 
     /// Whether thieves leave it alone.
-    pub(super) fn is_pinned(self) -> bool {
+    pub fn is_pinned(self) -> bool {
         self.pinned
     }
 }

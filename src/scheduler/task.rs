@@ -29,6 +29,14 @@ pub trait Work: Send {
         false
     }
 
+    /// Drops it unrun. False if there was nothing left to be dropped, because somebody else has run it.
+    fn discard(self) -> bool
+    where
+        Self: Sized,
+    {
+        true
+    }
+
     /// Called instead of anything else when the runtime does not take the work. Dropped by default.
     fn refused(self)
     where
@@ -57,7 +65,7 @@ pub struct Table {
     run: unsafe fn(NonNull<Header>, &Worker) -> bool,
     droppable: unsafe fn(NonNull<Header>) -> bool,
     refuse: unsafe fn(NonNull<Header>),
-    drop: unsafe fn(NonNull<Header>),
+    discard: unsafe fn(NonNull<Header>) -> bool,
 }
 
 /// Work with its header.
@@ -72,7 +80,7 @@ impl<W: Work> Carrier<W> {
     const FITS: bool = size_of::<Self>() <= blocks::LAYOUT.size() && align_of::<Self>() <= blocks::LAYOUT.align();
 
     fn new(work: W) -> Self {
-        let table = &Table { run: run::<W>, droppable: droppable::<W>, refuse: refuse::<W>, drop: drop_carrier::<W> };
+        let table = &Table { run: run::<W>, droppable: droppable::<W>, refuse: refuse::<W>, discard: discard::<W> };
         Carrier { header: Header::new(table), work }
     }
 }
@@ -129,6 +137,13 @@ impl Task {
         unsafe { (self.0.as_ref().info.droppable)(self.0) }
     }
 
+    /// Drops the work unrun; false if somebody else has run it.
+    pub fn discard(self) -> bool {
+        let node = self.into_raw();
+        // SAFETY: the node is ours, and its table fits it.
+        unsafe { (node.as_ref().info.discard)(node) }
+    }
+
     /// Tells the work that it was not taken.
     pub fn refuse(self) {
         let node = self.into_raw();
@@ -163,7 +178,7 @@ impl Task {
 impl Drop for Task {
     fn drop(&mut self) {
         // SAFETY: the node is ours, and its table fits it.
-        unsafe { (self.0.as_ref().info.drop)(self.0) }
+        unsafe { (self.0.as_ref().info.discard)(self.0) };
     }
 }
 
@@ -188,11 +203,11 @@ unsafe fn open<W: Work>(node: NonNull<Header>, worker: Option<&Worker>) -> W {
 unsafe fn run<W: Work>(node: NonNull<Header>, worker: &Worker) -> bool {
     // SAFETY: called through the table of a Carrier<W> that the caller owns.
     let work = unsafe { open::<W>(node, Some(worker)) };
-    let runs = !work.is_cancelled();
-    if runs {
-        work.run(worker);
+    if work.is_cancelled() {
+        return !work.discard();
     }
-    runs
+    work.run(worker);
+    true
 }
 
 unsafe fn droppable<W: Work>(node: NonNull<Header>) -> bool {
@@ -205,9 +220,9 @@ unsafe fn refuse<W: Work>(node: NonNull<Header>) {
     unsafe { open::<W>(node, None) }.refused();
 }
 
-unsafe fn drop_carrier<W: Work>(node: NonNull<Header>) {
+unsafe fn discard<W: Work>(node: NonNull<Header>) -> bool {
     // SAFETY: called through the table of a Carrier<W> that the caller owns.
-    drop(unsafe { open::<W>(node, None) });
+    unsafe { open::<W>(node, None) }.discard()
 }
 
 /// The part of a caller-owned task that is the runtime's.
@@ -253,14 +268,19 @@ impl Slot {
         unsafe fn kept(_: NonNull<Header>) -> bool {
             false
         }
-        unsafe fn let_go<O: Owner>(node: NonNull<Header>) {
+        unsafe fn refused<O: Owner>(node: NonNull<Header>) {
+            // SAFETY: called through the table of a slot that the caller has claimed.
+            unsafe { let_go::<O>(node) };
+        }
+        unsafe fn let_go<O: Owner>(node: NonNull<Header>) -> bool {
             // SAFETY: called through the table of a slot that the caller has claimed.
             unsafe {
                 O::disinherit(node.cast());
                 Slot::release(node.cast());
             }
+            true
         }
-        &Table { run: run_owned::<O>, droppable: kept, refuse: let_go::<O>, drop: let_go::<O> }
+        &Table { run: run_owned::<O>, droppable: kept, refuse: refused::<O>, discard: let_go::<O> }
     }
 
     /// Makes a task of it, which owns the slot until it is released.

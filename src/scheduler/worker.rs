@@ -76,6 +76,10 @@ pub struct Worker {
     blocks: Cache,
     random: Cell<u64>,
     ticks: Cell<u32>,
+    /// Whether the common lane was asked for a share before the outboxes the last time.
+    lane_first: Cell<bool>,
+    /// The outbox whose turn it is.
+    next_outbox: Cell<usize>,
     /// The task it runs; the ones that wait for it further out on the same stack.
     pub(super) frame: Cell<*const Frame>,
     /// The priority of the task that it runs, or is about to.
@@ -119,6 +123,8 @@ impl Worker {
                 // Any odd start will do; neighbours differ.
                 random: Cell::new((index as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
                 ticks: Cell::new(0),
+                lane_first: Cell::new(false),
+                next_outbox: Cell::new(0),
                 frame: Cell::new(ptr::null()),
                 priority: Cell::default(),
                 spawned_at: Cell::new(ptr::null_mut()),
@@ -330,11 +336,15 @@ impl Worker {
         let Some(depth) = self.blocking.get().checked_sub(1) else { return false };
         self.blocking.set(depth);
         if depth == 0 {
-            self.seat().awaited.store(Awaited::Nothing as u32, Ordering::Relaxed);
-            self.core().idle.unblock();
-            self.turn_to(Doing::Busy);
+            self.go_on();
         }
         true
+    }
+
+    fn go_on(&self) {
+        self.seat().awaited.store(Awaited::Nothing as u32, Ordering::Relaxed);
+        self.core().idle.unblock();
+        self.turn_to(Doing::Busy);
     }
 
     /// Lets others have what this thread has forked, if they asked, and its CPU.
@@ -346,19 +356,35 @@ impl Worker {
     }
 
     /// Whether this thread may run, on top of what it is in, a queued task that it would have to wait for: one of its own
-    /// runtime's, which a shutdown does not drop, while half of the stack is left.
+    /// runtime's, which a shutdown does not drop, while three quarters of the stack are left.
     pub fn may_run_in_place(&self, runtime: *const Core, droppable: bool) -> bool {
         let used = self.stack.get().abs_diff(stack_pointer());
         ptr::eq(self.core, runtime)
-            && used < self.core().options.stack_size / 2
+            && used < self.core().options.stack_size / 4
             && !(droppable && self.core().phase() == Phase::Discard)
     }
 
-    /// Runs it.
+    /// Runs it. What is pinned to this thread could wait long for its end, and goes to a lane.
     pub fn run_in_place(&self, task: impl FnOnce()) {
         let interruptible = park::set_interruptible(false);
-        task();
+        if self.unpin() {
+            self.core().notify();
+        }
+        self.with_turn(task);
         park::set_interruptible(interruptible);
+    }
+
+    /// Runs something on top of what may have given this thread's turn up.
+    fn with_turn(&self, run: impl FnOnce()) {
+        let depth = self.blocking.replace(0);
+        if depth > 0 {
+            self.go_on();
+        }
+        run();
+        if depth > 0 {
+            self.begin_blocking();
+            self.blocking.set(depth);
+        }
     }
 
     /// Offers a half to the other threads.
@@ -434,13 +460,15 @@ impl Worker {
         true
     }
 
-    /// Lets everybody see what was pinned to this thread. The caller has its turn still, and looks for work after it has given
-    /// it up.
-    fn unpin(&self) {
+    /// Lets everybody see what was pinned to this thread; whether there was something. The caller has its turn still, and looks
+    /// for work after it has given it up.
+    fn unpin(&self) -> bool {
         let pinned = self.pinned.take();
-        if !pinned.is_empty() {
+        let any = !pinned.is_empty();
+        if any {
             self.core().lanes.push(Place::default().lane(self.home()), pinned);
         }
+        any
     }
 
     /// The NUMA node whose lanes come first. There are lanes for the nodes that the runtime began with.
@@ -595,8 +623,10 @@ impl Worker {
                 }
             }),
             Unit::Task(task) if self.core().phase() == Phase::Discard && task.droppable() => {
-                self.counters().discarded.add_one();
-                let _ = self.protect(&"dropping a task", || drop(task));
+                match self.protect(&"dropping a task", || task.discard()) {
+                    Ok(false) => self.counters().executed.add_one(),
+                    _ => self.counters().discarded.add_one(),
+                }
             }
             Unit::Task(task) => match task.run(self) {
                 true => self.counters().executed.add_one(),
@@ -644,7 +674,7 @@ impl Host for Worker {
     }
 
     fn run(&self, stolen: Stolen) {
-        self.run_half(stolen, |_| {});
+        self.with_turn(|| self.run_half(stolen, |_| {}));
     }
 }
 

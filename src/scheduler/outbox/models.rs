@@ -26,7 +26,7 @@ fn free(node: NonNull<Node<u32>>) -> u32 {
 
 fn take(outboxes: &Outboxes<u32>) -> Vec<u32> {
     let mut share = [None; 2];
-    let count = outboxes.take(0, 1, &mut share);
+    let count = outboxes.take(&Cell::new(0), 1, &mut share);
     share[..count].iter().map(|node| free(node.expect("counted"))).collect()
 }
 

@@ -10,10 +10,12 @@ use super::super::task::Task;
 use super::{Awaited, TaskPtr, Unit, Worker};
 use crate::sync::spin;
 
-/// How many tasks a worker takes before it looks past the one whose turn it is; in turn into the common lanes, at its own
-/// oldest, at LOW and at HIGH. So tasks that keep spawning tasks starve nobody, urgent ones included: each of the four
-/// gets one pick in 244 of every worker at least.
+/// How many tasks a worker takes before it looks past the one whose turn it is. So tasks that keep spawning tasks starve nobody,
+/// urgent ones included: each of the eight kinds below gets one pick in 488 of every worker at least.
 const FAIRNESS: u32 = 61;
+
+/// What gets a pick now and then, whatever else there is.
+const TURNS: u32 = 8;
 
 /// Sweeps over the others before a thread lies down, and the pauses between them: some ten microseconds. A thread whose waits
 /// pay makes up to three times as many, which is about what going to sleep and being woken costs.
@@ -26,7 +28,7 @@ impl Worker {
     pub(super) fn find_near(&self) -> Option<Unit> {
         let ticks = self.ticks.get().wrapping_add(1);
         self.ticks.set(ticks);
-        let fair = if ticks.is_multiple_of(FAIRNESS) { self.take_its_turn(ticks / FAIRNESS) } else { None };
+        let fair = if ticks.is_multiple_of(FAIRNESS) { self.take_in_turn(ticks / FAIRNESS) } else { None };
         fair.or_else(|| self.take_urgent())
             .or_else(|| self.take_own())
             .or_else(|| self.take_pinned())
@@ -35,12 +37,18 @@ impl Worker {
 
     /// What would otherwise have to wait for the end of what comes before it.
     #[cold]
-    fn take_its_turn(&self, turn: u32) -> Option<Unit> {
-        match turn % 4 {
+    fn take_in_turn(&self, turn: u32) -> Option<Unit> {
+        // Each time round another node's lanes come first.
+        let node = (turn / TURNS) as usize % self.core().lanes.nodes();
+        match turn % TURNS {
             0 => self.take_share(),
-            1 => self.take_pinned().or_else(|| self.take_oldest()),
-            2 => self.take_one(Priority::Low),
-            _ => self.take_one(Priority::High),
+            1 => self.take_oldest(),
+            2 => self.take_pinned(),
+            3 => self.take_left_behind(),
+            4 => self.take_one(Priority::Low, node),
+            5 => self.take_one(Priority::Normal, node),
+            6 => self.take_one(Priority::High, node),
+            _ => self.take_one(Priority::Critical, node),
         }
     }
 
@@ -49,12 +57,13 @@ impl Worker {
         if !self.core().lanes.has_urgent() {
             return None;
         }
-        self.take_one(Priority::Critical).or_else(|| self.take_one(Priority::High))
+        let home = self.home();
+        self.take_one(Priority::Critical, home).or_else(|| self.take_one(Priority::High, home))
     }
 
-    fn take_one(&self, priority: Priority) -> Option<Unit> {
+    fn take_one(&self, priority: Priority, node: usize) -> Option<Unit> {
         let mut share = [None];
-        self.core().lanes.take(priority, self.home(), 1, &mut share);
+        self.core().lanes.take(priority, node, 1, &mut share);
         let node = share[0]?;
         self.priority.set(priority);
         // SAFETY: the lanes hand each task out once.
@@ -91,11 +100,13 @@ impl Worker {
     fn take_share(&self) -> Option<Unit> {
         let core = self.core();
         let mut share = [None; lanes::BATCH];
-        let (sharers, turn) = (core.options.workers as usize, self.ticks.get() as usize);
+        let sharers = core.options.workers as usize;
         let from_lane = |share: &mut [_; lanes::BATCH]| core.lanes.take(Priority::Normal, self.home(), sharers, share);
-        let mut count = if turn.is_multiple_of(2) { from_lane(&mut share) } else { 0 };
+        // Whose turn it is is not told by the number of the pick, which runs in step with the length of the shares.
+        let lane_first = !self.lane_first.replace(!self.lane_first.get());
+        let mut count = if lane_first { from_lane(&mut share) } else { 0 };
         if count == 0 {
-            count = core.outboxes.take(turn / 2, sharers, &mut share);
+            count = core.outboxes.take(&self.next_outbox, sharers, &mut share);
         }
         if count == 0 {
             count = from_lane(&mut share);
@@ -117,7 +128,7 @@ impl Worker {
         let sweeps = self.sweeps.get();
         for sweep in 0..sweeps {
             let found = self.take_urgent().or_else(|| self.take_share()).or_else(|| self.steal());
-            if let Some(unit) = found.or_else(|| self.take_one(Priority::Low)) {
+            if let Some(unit) = found.or_else(|| self.take_one(Priority::Low, self.home())) {
                 if sweep >= SWEEPS / 2 {
                     self.sweeps.set((sweeps * 2).min(PATIENT_SWEEPS));
                 }
@@ -161,6 +172,24 @@ impl Worker {
             }
         }
         self.counters().failed_steals.add_one();
+        None
+    }
+
+    /// A sweep over the other threads, without disturbing them: what a thread has left there that is blocked, or has been sent
+    /// to sleep because there were too many awake.
+    fn take_left_behind(&self) -> Option<Unit> {
+        let seats = &self.core().seats;
+        let places = self.stand.places();
+        for index in self.stand.victims(&places, seats.len(), self.next_random()) {
+            let Some(victim) = seats.get(index) else { continue };
+            if let Some(stolen) = victim.region.steal() {
+                return Some(self.stolen(Unit::Half(stolen), &places, index));
+            }
+            if let Steal::Success(TaskPtr(node)) = victim.tasks.steal() {
+                // SAFETY: the deques hand each task out once.
+                return Some(self.stolen(Unit::Task(unsafe { Task::from_raw(node) }), &places, index));
+            }
+        }
         None
     }
 
