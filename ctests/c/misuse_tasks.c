@@ -29,6 +29,27 @@ MISUSE(weft_spawn_with)
     CHECK_INVALID(weft_spawn_with(zoo->runtime, NULL, NULL, &options), "fn");
     FOR_WRONG(zoo, RUNTIME, h)
         CHECK_INVALID(weft_spawn_with(h, never_task, NULL, &options), "runtime");
+    FOR_WRONG(zoo, TOKEN, h) {
+        options.cancel = h;
+        CHECK_INVALID(weft_spawn_with(zoo->runtime, never_task, NULL, &options), "cancel");
+    }
+    options.cancel = NULL;
+    options.after_len = 1;
+    CHECK_INVALID(weft_spawn_with(zoo->runtime, never_task, NULL, &options), "after");
+    weft_future *after[2] = {zoo->future, NULL};
+    options.after = after;
+    options.after_len = SIZE_MAX;
+    CHECK_INVALID(weft_spawn_with(zoo->runtime, never_task, NULL, &options), "after");
+    options.after_len = 2;
+    CHECK_INVALID(weft_spawn_with(zoo->runtime, never_task, NULL, &options), "after[1]");
+    FOR_WRONG(zoo, FUTURE, h) {
+        after[1] = h;
+        CHECK_INVALID(weft_spawn_with(zoo->runtime, never_task, NULL, &options), "after[1]");
+    }
+    options.after_len = 1;
+    options.hints = WEFT_HINT_NOT_STEALABLE;
+    CHECK_INVALID(weft_spawn_with(zoo->runtime, never_task, NULL, &options), "hints");
+    options = with_drops();
     options.size = SIZE_MAX;
     CHECK_INVALID(weft_spawn_with(zoo->runtime, never_task, NULL, &options), "size");
     options.size = sizeof options - 1;
@@ -66,7 +87,7 @@ MISUSE(weft_submit_batch)
     weft_task_init(&task, never_task, NULL);
     CHECK_INVALID(weft_submit_batch(zoo->runtime, NULL, 1), "tasks");
     CHECK_INVALID(weft_submit_batch(zoo->runtime, tasks, 2), "tasks[1]");
-    CHECK_INVALID(weft_submit_batch(zoo->runtime, tasks, SIZE_MAX), "n");
+    CHECK_INVALID(weft_submit_batch(zoo->runtime, tasks, SIZE_MAX), "tasks");
     FOR_WRONG(zoo, RUNTIME, h)
         CHECK_INVALID(weft_submit_batch(h, tasks, 1), "runtime");
     zoo_end(zoo);

@@ -768,6 +768,14 @@ typedef struct weft_spawn_options {
    with WEFT_CANCELLED.
    */
   weft_cancel_token *cancel;
+  /*
+   The task is queued when these futures are settled, whatever their outcome; the task can look at them. The array and the
+   references are the caller's. A shutdown that drains waits for it; one that discards drops it if it has an arg_drop, and
+   waits for the futures otherwise. Not with WEFT_HINT_NOT_STEALABLE: WEFT_INVALID. NULL: none.
+   */
+  weft_future *const *after;
+  /* How many there are. */
+  size_t after_len;
 } weft_spawn_options;
 
 /*

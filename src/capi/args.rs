@@ -26,6 +26,18 @@ pub fn pointer<T>(pointer: *const T, name: &str) -> Result<*const T> {
     if pointer.is_null() { Err(is_null(name)) } else { Ok(pointer) }
 }
 
+/// An array of `len` things.
+///
+/// # Safety
+/// `array` is NULL or leads to that many, which outlive the result.
+pub unsafe fn array<'a, T>(array: *const T, len: usize, name: &str) -> Result<&'a [T]> {
+    if len > isize::MAX as usize / size_of::<T>() {
+        return Err(invalid(format!("{name}: {len} is more than memory can hold")));
+    }
+    // SAFETY: promised by the caller.
+    Ok(unsafe { std::slice::from_raw_parts(pointer(array, name)?, len) })
+}
+
 /// A place for a result, that must not be NULL.
 pub fn place<T>(place: *mut T, name: &str) -> Result<*mut T> {
     if place.is_null() { Err(is_null(name)) } else { Ok(place) }

@@ -75,9 +75,9 @@ pub(super) fn new_handle(future: Future<Value>) -> *mut weft_future {
     Handle::create(future)
 }
 
-unsafe fn get_future<'a>(future: *const weft_future) -> Result<&'a Future<Value>> {
+pub(super) unsafe fn get_future<'a>(future: *const weft_future, name: &str) -> Result<&'a Future<Value>> {
     // SAFETY: the caller's contract.
-    unsafe { Handle::get(future, "future") }
+    unsafe { Handle::get(future, name) }
 }
 
 unsafe fn get_promise<'a>(promise: *const weft_promise) -> Result<&'a Promise<Value>> {
@@ -184,7 +184,7 @@ pub unsafe extern "C" fn weft_promise_release(promise: *mut weft_promise) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_future_wait(future: *mut weft_future, timeout_ns: i64) -> weft_status {
     // SAFETY: a handle by contract.
-    boundary(|| unsafe { get_future(future)? }.wait(Deadline::after(timeout_ns)))
+    boundary(|| unsafe { get_future(future, "future")? }.wait(Deadline::after(timeout_ns)))
 }
 
 /// Waits for the value, which stays the future's: *value is good until the last release or weft_future_take. If the future
@@ -198,7 +198,7 @@ pub unsafe extern "C" fn weft_future_get(
     boundary(|| {
         let place = place(value, "value")?;
         // SAFETY: a handle by contract.
-        let got = unsafe { get_future(future)? }.get(Deadline::after(timeout_ns))?;
+        let got = unsafe { get_future(future, "future")? }.get(Deadline::after(timeout_ns))?;
         // SAFETY: writable by contract.
         unsafe { *place = got.value };
         Ok(())
@@ -218,7 +218,7 @@ pub unsafe extern "C" fn weft_future_take(
         let place = place(value, "value")?;
         // SAFETY: a handle by contract; the only reference to it, so nobody else uses the value.
         unsafe {
-            let object = get_future(future)?;
+            let object = get_future(future, "future")?;
             let check_sole = || match Handle::<Future<Value>>::is_sole(future) {
                 true => Ok(()),
                 false => Err(Failure::new(Status::Busy, "there are other references to the future")),
@@ -237,7 +237,7 @@ pub unsafe extern "C" fn weft_future_take(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_future_state(future: *const weft_future) -> i32 {
     // SAFETY: a handle by contract.
-    boundary_value(-1, || Ok(unsafe { get_future(future)? }.state() as i32))
+    boundary_value(-1, || Ok(unsafe { get_future(future, "future")? }.state() as i32))
 }
 
 /// Why it failed; NULL unless it did, and on a bad handle. Belongs to the future. Never blocks.
@@ -245,7 +245,7 @@ pub unsafe extern "C" fn weft_future_state(future: *const weft_future) -> i32 {
 pub unsafe extern "C" fn weft_future_error(future: *const weft_future) -> *const weft_error {
     boundary_value(std::ptr::null(), || {
         // SAFETY: a handle by contract.
-        let error = unsafe { get_future(future)? }.error();
+        let error = unsafe { get_future(future, "future")? }.error();
         Ok(error.map_or(std::ptr::null(), |error| std::ptr::from_ref(error).cast()))
     })
 }

@@ -7,16 +7,16 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
-use super::args::{self, callback, invalid, place, pointer};
+use super::args::{self, callback, invalid, place};
 use super::boundary::{boundary, call_back};
 use super::cancel;
-use super::future::{Value, new_handle};
+use super::future::{Value, get_future, new_handle};
 use super::runtime::as_opaque;
 use super::types::{
     weft_call_fn, weft_cancel_token, weft_drop_fn, weft_future, weft_runtime, weft_status, weft_task_fn, weft_worker,
 };
 use crate::error::{Error, Failure, Result, Status};
-use crate::future::{self, Begin, Deferred, Promise};
+use crate::future::{self, Begin, Deferred, Future, Promise};
 use crate::panics;
 use crate::scheduler::frame;
 use crate::scheduler::{Core, NotSubmitted, Owner, Place, Priority, Refusal, Slot, Work, Worker};
@@ -48,6 +48,12 @@ pub struct weft_spawn_options {
     /// thread, goes by, if anything. Cancelled before it has begun, a task with an arg_drop is dropped, and its future fails
     /// with WEFT_CANCELLED.
     pub cancel: *mut weft_cancel_token,
+    /// The task is queued when these futures are settled, whatever their outcome; the task can look at them. The array and the
+    /// references are the caller's. A shutdown that drains waits for it; one that discards drops it if it has an arg_drop, and
+    /// waits for the futures otherwise. Not with WEFT_HINT_NOT_STEALABLE: WEFT_INVALID. NULL: none.
+    pub after: *const *mut weft_future,
+    /// How many there are.
+    pub after_len: usize,
 }
 
 /// weft_spawn_options.priority: when there is nothing else; under a load that never ends each worker still takes one in 488.
@@ -84,6 +90,8 @@ impl args::SizePrefixed for weft_spawn_options {
             node: WEFT_ANY_NODE,
             hints: 0,
             cancel: std::ptr::null_mut(),
+            after: std::ptr::null(),
+            after_len: 0,
         }
     }
 }
@@ -101,6 +109,27 @@ impl weft_spawn_options {
             return Err(invalid(format!("hints: {:#x} has bits that mean nothing", self.hints)));
         }
         core.place(priority, node, self.hints & WEFT_HINT_NOT_STEALABLE != 0)
+    }
+
+    /// What the task waits for before it is queued.
+    ///
+    /// # Safety
+    /// `after` leads to `after_len` futures that outlive the result.
+    unsafe fn after<'a>(&self, place: Place) -> Result<Vec<&'a Future<Value>>> {
+        if self.after_len == 0 {
+            return Ok(Vec::new());
+        }
+        if place.is_pinned() {
+            return Err(invalid("hints: a task that is queued after others is stealable".into()));
+        }
+        // SAFETY: promised by the caller.
+        let futures = unsafe { args::array(self.after, self.after_len, "after")? };
+        // SAFETY: promised by the caller.
+        futures
+            .iter()
+            .enumerate()
+            .map(|(index, &future)| unsafe { get_future(future, &format!("after[{index}]")) })
+            .collect()
     }
 
     /// What the task may be cancelled by.
@@ -384,6 +413,19 @@ pub unsafe extern "C" fn weft_spawn(runtime: *mut weft_runtime, r#fn: weft_task_
     })
 }
 
+/// Queues work, at once or when all these futures are settled.
+fn spawn_after<W: Work>(core: &Core, work: W, place: Place, after: &[&Future<Value>]) -> Result<()> {
+    if after.is_empty() {
+        return core.spawn_at(work, place);
+    }
+    let held = core.hold(work, place, after.len())?;
+    for future in after {
+        let held = held.clone();
+        future.when_settled(move || held.arrived());
+    }
+    Ok(())
+}
+
 /// weft_spawn with options; NULL: none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_spawn_with(
@@ -399,8 +441,10 @@ pub unsafe extern "C" fn weft_spawn_with(
         let place = options.place(core)?;
         // SAFETY: a C string and a handle by contract.
         let (token, name) = unsafe { (options.token()?, Name::copy(options.name)) };
+        // SAFETY: futures by contract.
+        let after = unsafe { options.after(place)? };
         let argument = Argument { arg, drop: options.arg_drop, ctx: options.drop_ctx };
-        core.spawn_at(Spawned { function, argument, name, token }, place)
+        spawn_after(core, Spawned { function, argument, name, token }, place, &after)
     })
 }
 
@@ -439,9 +483,13 @@ pub unsafe extern "C" fn weft_async(
             token,
             priority: AtomicI32::new(options.priority),
         });
-        core.spawn_at(Called(work.clone()), at)?;
+        // SAFETY: futures by contract.
+        let after = unsafe { options.after(at)? };
+        spawn_after(core, Called(work.clone()), at, &after)?;
+        // Who waits for it may not begin it before its time.
+        let future = if after.is_empty() { future.with_work(work) } else { future };
         // SAFETY: writable by contract.
-        unsafe { *out = new_handle(future.with_work(work)) };
+        unsafe { *out = new_handle(future) };
         Ok(())
     })
 }
@@ -600,10 +648,7 @@ pub unsafe extern "C" fn weft_submit_batch(
             if n == 0 {
                 return Ok(());
             }
-            if n > isize::MAX as usize / size_of::<*mut weft_task>() {
-                return Err(invalid(format!("n: {n} is more than memory can hold")));
-            }
-            let tasks = std::slice::from_raw_parts(pointer(tasks, "tasks")?, n);
+            let tasks = args::array(tasks, n, "tasks")?;
             for (index, &task) in tasks.iter().enumerate() {
                 slot_of(task, &format_args!("tasks[{index}]"))?;
             }

@@ -109,6 +109,11 @@ impl<T> Future<T> {
         }
     }
 
+    /// Calls `callback` once it is settled: here and now, or on the thread that settles it. It does not unwind.
+    pub fn when_settled(&self, callback: impl FnOnce() + Send + 'static) {
+        self.cell.settled.when_open(Box::new(callback));
+    }
+
     /// Waits until it is settled, whatever the outcome.
     pub fn wait(&self, deadline: Deadline) -> Result<()> {
         if self.state() != State::Pending {

@@ -166,6 +166,12 @@ impl<T> Lanes<T> {
         lane.set_len(&mut state);
     }
 
+    /// Appends work from outside that was accepted before the lanes were closed.
+    pub fn push_accepted(&self, address: Address, chain: Queue<T>) {
+        self.lane(address).state.lock().accepted += chain.len() as u64;
+        self.push(address, chain);
+    }
+
     /// Appends work from outside, or gives it back when the lanes are closed.
     pub fn push_from_outside(&self, address: Address, chain: Queue<T>) -> Result<(), Queue<T>> {
         let count = chain.len();

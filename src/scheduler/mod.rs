@@ -14,6 +14,7 @@
 
 pub mod blocks;
 pub mod claim;
+pub mod holding;
 pub mod idle;
 pub mod lanes;
 pub mod node;
@@ -24,6 +25,8 @@ pub mod region;
 mod default;
 #[cfg(not(weft_loom))]
 pub mod frame;
+#[cfg(not(weft_loom))]
+mod held;
 #[cfg(not(weft_loom))]
 mod options;
 #[cfg(not(weft_loom))]
@@ -49,6 +52,7 @@ mod worker;
 pub use {
     claim::Refusal,
     default::{configure_default, default_runtime, shutdown_default},
+    held::Held,
     lanes::{Depth, Priority},
     options::{MAX_WORKERS, Options, WorkerHook},
     places::Policy,

@@ -11,6 +11,7 @@ use std::thread;
 use super::blocks::Depot;
 use super::claim::Refusal;
 use super::frame;
+use super::held::AllHeld;
 use super::idle::{Idle, Notified};
 use super::lanes::{Address, Depth, Lanes, Priority};
 use super::options::{Options, Resolved};
@@ -120,6 +121,7 @@ pub struct Core {
     pub(super) outboxes: Outboxes<&'static Table>,
     /// Tells runtimes apart where they leave traces that outlive them.
     id: u64,
+    pub(super) held: AllHeld,
     pub(super) seats: Seats,
     pub(super) placement: Placement,
     phase: AtomicU32,
@@ -150,6 +152,7 @@ impl Runtime {
             lanes: Lanes::new(placement.nodes()),
             depot: Depot::default(),
             outboxes: Outboxes::default(),
+            held: AllHeld::default(),
             id: submitter::new_id(),
             seats: Seats::new(options.max_threads),
             placement,
@@ -208,7 +211,7 @@ impl Core {
         Runtime(self.share())
     }
 
-    fn share(&self) -> Arc<Core> {
+    pub(super) fn share(&self) -> Arc<Core> {
         // SAFETY: a Core lives in an Arc only, and `self` is alive.
         unsafe {
             Arc::increment_strong_count(self);
@@ -448,10 +451,36 @@ impl Core {
         self.phase.fetch_max(phase as u32, Ordering::SeqCst);
         // Rule 1 of `idle`: the phase is set, now look whether everybody sleeps already; they look the other way round.
         fence(Ordering::SeqCst);
-        if self.phase() == Phase::Discard {
+        if self.discards() {
             self.seats.iter().for_each(|seat| seat.stop.fire(SHUTDOWN));
+            self.held.release_droppable();
         }
         self.look_again();
+    }
+
+    /// Whether what is queued is dropped if it may be.
+    pub(super) fn discards(&self) -> bool {
+        self.phase() == Phase::Discard
+    }
+
+    /// Whether work that is not queued yet can still be accepted.
+    pub(super) fn may_hold(&self) -> Result<()> {
+        let ending = if self.own_worker().is_some() { self.takes_no_more() } else { !self.is_open() };
+        if ending { Err(ENDING) } else { Ok(()) }
+    }
+
+    /// A task for work that is to be held, or why there is none; then `Work::refused` has been called.
+    pub(super) fn held_task<W: Work>(&self, work: W) -> Result<Task> {
+        Task::new(work).map_err(no_memory)
+    }
+
+    /// Queues a task that was accepted before.
+    pub(super) fn queue_held(&self, task: Task, place: Place) {
+        match self.own_worker() {
+            Some(worker) => _ = worker.queue(task, place),
+            None => self.lanes.push_accepted(place.lane(OUTSIDE), task.into_queue()),
+        }
+        self.notify();
     }
 
     /// Whether work from the runtime's own threads is refused: after a discard has begun, and at the very end, when only
@@ -508,7 +537,8 @@ impl Core {
     pub(super) fn look_again(&self) {
         // Read before the look, which then sees all that was accepted before the end began: looked at first, the lanes might
         // fill up before the phase changes. Acquire pairs with the change in `begin_shutdown`.
-        let ending = self.phase.load(Ordering::Acquire) != Phase::Open as u32;
+        // What is held is looked at before the queues, into which it comes without a gap.
+        let ending = self.phase.load(Ordering::Acquire) != Phase::Open as u32 && self.held.count.is_empty();
         if self.has_work() {
             self.notify();
         } else if ending {

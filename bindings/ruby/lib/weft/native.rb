@@ -81,7 +81,8 @@ module Weft
     # struct weft_spawn_options
     class SpawnOptions < FFI::Struct
       layout :size, :size_t, :name, :pointer, :arg_drop, :pointer, :result_drop, :pointer, :drop_ctx, :pointer,
-             :priority, :int32, :node, :int32, :hints, :int64, :cancel, :pointer
+             :priority, :int32, :node, :int32, :hints, :int64, :cancel, :pointer,
+             :after, :pointer, :after_len, :size_t
     end
 
     # struct weft_channel_options

@@ -126,7 +126,8 @@ const size_t fixture_layout_spawn_options[] = {
     sizeof(weft_spawn_options), offsetof(weft_spawn_options, size), offsetof(weft_spawn_options, name),
     offsetof(weft_spawn_options, arg_drop), offsetof(weft_spawn_options, result_drop),
     offsetof(weft_spawn_options, drop_ctx), offsetof(weft_spawn_options, priority), offsetof(weft_spawn_options, node),
-    offsetof(weft_spawn_options, hints), offsetof(weft_spawn_options, cancel)
+    offsetof(weft_spawn_options, hints), offsetof(weft_spawn_options, cancel),
+    offsetof(weft_spawn_options, after), offsetof(weft_spawn_options, after_len)
 };
 const size_t fixture_layout_channel_options[] = {
     sizeof(weft_channel_options), offsetof(weft_channel_options, size), offsetof(weft_channel_options, elem_size),

@@ -119,7 +119,8 @@ planted! {
 
     a_wider_field(header) {
         swap(header.field("weft_spawn_options", "name"), "const char *name", "const char *name[2]");
-    } finds ["struct weft_spawn_options: size 72 align 8", "field weft_spawn_options.arg_drop",
+    } finds ["struct weft_spawn_options: size 88 align 8", "field weft_spawn_options.after:",
+             "field weft_spawn_options.after_len", "field weft_spawn_options.arg_drop",
              "field weft_spawn_options.cancel", "field weft_spawn_options.drop_ctx", "field weft_spawn_options.hints", "field weft_spawn_options.name: [",
              "field weft_spawn_options.node", "field weft_spawn_options.priority",
              "field weft_spawn_options.result_drop"];
