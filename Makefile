@@ -46,6 +46,7 @@ bench: setup-bench
 	@cmake --build $(BUILD) --target bench_abi bench_idle bench_forkjoin bench_instructions bench_tbb
 	@cargo build --locked --release --package weft-peers
 	@$(BUILD)/benches/bench_abi
+	@target/release/spawn
 	@$(BUILD)/benches/bench_idle
 	@for program in $(BUILD)/benches/forkjoin_*_*; do echo "$${program##*/}"; $$program; done
 	@target/release/forkjoin
