@@ -67,11 +67,12 @@ impl Source {
     /// As for [`WaitList::push`], and [`Source::let_go`] unlinks the node.
     pub unsafe fn watch(&self, node: *mut WaitNode) -> Result<(), u32> {
         let mut waits = self.waits.lock();
-        match self.fired() {
-            Some(outcome) => Err(outcome),
-            // SAFETY: promised by the caller.
-            None => unsafe { Ok(waits.push(node)) },
+        if let Some(outcome) = self.fired() {
+            return Err(outcome);
         }
+        // SAFETY: promised by the caller.
+        unsafe { waits.push(node) };
+        Ok(())
     }
 
     /// The wait is over.
