@@ -365,6 +365,72 @@ weft_topology *weft_topology_retain(weft_topology *topology);
 /* One reference less. Never blocks. */
 void weft_topology_release(weft_topology *topology);
 
+/* Kinds and sizes of runtimes ------------------------------------------------------------------------------------- */
+
+/* The runtime has threads of its own, as many as its tasks need. */
+#define WEFT_KIND_MULTI 0
+
+/*
+ The runtime has no thread. Tasks run on the thread that calls weft_runtime_run, one thread at a time, in an order that depends
+ on nothing but what was submitted. What is submitted meanwhile waits. A task that blocks blocks the runtime: no other
+ task runs on its stack, where it would meet the blocked one's locks. (Forks, loops, and the first wait for a weft_async
+ of the runtime's own that has not begun, run in place.) So what such a task waits for must come from another thread; the log
+ and ceiling_hits tell when tasks wait behind one that is blocked.
+ */
+#define WEFT_KIND_SINGLE 1
+
+/*
+ The runtime has `workers` seats and no thread; threads of the program's sit down by weft_runtime_lend. What is submitted
+ meanwhile waits. A task that blocks keeps its seat.
+ */
+#define WEFT_KIND_HOSTED 2
+/* SINGLE if `workers` comes to 1 or max_threads is 1, else MULTI; weft_runtime_kind tells. Placement is for MULTI then. */
+#define WEFT_KIND_AUTO 3
+/* weft_runtime_run returns when there is nothing to run. */
+#define WEFT_RUN_UNTIL_IDLE 0
+/* weft_runtime_run runs one task. */
+#define WEFT_RUN_ONE_STEP 1
+/* weft_runtime_run runs tasks, and sleeps while there are none, until the runtime is shut down. */
+#define WEFT_RUN_UNTIL_SHUTDOWN 2
+
+/* WEFT_KIND_MULTI, _SINGLE or _HOSTED; -1 on a bad handle. NULL starts the default runtime if need be. */
+int32_t weft_runtime_kind(weft_runtime *runtime);
+
+/*
+ Makes the calling thread the worker of a SINGLE runtime: `mode` is a WEFT_RUN_ constant. WEFT_OK when that is done, also
+ because the runtime was shut down meanwhile; once it is ending, every mode runs what is left. Blocks while tasks run and
+ with WEFT_RUN_UNTIL_SHUTDOWN between them. Start and stop hooks are called once for each call, and values of
+ weft_worker_local_set last as long as it. Legal in a task of another runtime, whose other threads go on when this one
+ sleeps. WEFT_WOULD_BLOCK: WEFT_RUN_ONE_STEP found no task. WEFT_BUSY: another thread is its worker, or this one is
+ already. WEFT_INTERRUPTED: a signal ended its sleep (weft_thread_interruptible). WEFT_SHUTDOWN: it has ended.
+ WEFT_UNSUPPORTED: it is of another kind. Any thread. weft_run and loops from outside need no call: they make
+ their thread the worker for as long as they last if there is none, as they take a free seat of a HOSTED runtime.
+ */
+weft_status weft_runtime_run(weft_runtime *runtime,
+                             int32_t mode);
+
+/*
+ Lends the calling thread to a HOSTED runtime: it runs tasks, and sleeps while there are none. WEFT_OK when the runtime has
+ been shut down and nothing is left for this thread to run. WEFT_TIMEOUT when the time is up; the task it is in is finished
+ first, and from the beginning of a shutdown the time does not count any more. A timeout of 0 runs what there is and
+ never sleeps (WEFT_WOULD_BLOCK). Work that the thread leaves behind is taken by others, or by the next who comes. Hooks and
+ worker locals as for weft_runtime_run. WEFT_BUSY: all seats are taken, or this thread has one. WEFT_INTERRUPTED: a
+ signal ended its sleep (weft_thread_interruptible). WEFT_SHUTDOWN: the runtime has ended. WEFT_UNSUPPORTED: it is of
+ another kind. Any thread.
+ */
+weft_status weft_runtime_lend(weft_runtime *runtime,
+                              int64_t timeout_ns);
+
+/*
+ Changes how many threads of a MULTI runtime run at once. More threads start when there is work for them; those that are
+ too many rest after the task they are in, and end when they have slept for keep_alive_ns. Nothing is lost. With a
+ placement all threads get new places; queues for NUMA nodes stay as many as they were. Never blocks for longer than another
+ call of the same kind takes. WEFT_INVALID: `workers` is below 1, above 4096 or above max_threads. WEFT_SHUTDOWN: it is
+ ending. WEFT_UNSUPPORTED: it is SINGLE or HOSTED. Any thread, any task.
+ */
+weft_status weft_runtime_resize(weft_runtime *runtime,
+                                int32_t workers);
+
 /* Runtime --------------------------------------------------------------------------------------------------------- */
 
 /* Threads run where the system puts them. */
@@ -428,6 +494,11 @@ typedef struct weft_runtime_options {
   weft_worker_hook_fn on_worker_stop;
   /* Handed to both. */
   void *hook_arg;
+  /*
+   A WEFT_KIND_ constant: whose threads run the tasks. SINGLE has one worker, HOSTED has `workers` seats; both have no
+   thread of their own, so max_threads is 0 or the same, placement is NONE, and stack_size and keep_alive_ns say nothing.
+   */
+  int32_t kind;
 } weft_runtime_options;
 
 /* What a runtime has done so far. */
@@ -535,11 +606,12 @@ typedef struct weft_worker_stats {
 weft_status weft_runtime_options_init(struct weft_runtime_options *options, size_t size);
 
 /*
- Starts a runtime, with one thread; others start when there is work for them. NULL options: the defaults. End it with
- weft_runtime_shutdown, or leave that to the last release. WEFT_INVALID: an option is out of range. WEFT_OS: the
+ Makes a runtime. One with threads of its own starts with one; others start when there is work for them. NULL options: the
+ defaults. End it with weft_runtime_shutdown, or leave that to the last release. WEFT_INVALID: an option is out of range. WEFT_OS: the
  system refuses a thread.
  */
-weft_status weft_runtime_new(const struct weft_runtime_options *options, weft_runtime **out);
+weft_status weft_runtime_new(const struct weft_runtime_options *options,
+                             weft_runtime **out);
 
 /*
  Sets the options of the default runtime, the one that NULL stands for outside any task. It starts on its first use
@@ -554,7 +626,8 @@ weft_runtime *weft_runtime_retain(weft_runtime *runtime);
 
 /*
  One reference less. The last one without a shutdown begins one (DISCARD) and leaves it to the worker threads. Never
- blocks.
+ blocks, but where there are none (SINGLE, HOSTED) and no guest either: then the calling thread does what is left, which is to
+ drop the queued tasks that have an arg_drop, and to run the others.
  */
 void weft_runtime_release(weft_runtime *runtime);
 
@@ -564,13 +637,15 @@ void weft_runtime_release(weft_runtime *runtime);
  (WEFT_TIMEOUT, or WEFT_WOULD_BLOCK for 0), the end goes on by itself, and can be waited for by another call. Calling it
  again, or from several threads, is fine; DISCARD after DRAIN hurries it. From one of the runtime's own tasks only a
  timeout of 0 makes sense, any other gives WEFT_DEADLOCK and begins nothing. Runtime NULL ends the default runtime, if it
- runs; a later use starts a new one. Any thread.
+ runs; a later use starts a new one. A SINGLE or HOSTED runtime's tasks that are left are run (or dropped) by the guests that
+ are inside, and by the calling thread where a seat is free; it looks at the time between tasks. When that is up, or was 0, the
+ end goes on with whoever runs it, lends to it or shuts it down next. Any thread.
  */
 weft_status weft_runtime_shutdown(weft_runtime *runtime,
                                   int32_t mode,
                                   int64_t timeout_ns);
 
-/* How many threads run at once; -1 on a bad handle. NULL starts the default runtime if need be. */
+/* How many threads run at once, or can (HOSTED); -1 on a bad handle. NULL starts the default runtime if need be. */
 int32_t weft_runtime_workers(weft_runtime *runtime);
 
 /*
@@ -647,6 +722,38 @@ weft_status weft_blocking_end(weft_worker *worker);
  blocks. WEFT_INVALID: worker is not this thread's.
  */
 weft_status weft_yield(weft_worker *worker);
+
+/* Values of worker threads ---------------------------------------------------------------------------------------- */
+
+/* Names a value that each worker thread has of its own. Never 0. */
+typedef uint64_t weft_key;
+
+/*
+ A key that nobody else has, for use on all workers of all runtimes. Keys are numbers: they need no release, are never given
+ again, and hold in a forked child. Never blocks. Any thread.
+ */
+weft_status weft_key_new(weft_key *out);
+
+/*
+ Sets the value of the calling task's worker thread under a key. The value before is dropped, on this thread; drop(ctx, value)
+ (NULL: nothing) is called when the value is replaced or when the thread ends, after its stop hook, on the thread itself,
+ the newest key's first. A thread that is a guest (weft_runtime_run, weft_runtime_lend) keeps its values until that call ends.
+ Value and drop NULL: the value before is dropped and none is left. worker NULL: the calling task's. WEFT_INVALID: worker is
+ not this thread's, or the calling thread is none, or the key is none. WEFT_SHUTDOWN: the thread's values are being
+ dropped. Never blocks, but for what the drop does.
+ */
+weft_status weft_worker_local_set(weft_worker *worker,
+                                  weft_key key,
+                                  void *value,
+                                  weft_drop_fn drop,
+                                  void *ctx);
+
+/*
+ The value of the calling task's worker thread under a key: NULL if it has none, or outside any task. worker NULL: the
+ calling task's. NULL (WEFT_INVALID) if worker is not this thread's, or the key is none. The value is good until it is
+ replaced or the thread ends. Never blocks.
+ */
+void *weft_worker_local_get(weft_worker *worker, weft_key key);
 
 /* Cancellation ---------------------------------------------------------------------------------------------------- */
 

@@ -17,6 +17,8 @@ pub mod channel;
 pub mod fork;
 pub mod future;
 pub mod join;
+pub mod kinds;
+pub mod local;
 pub mod log;
 pub mod loops;
 pub mod process;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::args::{self, check_header, invalid, may_create, place};
 use super::boundary::{boundary, boundary_value};
 use super::handle::Handle;
+use super::kinds;
 use super::types::{weft_runtime, weft_status, weft_topology, weft_worker};
 use crate::error::{Failure, Result, Status};
 use crate::scheduler::{self, Core, Mode, Options, Policy, RUNTIME_TAG, Runtime, Worker, WorkerHook};
@@ -45,6 +46,9 @@ pub struct weft_runtime_options {
     pub on_worker_stop: weft_worker_hook_fn,
     /// Handed to both.
     pub hook_arg: *mut c_void,
+    /// A WEFT_KIND_ constant: whose threads run the tasks. SINGLE has one worker, HOSTED has `workers` seats; both have no
+    /// thread of their own, so max_threads is 0 or the same, placement is NONE, and stack_size and keep_alive_ns say nothing.
+    pub kind: i32,
 }
 
 impl args::SizePrefixed for weft_runtime_options {
@@ -61,6 +65,7 @@ impl args::SizePrefixed for weft_runtime_options {
             on_worker_start: None,
             on_worker_stop: None,
             hook_arg: std::ptr::null_mut(),
+            kind: kinds::WEFT_KIND_MULTI,
         }
     }
 }
@@ -233,6 +238,7 @@ unsafe fn read_options(options: *const weft_runtime_options) -> Result<Options> 
             other => return Err(invalid(format!("placement: {other} is none"))),
         };
         Ok(Options {
+            kind: kinds::kind(&options)?,
             name: args::name(options.name).map(|name| name.to_string_lossy().into_owned()),
             workers: count(options.workers, "workers")?,
             max_threads: count(options.max_threads, "max_threads")?,
@@ -246,8 +252,8 @@ unsafe fn read_options(options: *const weft_runtime_options) -> Result<Options> 
     }
 }
 
-/// Starts a runtime, with one thread; others start when there is work for them. NULL options: the defaults. End it with
-/// weft_runtime_shutdown, or leave that to the last release. WEFT_INVALID: an option is out of range. WEFT_OS: the
+/// Makes a runtime. One with threads of its own starts with one; others start when there is work for them. NULL options: the
+/// defaults. End it with weft_runtime_shutdown, or leave that to the last release. WEFT_INVALID: an option is out of range. WEFT_OS: the
 /// system refuses a thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_runtime_new(
@@ -302,7 +308,8 @@ pub unsafe extern "C" fn weft_runtime_retain(runtime: *mut weft_runtime) -> *mut
 }
 
 /// One reference less. The last one without a shutdown begins one (DISCARD) and leaves it to the worker threads. Never
-/// blocks.
+/// blocks, but where there are none (SINGLE, HOSTED) and no guest either: then the calling thread does what is left, which is to
+/// drop the queued tasks that have an arg_drop, and to run the others.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_runtime_release(runtime: *mut weft_runtime) {
     boundary_value((), || {
@@ -322,7 +329,9 @@ pub unsafe extern "C" fn weft_runtime_release(runtime: *mut weft_runtime) {
 /// (WEFT_TIMEOUT, or WEFT_WOULD_BLOCK for 0), the end goes on by itself, and can be waited for by another call. Calling it
 /// again, or from several threads, is fine; DISCARD after DRAIN hurries it. From one of the runtime's own tasks only a
 /// timeout of 0 makes sense, any other gives WEFT_DEADLOCK and begins nothing. Runtime NULL ends the default runtime, if it
-/// runs; a later use starts a new one. Any thread.
+/// runs; a later use starts a new one. A SINGLE or HOSTED runtime's tasks that are left are run (or dropped) by the guests that
+/// are inside, and by the calling thread where a seat is free; it looks at the time between tasks. When that is up, or was 0, the
+/// end goes on with whoever runs it, lends to it or shuts it down next. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_runtime_shutdown(runtime: *mut weft_runtime, mode: i32, timeout_ns: i64) -> weft_status {
     boundary(|| {
@@ -341,7 +350,7 @@ pub unsafe extern "C" fn weft_runtime_shutdown(runtime: *mut weft_runtime, mode:
     })
 }
 
-/// How many threads run at once; -1 on a bad handle. NULL starts the default runtime if need be.
+/// How many threads run at once, or can (HOSTED); -1 on a bad handle. NULL starts the default runtime if need be.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_runtime_workers(runtime: *mut weft_runtime) -> i32 {
     // SAFETY: a handle by contract.

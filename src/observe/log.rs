@@ -209,7 +209,7 @@ impl Drain {
     fn run(&self, sink: &Sink) {
         DRAINING.set(self);
         loop {
-            self.filled.take(None);
+            self.filled.take();
             let (records, lost, ended) = {
                 let mut queue = self.queue.lock();
                 (std::mem::take(&mut queue.records), std::mem::take(&mut queue.lost), queue.ended)

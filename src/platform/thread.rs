@@ -1,6 +1,8 @@
 //! Waiting for the end of a thread without waiting for ever, which std's JoinHandle cannot.
 
+use std::cell::Cell;
 use std::ffi::c_void;
+use std::mem::MaybeUninit;
 use std::os::unix::thread::{JoinHandleExt, RawPthread};
 use std::ptr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -48,6 +50,36 @@ pub fn stack_pointer() -> usize {
         std::arch::asm!("mov {}, sp", out(reg) pointer, options(nomem, nostack, preserves_flags));
     }
     pointer
+}
+
+/// Bytes of stack that the calling thread has left. 0 on a stack that is not the system's (a coroutine's, say).
+pub fn stack_left() -> usize {
+    thread_local! {
+        /// The thread's stack. Asked for once: it may cost the system a look at all mappings.
+        static STACK: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
+    }
+    let (mut bottom, mut top) = STACK.get();
+    if top == 0 {
+        (bottom, top) = stack_bounds().unwrap_or((0, 1));
+        STACK.set((bottom, top));
+    }
+    let pointer = stack_pointer();
+    if (bottom..top).contains(&pointer) { pointer - bottom } else { 0 }
+}
+
+/// The lowest address of the calling thread's stack, and the one above it.
+fn stack_bounds() -> Option<(usize, usize)> {
+    // SAFETY: `attributes` is made before it is asked, and destroyed once; the thread is this one.
+    unsafe {
+        let mut attributes = MaybeUninit::<libc::pthread_attr_t>::uninit();
+        if libc::pthread_getattr_np(libc::pthread_self(), attributes.as_mut_ptr()) != 0 {
+            return None;
+        }
+        let (mut bottom, mut size) = (ptr::null_mut(), 0);
+        let asked = libc::pthread_attr_getstack(attributes.as_ptr(), &mut bottom, &mut size);
+        libc::pthread_attr_destroy(attributes.as_mut_ptr());
+        (asked == 0).then(|| (bottom.addr(), bottom.addr().saturating_add(size)))
+    }
 }
 
 /// A thread that has not been joined. Dropped, it is detached.
@@ -112,5 +144,29 @@ impl Drop for Thread {
             // SAFETY: the thread is ours, and has been neither joined nor detached.
             unsafe { libc::pthread_detach(thread) };
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_stack_that_is_left_gets_less() {
+        #[inline(never)]
+        fn deeper() -> usize {
+            let mut filler = [0u8; 16 << 10];
+            std::hint::black_box(&mut filler);
+            stack_left()
+        }
+        let body = || {
+            let (here, there) = (stack_left(), deeper());
+            (here, here.saturating_sub(there))
+        };
+        let thread = std::thread::Builder::new().stack_size(1 << 20).spawn(body).unwrap();
+        let (left, used) = thread.join().unwrap();
+        // AddressSanitizer keeps locals elsewhere, so `used` has no lower bound but this.
+        assert!(left > 512 << 10 && left <= 2 << 20, "{left}");
+        assert!(used > 0, "{used}");
     }
 }

@@ -71,6 +71,7 @@ impl Core {
         self.held.count.end();
         if !self.is_open() {
             self.look_again();
+            self.finish_held();
         }
     }
 }

@@ -3,7 +3,7 @@
 //! The word counts four kinds of threads, 14 bits each (so 16,383 threads at most):
 //!
 //! - *active*: has a turn; runs a task or looks for one. At most `limit` of them are woken on purpose; there
-//!   may be more for a moment, when blocked threads go on.
+//!   may be more for a moment, when blocked threads go on, or when the limit has been lowered.
 //! - *searching*: active threads that have run dry and look for work elsewhere.
 //! - *idle*: asleep, waiting for a token.
 //! - *alive*: all of them, those blocked inside a task included.
@@ -18,9 +18,13 @@
 //!    so that a second notifier sees it and need not wake another.
 //!
 //! The scheme is that of the Go and Tokio schedulers, with turns that a blocked thread gives back.
+//!
+//! A runtime without threads of its own starts none: guests come ([`Idle::enter`]) and go ([`Idle::depart`]), each on a seat of
+//! its own, so there are never more than `limit`. One who comes looks for work first; one who goes has given a turn up, and
+//! looks afterwards.
 
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
-use crate::sync::tokens::Tokens;
+use crate::sync::tokens::{Taken, Tokens};
 
 /// Threads that one runtime can have.
 pub const MAX_THREADS: u32 = (1 << BITS) - 1;
@@ -89,20 +93,63 @@ pub enum Slept {
     Surplus,
 }
 
+/// Why [`Idle::sleep_as_guest`] returned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rested {
+    /// Woken: this guest is active and searching, or everybody is dismissed.
+    Woken,
+    /// The deadline passed; active, not searching.
+    TimedOut,
+    /// A signal came; active, not searching.
+    Interrupted,
+}
+
+/// Why [`Idle::enter`] lets nobody in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// All seats are taken.
+    Full,
+    /// The runtime is over.
+    Over,
+}
+
 /// The packed word and the tokens its sleepers wait for.
 pub struct Idle {
     word: AtomicU64,
     tokens: Tokens,
     /// Surplus threads on their way out; `alive` still counts them.
     leaving: AtomicU32,
-    limit: u32,
+    limit: AtomicU32,
     max: u32,
+    /// Whether threads are started, or come by themselves.
+    starts: bool,
 }
 
 impl Idle {
     /// A word for a runtime that runs `limit` threads at once and owns `max` at most.
     pub fn new(limit: u32, max: u32) -> Self {
-        Idle { word: AtomicU64::new(0), tokens: Tokens::new(), leaving: AtomicU32::new(0), limit, max }
+        let limit = AtomicU32::new(limit);
+        Idle { word: AtomicU64::new(0), tokens: Tokens::new(), leaving: AtomicU32::new(0), limit, max, starts: true }
+    }
+
+    /// A word for a runtime with so many seats for guests.
+    pub fn hosted(seats: u32) -> Self {
+        Idle { starts: false, ..Idle::new(seats, seats) }
+    }
+
+    /// How many threads run at once.
+    pub fn limit(&self) -> u32 {
+        // Relaxed: where it decides whether work is left behind, the caller has a fence (rule 1, and `set_limit`).
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    /// Changes how many threads run at once. The caller must then look for work, and notify if there is some: a raised limit
+    /// is a turn given up. Active threads that are too many step back at their next task boundary; those that sleep learn
+    /// whether they are now too many.
+    pub fn set_limit(&self, limit: u32) {
+        self.limit.store(limit, Ordering::Relaxed);
+        self.gave_up_turn();
+        self.tokens.stir();
     }
 
     /// A snapshot.
@@ -149,7 +196,8 @@ impl Idle {
     pub fn is_hungry(&self) -> bool {
         // Relaxed: a hint; where more is needed, the caller has a fence.
         let counts = Counts::of(self.word.load(Ordering::Relaxed));
-        counts.searching > 0 || counts.active < self.limit
+        // A guest who is yet to come will ask.
+        counts.searching > 0 || (counts.active < self.limit() && (self.starts || counts.idle > 0))
     }
 
     /// Whether some thread is blocked inside a task.
@@ -160,7 +208,7 @@ impl Idle {
     }
 
     fn nobody_needed(&self, counts: Counts) -> bool {
-        counts.searching > 0 || counts.active >= self.limit || counts.dismissed
+        counts.searching > 0 || counts.active >= self.limit() || counts.dismissed
     }
 
     #[cold]
@@ -169,7 +217,7 @@ impl Idle {
             (!self.nobody_needed(counts) && counts.idle > 0).then(|| word - IDLE + ACTIVE + SEARCHING)
         };
         let start = |word, counts: Counts| {
-            (!self.nobody_needed(counts) && counts.idle == 0 && counts.alive < self.max)
+            (self.starts && !self.nobody_needed(counts) && counts.idle == 0 && counts.alive < self.max)
                 .then(|| word + ALIVE + ACTIVE + SEARCHING)
         };
         loop {
@@ -182,7 +230,8 @@ impl Idle {
                 return Notified::Nobody;
             }
             if counts.idle == 0 {
-                return Notified::Ceiling;
+                // A free seat is for the guest who comes next, and looks.
+                return if counts.alive < self.max { Notified::Nobody } else { Notified::Ceiling };
             }
         }
     }
@@ -224,14 +273,14 @@ impl Idle {
     /// At a task boundary: whether there are more active threads than turns.
     pub fn is_crowded(&self) -> bool {
         // Relaxed: a hint; `step_back` decides.
-        Counts::of(self.word.load(Ordering::Relaxed)).active > self.limit
+        Counts::of(self.word.load(Ordering::Relaxed)).active > self.limit()
     }
 
     /// Gives up the turn of an active thread if there are more than `limit`; then it must look and sleep as after
     /// [`Idle::lie_down`].
     #[must_use]
     pub fn step_back(&self) -> bool {
-        let stepped = self.update(|word, counts| (counts.active > self.limit).then(|| word - ACTIVE + IDLE));
+        let stepped = self.update(|word, counts| (counts.active > self.limit()).then(|| word - ACTIVE + IDLE));
         self.gave_up_turn();
         stepped.is_ok()
     }
@@ -255,8 +304,10 @@ impl Idle {
 
     /// Sleeps until woken. A thread that is one too many leaves when the deadline of `keep_alive` has passed.
     pub fn sleep(&self, keep_alive: impl Fn() -> Option<i64>) -> Slept {
-        let surplus = self.counts().alive > self.limit;
-        if self.tokens.take(if surplus { keep_alive() } else { None }) {
+        let mut deadline = None;
+        let too_many =
+            || (self.counts().alive > self.limit()).then(|| *deadline.get_or_insert_with(&keep_alive)).flatten();
+        if self.tokens.wait(false, too_many) == Taken::Token {
             return Slept::Woken;
         }
         // Announced first, so that of several that time out together no more leave than are too many.
@@ -264,14 +315,44 @@ impl Idle {
         // A notifier takes a thread off the idle count before it posts the token. So taking ourselves off means that there
         // is a token for everyone who still sleeps; failing to means that we stay, and a token comes for us in time.
         let left = self.update(|word, counts| {
-            (counts.idle > 0 && counts.alive >= self.limit + leaving && !counts.dismissed).then(|| word - IDLE)
+            (counts.idle > 0 && counts.alive >= self.limit() + leaving && !counts.dismissed).then(|| word - IDLE)
         });
         if left.is_ok() {
             return Slept::Surplus;
         }
         self.leaving.fetch_sub(1, Ordering::SeqCst);
-        self.tokens.take(None);
+        self.tokens.take();
         Slept::Woken
+    }
+
+    /// A guest comes in, active and searching. The caller must look for work, as one who was woken.
+    pub fn enter(&self) -> Result<Counts, Refused> {
+        let seated = |word, counts: Counts| {
+            (counts.alive < self.max && !counts.dismissed).then(|| word + ALIVE + ACTIVE + SEARCHING)
+        };
+        self.update(seated).map_err(|counts| if counts.dismissed { Refused::Over } else { Refused::Full })
+    }
+
+    /// A guest with a turn that does not search goes. The caller must then look for work, and notify if there is some.
+    pub fn depart(&self) {
+        self.subtract(ALIVE + ACTIVE);
+        self.gave_up_turn();
+    }
+
+    /// Sleeps until woken, until the deadline, or until a signal if that is wanted.
+    pub fn sleep_as_guest(&self, deadline: Option<i64>, interruptible: bool) -> Rested {
+        let rested = match self.tokens.wait(interruptible, || deadline) {
+            Taken::Token => return Rested::Woken,
+            Taken::TimedOut => Rested::TimedOut,
+            Taken::Interrupted => Rested::Interrupted,
+        };
+        // As in `sleep`: whoever cannot get up by itself has been chosen, and a token comes for it in time.
+        let up = self.update(|word, counts| (counts.idle > 0 && !counts.dismissed).then(|| word - IDLE + ACTIVE));
+        if up.is_ok() {
+            return rested;
+        }
+        self.tokens.take();
+        Rested::Woken
     }
 
     /// A thread that left its sleep as surplus ends; it takes no part any more.
@@ -282,12 +363,14 @@ impl Idle {
     }
 
     /// Wakes every sleeper for good if the runtime is at rest. The caller has made sure that nothing can arrive.
-    /// A late notifier (its task has long been run) finds the mark and leaves the sleepers alone.
-    pub fn dismiss(&self) {
+    /// A late notifier (its task has long been run) finds the mark and leaves the sleepers alone. True if there is nobody
+    /// to wake, and so no last thread to come.
+    #[must_use]
+    pub fn dismiss(&self) -> bool {
         let marked = self.update(|word, counts| (counts.at_rest() && !counts.dismissed).then_some(word | DISMISSED));
-        if let Ok(counts) = marked {
-            self.tokens.post(counts.idle);
-        }
+        let Ok(counts) = marked else { return false };
+        self.tokens.post(counts.idle);
+        counts.alive == 0
     }
 
     /// Whether the runtime is over.
@@ -303,183 +386,7 @@ impl Idle {
 }
 
 #[cfg(all(test, weft_loom))]
-mod models {
-    use super::*;
-    use crate::sync::model;
-    use std::sync::Arc;
-
-    /// A runtime in small: the queue is a counter of tasks, the loop is the shape of the shipping worker's.
-    struct Pool {
-        idle: Idle,
-        queue: AtomicU64,
-        ran: AtomicU64,
-        closed: AtomicU64,
-    }
-
-    impl Pool {
-        fn new(limit: u32, max: u32) -> Arc<Self> {
-            Arc::new(Pool {
-                idle: Idle::new(limit, max),
-                queue: AtomicU64::new(0),
-                ran: AtomicU64::new(0),
-                closed: AtomicU64::new(0),
-            })
-        }
-
-        fn has_work(&self) -> bool {
-            self.queue.load(Ordering::Relaxed) > 0
-        }
-
-        fn pop(&self) -> bool {
-            self.queue.fetch_update(Ordering::AcqRel, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok()
-        }
-
-        fn end_search(self: &Arc<Self>) -> Option<loom::thread::JoinHandle<()>> {
-            if self.idle.end_search() && self.has_work() { self.notify() } else { None }
-        }
-
-        fn push(self: &Arc<Self>) -> Option<loom::thread::JoinHandle<()>> {
-            self.queue.fetch_add(1, Ordering::Release);
-            self.notify()
-        }
-
-        fn notify(self: &Arc<Self>) -> Option<loom::thread::JoinHandle<()>> {
-            (self.idle.notify() == Notified::MustStart).then(|| {
-                let pool = self.clone();
-                loom::thread::spawn(move || pool.work())
-            })
-        }
-
-        fn dismiss_if_over(&self) {
-            if self.closed.load(Ordering::SeqCst) == 1 && !self.has_work() {
-                self.idle.dismiss();
-            }
-        }
-
-        /// A worker that arrives active and searching.
-        fn work(self: &Arc<Self>) {
-            let mut started = Vec::new();
-            loop {
-                if self.pop() {
-                    started.extend(self.end_search());
-                    self.ran.fetch_add(1, Ordering::Relaxed);
-                    while self.pop() {
-                        self.ran.fetch_add(1, Ordering::Relaxed);
-                    }
-                    self.idle.begin_search();
-                    continue;
-                }
-                self.idle.lie_down();
-                if self.has_work() {
-                    started.extend(self.notify());
-                } else {
-                    self.dismiss_if_over();
-                }
-                self.idle.sleep(|| None);
-                if self.idle.is_dismissed() {
-                    let _ = self.idle.dismissed();
-                    break;
-                }
-            }
-            started.into_iter().for_each(|thread| thread.join().unwrap());
-        }
-
-        fn close(&self) {
-            self.closed.store(1, Ordering::SeqCst);
-            fence(Ordering::SeqCst);
-            self.dismiss_if_over();
-        }
-    }
-
-    #[test]
-    fn loom_idle_no_task_is_left_behind() {
-        model(3, || {
-            let pool = Pool::new(1, 1);
-            pool.idle.start_first();
-            let worker = {
-                let pool = pool.clone();
-                loom::thread::spawn(move || pool.work())
-            };
-            assert!(pool.push().is_none());
-            assert!(pool.push().is_none());
-            pool.close();
-            worker.join().unwrap();
-            assert_eq!(pool.ran.load(Ordering::SeqCst), 2);
-            assert_eq!(pool.idle.counts(), Counts::of(DISMISSED));
-        });
-    }
-
-    #[test]
-    fn loom_idle_two_workers_drain() {
-        model(2, || {
-            let pool = Pool::new(2, 2);
-            pool.idle.start_first();
-            let worker = {
-                let pool = pool.clone();
-                loom::thread::spawn(move || pool.work())
-            };
-            let second = pool.push();
-            pool.close();
-            worker.join().unwrap();
-            second.into_iter().for_each(|thread| thread.join().unwrap());
-            assert_eq!(pool.ran.load(Ordering::SeqCst), 1);
-        });
-    }
-
-    /// Two threads too many time out together, one of them at most may leave; the other is dismissed with the last.
-    #[test]
-    fn loom_idle_the_last_thread_does_not_leave() {
-        model(3, || {
-            let idle = Arc::new(Idle::new(1, 2));
-            idle.start_first();
-            idle.start_first();
-            let sleepers: Vec<_> = (0..2)
-                .map(|_| {
-                    let idle = idle.clone();
-                    loom::thread::spawn(move || {
-                        idle.lie_down();
-                        idle.dismiss();
-                        match idle.sleep(|| Some(0)) {
-                            Slept::Woken => idle.dismissed(),
-                            Slept::Surplus => {
-                                idle.leave();
-                                idle.dismiss();
-                                false
-                            }
-                        }
-                    })
-                })
-                .collect();
-            let last = sleepers.into_iter().map(|sleeper| sleeper.join().unwrap()).filter(|&last| last).count();
-            assert_eq!((last, idle.counts().alive), (1, 0));
-        });
-    }
-
-    /// A task blocks until another task has run: with one turn, the second runs only if the turn is passed on.
-    #[test]
-    fn loom_idle_a_blocked_thread_passes_its_turn() {
-        model(2, || {
-            let pool = Pool::new(1, 2);
-            pool.idle.start_first();
-            // This thread is the worker; it runs a task that blocks.
-            let _ = pool.idle.end_search();
-            let submitter = {
-                let pool = pool.clone();
-                loom::thread::spawn(move || pool.push())
-            };
-            pool.idle.block();
-            let mine = if pool.has_work() { pool.notify() } else { None };
-            let theirs = submitter.join().unwrap();
-            let spare = mine.or(theirs).expect("somebody saw the free turn");
-            pool.idle.unblock();
-            pool.idle.begin_search();
-            pool.close();
-            pool.work();
-            spare.join().unwrap();
-            assert_eq!(pool.ran.load(Ordering::SeqCst), 1);
-        });
-    }
-}
+mod models;
 
 #[cfg(all(test, not(weft_loom)))]
 mod tests {

@@ -10,7 +10,8 @@
 //!
 //! [`idle`] decides who sleeps and who is woken. A thread that blocks inside a task passes its turn on: the
 //! runtime owns more threads than run at once, up to `max_threads`, and starts or wakes one when there is
-//! something to run and a turn is free. Spare threads leave after `keep_alive`.
+//! something to run and a turn is free. Spare threads leave after `keep_alive`. How many run at once can be changed
+//! ([`resize`]). A runtime can also do without threads of its own: those of the program come as [`guests`].
 
 pub mod blocks;
 pub mod claim;
@@ -26,13 +27,19 @@ mod default;
 #[cfg(not(weft_loom))]
 pub mod frame;
 #[cfg(not(weft_loom))]
+mod guests;
+#[cfg(not(weft_loom))]
 mod held;
+#[cfg(not(weft_loom))]
+mod locals;
 #[cfg(not(weft_loom))]
 mod options;
 #[cfg(not(weft_loom))]
 mod placement;
 #[cfg(not(weft_loom))]
 pub mod places;
+#[cfg(not(weft_loom))]
+mod resize;
 #[cfg(not(weft_loom))]
 mod runtime;
 #[cfg(not(weft_loom))]
@@ -52,9 +59,11 @@ mod worker;
 pub use {
     claim::Refusal,
     default::{configure_default, default_runtime, shutdown_default},
+    guests::Run,
     held::Held,
     lanes::{Depth, Priority},
-    options::{MAX_WORKERS, Options, WorkerHook},
+    locals::{Key, Local},
+    options::{Kind, MAX_WORKERS, Options, WorkerHook},
     places::Policy,
     runtime::{Core, RUNTIME_TAG},
     runtime::{Mode, NotSubmitted, Place, Runtime},

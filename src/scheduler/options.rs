@@ -12,9 +12,32 @@ use crate::topology::{self, Topology};
 /// Called on each worker thread, first or last.
 pub type WorkerHook = Arc<dyn Fn(&Worker) + Send + Sync>;
 
+/// Whose threads run a runtime's tasks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// Its own.
+    #[default]
+    Multi,
+    /// One thread of the program's at a time, while it is in a call that says so.
+    Single,
+    /// Threads of the program's that are lent.
+    Hosted,
+    /// Single where there is no more than one thread to run, else multi.
+    Auto,
+}
+
+impl Kind {
+    /// Whether the runtime has no threads of its own.
+    pub fn has_guests(self) -> bool {
+        matches!(self, Kind::Single | Kind::Hosted)
+    }
+}
+
 /// How to make a runtime. Zero means the default.
 #[derive(Clone, Default)]
 pub struct Options {
+    /// Whose threads run its tasks.
+    pub kind: Kind,
     /// Thread-name prefix; None: "weft".
     pub name: Option<String>,
     /// Threads that run at once; 0: the CPUs this process may use.
@@ -37,6 +60,8 @@ pub struct Options {
 
 /// Options with every default filled in.
 pub(super) struct Resolved {
+    /// Never `Auto`.
+    pub kind: Kind,
     pub name: CString,
     pub workers: u32,
     pub max_threads: u32,
@@ -67,18 +92,35 @@ impl Options {
         if self.workers > MAX_WORKERS {
             return invalid("workers: at most 4096");
         }
+        if self.max_threads > MAX_THREADS {
+            return invalid("max_threads: at most 16383");
+        }
         let workers = match (self.workers, &self.topology) {
+            (0, _) if self.kind == Kind::Single => 1,
             (0, Some(topology)) => (topology.cpus.len() as u32).clamp(1, MAX_WORKERS),
             (0, None) => topology::usable_cpus().clamp(1, MAX_WORKERS),
             (workers, _) => workers,
         };
-        if self.max_threads > MAX_THREADS {
-            return invalid("max_threads: at most 16383");
-        }
-        let max_threads = match self.max_threads {
-            0 => DEFAULT_MAX_THREADS.max(workers),
-            max if max < workers => return invalid("max_threads: below workers"),
-            max => max,
+        let is_single = self.kind == Kind::Auto && (workers == 1 || self.max_threads == 1);
+        let kind = match self.kind {
+            Kind::Auto if is_single => Kind::Single,
+            Kind::Auto => Kind::Multi,
+            kind => kind,
+        };
+        // Of what is for a runtime with threads, one that chooses for itself to have none keeps nothing.
+        let (workers, max_threads, placement) = match (kind, self.max_threads) {
+            (Kind::Single, _) if is_single => (1, 1, Policy::None),
+            (Kind::Single, _) if workers > 1 => return invalid("workers: a runtime of kind SINGLE has one"),
+            (Kind::Single | Kind::Hosted, max) if max != 0 && max != workers => {
+                return invalid("max_threads: a runtime without threads of its own has as many as workers");
+            }
+            (Kind::Single | Kind::Hosted, _) if self.placement != Policy::None => {
+                return invalid("placement: only a runtime's own threads are bound");
+            }
+            (Kind::Single | Kind::Hosted, _) => (workers, workers, Policy::None),
+            (_, 0) => (workers, DEFAULT_MAX_THREADS.max(workers), self.placement),
+            (_, max) if max < workers => return invalid("max_threads: below workers"),
+            (_, max) => (workers, max, self.placement),
         };
         let stack_size = match self.stack_size {
             0 => DEFAULT_STACK,
@@ -92,12 +134,13 @@ impl Options {
             ns => ns,
         };
         Ok(Resolved {
+            kind,
             name: crate::error::c_string(self.name.as_deref().unwrap_or("weft")),
             workers,
             max_threads,
             stack_size,
             keep_alive_ns,
-            placement: self.placement,
+            placement,
             topology: self.topology,
             on_start: self.on_start,
             on_stop: self.on_stop,

@@ -23,12 +23,13 @@ use crate::topology::Topology;
 /// A runtime's placement.
 pub struct Placement {
     policy: Policy,
-    workers: u32,
-    /// Raised by each refresh.
+    workers: AtomicU32,
+    /// Raised by each change of the map.
     version: AtomicU32,
     map: Lock<Arc<Map>>,
-    /// Held by a refresh from its look to its end, so that none puts an older look in place of a newer one.
-    refreshing: Lock<()>,
+    /// The machine that the map is of, where threads have places. Held by a refresh from its look to its end, so that none
+    /// puts an older look in place of a newer one.
+    machine: Lock<Option<Topology>>,
     /// Times a thread was refused its CPU.
     refused: AtomicU64,
     told: AtomicBool,
@@ -64,10 +65,10 @@ impl Placement {
         };
         Ok(Placement {
             policy,
-            workers,
+            workers: AtomicU32::new(workers),
             version: AtomicU32::new(0),
             map: Lock::new(Arc::new(Map::new(machine.as_ref(), policy, workers))),
-            refreshing: Lock::default(),
+            machine: Lock::new(machine.filter(|_| policy != Policy::None)),
             refused: AtomicU64::new(0),
             told: AtomicBool::new(false),
         })
@@ -103,19 +104,34 @@ impl Placement {
         if self.map().all.is_none() {
             return Ok(());
         }
-        let _alone = self.refreshing.lock();
+        let mut known = self.machine.lock();
         // A bound thread's own mask says only where it was put.
         let is_bound = Worker::current().is_some_and(|worker| worker.is_bound());
         let mask = if is_bound { Mask::of_process() } else { Mask::current() };
         let machine = Topology::detect_within(mask.ok().as_ref())?;
-        let mut map = Map::new(Some(&machine), self.policy, self.workers);
+        self.settle_by(&machine);
+        *known = Some(machine);
+        Ok(())
+    }
+
+    /// Gives places to so many workers. There stay as many nodes' lanes as there were.
+    pub fn resize(&self, workers: u32) {
+        let known = self.machine.lock();
+        self.workers.store(workers, Ordering::Relaxed);
+        if let Some(machine) = &*known {
+            self.settle_by(machine);
+        }
+    }
+
+    /// Every worker settles anew. The caller holds the machine's lock, which also guards `workers`.
+    fn settle_by(&self, machine: &Topology) {
+        let mut map = Map::new(Some(machine), self.policy, self.workers.load(Ordering::Relaxed));
         let mut current = self.map.lock();
         map.version = current.version.wrapping_add(1);
         let version = map.version;
         *current = Arc::new(map);
         // Under the lock, so that it never is ahead of the map.
         self.version.store(version, Ordering::Relaxed);
-        Ok(())
     }
 }
 

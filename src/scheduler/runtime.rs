@@ -14,7 +14,7 @@ use super::frame;
 use super::held::AllHeld;
 use super::idle::{Idle, Notified};
 use super::lanes::{Address, Depth, Lanes, Priority};
-use super::options::{Options, Resolved};
+use super::options::{Kind, Options, Resolved};
 use super::outbox::{NotPushed, Outbox, Outboxes};
 use super::placement::{Placement, Stand};
 use super::seat::Seats;
@@ -30,7 +30,7 @@ use crate::platform::thread::Thread;
 use crate::sync::cancel::{SHUTDOWN, Token};
 use crate::sync::futex::Futex;
 use crate::sync::wait::{Ended, Waiter};
-use crate::sync::{Deadline, Gate, Lock};
+use crate::sync::{Bell, Deadline, Gate, Lock};
 
 /// How to end a runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +90,7 @@ pub enum NotSubmitted {
     Failed(Failure),
 }
 
-const ENDING: Failure = Failure::new(Status::Shutdown, "the runtime is shutting down");
+pub(super) const ENDING: Failure = Failure::new(Status::Shutdown, "the runtime is shutting down");
 const NO_MEMORY: Failure = Failure::new(Status::NoMemory, "no memory for a task");
 
 /// Work for which there is no memory.
@@ -124,9 +124,13 @@ pub struct Core {
     pub(super) held: AllHeld,
     pub(super) seats: Seats,
     pub(super) placement: Placement,
-    phase: AtomicU32,
+    pub(super) phase: AtomicU32,
     /// Open when the last thread has gone.
     pub(super) gone: Gate,
+    /// For those who wait for the end of a runtime without threads, see `guests`.
+    pub(super) bell: Bell,
+    /// Held by a resize.
+    pub(super) resizing: Lock<()>,
     threads: Lock<Vec<Thread>>,
     threads_peak: AtomicU32,
     ceiling_hits: AtomicU64,
@@ -141,14 +145,17 @@ pub struct Core {
 pub struct Runtime(Arc<Core>);
 
 impl Runtime {
-    /// Starts a runtime with one thread; the others start when there is work for them.
+    /// Starts a runtime: with one thread, the others start when there is work for them; or with none, by its kind.
     pub fn new(options: Options) -> Result<Runtime> {
         let mut options = options.resolve()?;
         let placement = Placement::new(options.placement, options.topology.take(), options.workers)?;
         let core = Arc::new(Core {
             header: Header::new(RUNTIME_TAG),
             handles: AtomicUsize::new(1),
-            idle: Idle::new(options.workers, options.max_threads),
+            idle: match options.kind.has_guests() {
+                true => Idle::hosted(options.workers),
+                false => Idle::new(options.workers, options.max_threads),
+            },
             lanes: Lanes::new(placement.nodes()),
             depot: Depot::default(),
             outboxes: Outboxes::default(),
@@ -158,6 +165,8 @@ impl Runtime {
             placement,
             phase: AtomicU32::new(Phase::Open as u32),
             gone: Gate::default(),
+            bell: Bell::default(),
+            resizing: Lock::default(),
             threads: Lock::default(),
             threads_peak: AtomicU32::new(0),
             ceiling_hits: AtomicU64::new(0),
@@ -167,9 +176,11 @@ impl Runtime {
             start_failures: AtomicU64::new(0),
             options,
         });
-        core.idle.start_first();
-        core.start_thread()
-            .map_err(|error| Failure::with(Status::Os, format!("cannot start a worker thread: {error}")))?;
+        if !core.kind().has_guests() {
+            core.idle.start_first();
+            core.start_thread()
+                .map_err(|error| Failure::with(Status::Os, format!("cannot start a worker thread: {error}")))?;
+        }
         Ok(Runtime(core))
     }
 
@@ -200,6 +211,7 @@ impl Drop for Runtime {
         // AcqRel: what other handles' users did comes before the shutdown that the last of them begins.
         if self.0.handles.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.0.begin_shutdown(Mode::Discard);
+            self.0.finish_alone();
         }
     }
 }
@@ -209,6 +221,12 @@ impl Core {
     pub fn retain(&self) -> Runtime {
         self.handles.fetch_add(1, Ordering::Relaxed);
         Runtime(self.share())
+    }
+
+    /// Whether no user has a handle any more.
+    pub(super) fn is_abandoned(&self) -> bool {
+        // Acquire pairs with the Release of the last to go: the end has begun.
+        self.handles.load(Ordering::Acquire) == 0
     }
 
     pub(super) fn share(&self) -> Arc<Core> {
@@ -221,7 +239,12 @@ impl Core {
 
     /// Threads that run at once.
     pub fn workers(&self) -> u32 {
-        self.options.workers
+        self.idle.limit()
+    }
+
+    /// Whose threads run its tasks; never [`Kind::Auto`].
+    pub fn kind(&self) -> Kind {
+        self.options.kind
     }
 
     /// The name given to the runtime.
@@ -262,7 +285,7 @@ impl Core {
     /// Queues work. On failure (the runtime takes no more, or there is no memory) `Work::refused` has been called.
     pub fn spawn_at<W: Work>(&self, work: W, place: Place) -> Result<()> {
         match self.own_worker() {
-            Some(_) if self.takes_no_more() => {
+            Some(worker) if self.takes_no_more(worker) => {
                 work.refused();
                 Err(ENDING)
             }
@@ -336,7 +359,7 @@ impl Core {
             return Ok(());
         }
         match self.own_worker() {
-            Some(_) if self.takes_no_more() => return Err(NotSubmitted::Failed(refuse(chain, ENDING))),
+            Some(worker) if self.takes_no_more(worker) => return Err(NotSubmitted::Failed(refuse(chain, ENDING))),
             Some(worker) => {
                 while let Some(node) = chain.pop() {
                     // SAFETY: claimed above, taken back once. What is still in the chain stays claimed.
@@ -359,6 +382,13 @@ impl Core {
         if let Some(worker) = self.own_worker() {
             return worker.protect(&WHAT, || f(worker)).map_err(panicked);
         }
+        let f = match self.kind().has_guests() {
+            true => match self.run_as_guest(&WHAT, frame::token(), f) {
+                Ok(result) => return result.map_err(panicked),
+                Err(f) => f,
+            },
+            false => f,
+        };
         struct Frame<F, R> {
             f: Option<F>,
             result: Option<std::result::Result<R, String>>,
@@ -409,8 +439,7 @@ impl Core {
 
     /// Ends the runtime; returns when all its threads have gone, or at the deadline (the end then goes on by itself).
     pub fn shutdown(&self, mode: Mode, deadline: Deadline) -> Result<()> {
-        let own = Worker::current().is_some_and(|worker| self.is_own(worker));
-        if own && deadline != Deadline::Now {
+        if Worker::is_here_for(self) && deadline != Deadline::Now {
             return Err(Failure::new(
                 Status::Deadlock,
                 "a task cannot wait for the end of its own runtime; use a timeout of 0",
@@ -421,6 +450,9 @@ impl Core {
             Deadline::Now => Failure::new(Status::WouldBlock, "the runtime's threads have not ended yet"),
             _ => Failure::new(Status::Timeout, "the runtime's threads have not ended yet"),
         };
+        if self.kind().has_guests() {
+            return self.finish(deadline, late);
+        }
         match self.gone.wait(deadline) {
             Ended::Fired(_) => {}
             Ended::TimedOut => return Err(late),
@@ -465,7 +497,7 @@ impl Core {
 
     /// Whether work that is not queued yet can still be accepted.
     pub(super) fn may_hold(&self) -> Result<()> {
-        let ending = if self.own_worker().is_some() { self.takes_no_more() } else { !self.is_open() };
+        let ending = self.own_worker().map_or(!self.is_open(), |worker| self.takes_no_more(worker));
         if ending { Err(ENDING) } else { Ok(()) }
     }
 
@@ -485,16 +517,17 @@ impl Core {
 
     /// Whether work from the runtime's own threads is refused: after a discard has begun, and at the very end, when only
     /// the workers' stop hooks still run.
-    fn takes_no_more(&self) -> bool {
+    fn takes_no_more(&self, worker: &Worker) -> bool {
         match self.phase() {
             Phase::Open => false,
-            Phase::Drain => self.idle.is_dismissed(),
+            // The stop hook of a guest runs before the very end, which its spawning could put off for ever.
+            Phase::Drain => self.idle.is_dismissed() || self.kind().has_guests() && worker.is_leaving(),
             Phase::Discard => true,
         }
     }
 
     /// Whether there is something to take. The caller has given a turn up, or stands for one who has.
-    fn has_work(&self) -> bool {
+    pub(super) fn has_work(&self) -> bool {
         self.outboxes.cool();
         !self.outboxes.is_empty() || !self.lanes.is_empty() || self.seats.iter().any(|seat| seat.has_work())
     }
@@ -541,9 +574,15 @@ impl Core {
         let ending = self.phase.load(Ordering::Acquire) != Phase::Open as u32 && self.held.count.is_empty();
         if self.has_work() {
             self.notify();
-        } else if ending {
-            self.idle.dismiss();
+        } else if ending && self.idle.dismiss() {
+            self.end();
         }
+    }
+
+    /// The last thread has gone.
+    pub(super) fn end(&self) {
+        self.gone.open();
+        self.bell.ring();
     }
 
     pub(super) fn keep_alive_deadline(&self) -> Option<i64> {
@@ -612,14 +651,18 @@ impl Core {
             .stack_size(self.options.stack_size)
             .spawn(move || core.seats.sit_down(index).live(core))
             .inspect_err(|_| self.seats.give_back(index))?;
-        // Relaxed: statistics.
-        self.threads_peak.fetch_max(self.idle.counts().alive, Ordering::Relaxed);
+        self.note_threads(self.idle.counts().alive);
         // Those that have ended meanwhile are joined on the way; nobody waits for them.
         let mut threads = std::mem::take(&mut *self.threads.lock());
         threads = threads.into_iter().filter_map(|thread| thread.try_join().err()).collect();
         threads.push(Thread::new(thread));
         self.threads.lock().append(&mut threads);
         Ok(())
+    }
+
+    pub(super) fn note_threads(&self, alive: u32) {
+        // Relaxed: statistics.
+        self.threads_peak.fetch_max(alive, Ordering::Relaxed);
     }
 
     /// Reads again which CPUs this machine leaves to the calling thread, and has threads that are bound move there: each
@@ -647,7 +690,7 @@ impl Core {
     pub fn stats(&self) -> Stats {
         let counts = self.idle.counts();
         let mut stats = Stats {
-            workers: self.options.workers,
+            workers: self.workers(),
             threads: counts.alive,
             threads_peak: self.threads_peak.load(Ordering::Relaxed).max(counts.alive),
             active: counts.active,
@@ -675,7 +718,7 @@ impl Core {
 
     /// A thread begins on this seat. A spare one if all the workers' seats were taken: the lowest free seat is.
     pub(super) fn count_started(&self, index: usize) {
-        if index >= self.options.workers as usize {
+        if index >= self.workers() as usize {
             self.spares_started.fetch_add(1, Ordering::Relaxed);
         }
     }

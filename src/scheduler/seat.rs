@@ -88,9 +88,11 @@ impl Seats {
         seat.vacant.lock().take().expect("a reserved seat is vacant")
     }
 
-    /// Leaves a seat; it stays reserved.
-    pub fn stand_up(&self, index: usize, worker: Box<Worker>) {
+    /// Leaves a seat to the next.
+    pub fn vacate(&self, worker: Box<Worker>) {
+        let index = worker.index();
         *self.get(index).expect("the seat was reserved").vacant.lock() = Some(worker);
+        self.give_back(index);
     }
 
     /// Gives a vacant seat back.

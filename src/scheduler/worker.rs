@@ -1,12 +1,16 @@
-//! A worker thread: its life, running work, blocking, resting. How it finds work is in `find`.
+//! A worker thread: running work, blocking, resting. How it finds work is in `find`, how it comes and goes in `life`, what the
+//! threads of others do on its seat in `guest`.
 
 mod find;
+mod guest;
+mod life;
+
+pub(super) use guest::{Goal, Left, Stay};
 
 use std::cell::Cell;
 use std::ffi::{CStr, c_void};
 use std::fmt::{self, Display};
 use std::ptr::{self, NonNull};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 use crossbeam_deque::Worker as Deque;
@@ -15,6 +19,7 @@ use super::blocks::{Block, Cache};
 use super::frame::{self, Context, Frame};
 use super::idle::Slept;
 use super::lanes::Priority;
+use super::locals::Locals;
 use super::placement::Stand;
 use super::region::{self, Half, Host, Region, Slot, Stolen, Synced};
 use super::runtime::{Core, Phase, Place};
@@ -90,8 +95,13 @@ pub struct Worker {
     sweeps: Cell<u32>,
     /// How many `begin_blocking` have not met their end.
     blocking: Cell<u32>,
-    /// Where the thread's stack begins, nearly.
+    /// Where the thread's stack begins, nearly, and how much of it may be used for running waited-for tasks in place.
     stack: Cell<usize>,
+    stack_share: Cell<usize>,
+    /// What its thread's users keep here.
+    pub(super) locals: Locals,
+    /// The worker of another runtime in whose task this one's thread is a guest; null: none.
+    outer: Cell<*const Worker>,
 }
 
 // SAFETY: a Worker moves between threads only while its seat is free; then nobody uses it, and no task runs whose frame
@@ -131,6 +141,9 @@ impl Worker {
                 sweeps: Cell::new(find::SWEEPS),
                 blocking: Cell::new(0),
                 stack: Cell::new(0),
+                stack_share: Cell::new(0),
+                locals: Locals::default(),
+                outer: Cell::new(ptr::null()),
             }))),
             region,
         })
@@ -171,6 +184,22 @@ impl Worker {
 
     fn counters(&self) -> &Counters {
         &self.seat().counters
+    }
+
+    /// Whether it runs its stop hook, or what comes after that.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving.get()
+    }
+
+    /// The worker of another runtime, in whose task this thread is a guest.
+    fn outer(&self) -> Option<&Worker> {
+        // SAFETY: that task is in the call that this one's thread runs in.
+        unsafe { self.outer.get().as_ref() }
+    }
+
+    /// Whether the calling thread works for `core`, on whatever level.
+    pub(super) fn is_here_for(core: &Core) -> bool {
+        std::iter::successors(Worker::current(), |worker| worker.outer()).any(|worker| ptr::eq(worker.core(), core))
     }
 
     /// Whether its thread is bound to a CPU.
@@ -311,7 +340,7 @@ impl Worker {
         let depth = self.blocking.get();
         self.blocking.set(depth + 1);
         self.region().share_all(self);
-        if depth == 0 {
+        if depth == 0 && !self.leaving.get() {
             self.counters().blocks.add_one();
             self.turn_to(Doing::Blocked);
             self.unpin();
@@ -342,6 +371,9 @@ impl Worker {
     }
 
     fn go_on(&self) {
+        if self.leaving.get() {
+            return;
+        }
         self.seat().awaited.store(Awaited::Nothing as u32, Ordering::Relaxed);
         self.core().idle.unblock();
         self.turn_to(Doing::Busy);
@@ -360,7 +392,7 @@ impl Worker {
     pub fn may_run_in_place(&self, runtime: *const Core, droppable: bool) -> bool {
         let used = self.stack.get().abs_diff(stack_pointer());
         ptr::eq(self.core, runtime)
-            && used < self.core().options.stack_size / 4
+            && used < self.stack_share.get()
             && !(droppable && self.core().phase() == Phase::Discard)
     }
 
@@ -478,50 +510,6 @@ impl Worker {
         if nodes == 1 { 0 } else { (self.stand.places().node_of(self.index) as usize).min(nodes - 1) }
     }
 
-    /// The life of a thread on this seat, which arrives active and searching.
-    pub(super) fn live(self: Box<Self>, core: Arc<Core>) {
-        let worker = &*self;
-        worker.stack.set(stack_pointer());
-        worker.region().worker.store(ptr::from_ref(worker).expose_provenance(), Ordering::Relaxed);
-        local::set(worker.region.expose_provenance());
-        core.count_started(self.index);
-        core.settle(&worker.stand, &worker.seat().bound);
-        worker.turn_to(Doing::Idle);
-        park::set_hook(Some(park::Hook { before: before_park, after: after_park, sources }));
-        if let Some(on_start) = &core.options.on_start {
-            // The start hook counts as a task: it may block, and then nobody may think that this thread searches.
-            worker.end_search();
-            let _ = worker.protect(&"a worker's start hook", || on_start(worker));
-            worker.begin_search();
-        }
-        let exit = worker.work();
-        // The thread has given its turn up, so there is none to pass on any more.
-        park::set_hook(None);
-        self.leaving.set(true);
-        if let Some(on_stop) = &core.options.on_stop {
-            let _ = worker.protect(&"a worker's stop hook", || on_stop(worker));
-        }
-        self.leaving.set(false);
-        worker.turn_to(Doing::Nothing);
-        worker.seat().bound.store(-1, Ordering::Relaxed);
-        local::set(0);
-        let index = self.index;
-        core.seats.stand_up(index, self);
-        core.seats.give_back(index);
-        match exit {
-            Exit::Dismissed => {
-                if core.idle.dismissed() {
-                    core.gone.open();
-                }
-            }
-            Exit::Surplus => {
-                core.count_retired();
-                core.idle.leave();
-                core.look_again();
-            }
-        }
-    }
-
     fn work(&self) -> Exit {
         let idle = &self.core().idle;
         let mut searching = true;
@@ -575,7 +563,7 @@ impl Worker {
         self.core().idle.begin_search();
     }
 
-    fn end_search(&self) {
+    pub(super) fn end_search(&self) {
         self.turn_to(Doing::Busy);
         if self.core().idle.end_search() {
             // What arrived while we searched has woken nobody.
@@ -693,11 +681,9 @@ impl Display for Title<'_> {
     }
 }
 
-/// The hook of this thread's waits.
+/// The hook of this thread's waits. All the workers that it is give their turns up.
 fn before_park() {
-    if let Some(worker) = Worker::current() {
-        worker.begin_blocking();
-    }
+    std::iter::successors(Worker::current(), |worker| worker.outer()).for_each(Worker::begin_blocking);
 }
 
 fn sources() -> Sources {
@@ -705,7 +691,7 @@ fn sources() -> Sources {
 }
 
 fn after_park() {
-    if let Some(worker) = Worker::current() {
+    std::iter::successors(Worker::current(), |worker| worker.outer()).for_each(|worker| {
         worker.end_blocking();
-    }
+    });
 }

@@ -4,7 +4,7 @@
 //! wants to end the wait (the one who fires it, a timeout, a signal) must win that word first. A thread
 //! that is about to park tells the [`park::Hook`] its scheduler installed, so the layer itself knows no
 //! scheduler. [`lock::Lock`] guards short critical sections, [`tokens::Tokens`] counts wake-ups for idle
-//! workers.
+//! workers, [`bell::Bell`] has threads look again.
 //!
 //! [`asymmetric`] moves a fence from those who pass often to those who pass rarely.
 //!
@@ -12,6 +12,7 @@
 
 pub mod asymmetric;
 pub mod atomic;
+pub mod bell;
 pub mod cancel;
 pub mod deadline;
 pub mod futex;
@@ -22,6 +23,7 @@ pub mod spin;
 pub mod tokens;
 pub mod wait;
 
+pub use bell::Bell;
 pub use deadline::Deadline;
 pub use gate::Gate;
 pub use lock::Lock;

@@ -29,9 +29,9 @@ thread_local! {
     static INTERRUPTIBLE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Installs this thread's hook, or none.
-pub fn set_hook(hook: Option<Hook>) {
-    HOOK.set(hook);
+/// Installs this thread's hook, or none. Returns the one before.
+pub fn set_hook(hook: Option<Hook>) -> Option<Hook> {
+    HOOK.replace(hook)
 }
 
 /// Whether this thread has a hook.

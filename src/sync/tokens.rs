@@ -1,14 +1,33 @@
 //! A counting semaphore on one futex: wake-ups for idle workers.
 //!
 //! Each posted token wakes one sleeper and is taken by exactly one, whichever comes first; a token posted
-//! before anyone sleeps waits for its taker.
+//! before anyone sleeps waits for its taker. The word's upper half counts the times that all sleepers were stirred, to
+//! think again how long they want to sleep.
 
 use super::atomic::Ordering;
 use super::futex::{Futex, Woken};
 
 /// Tokens to be taken.
 pub struct Tokens {
-    count: Futex,
+    /// {stirs: 16, tokens: 16}
+    word: Futex,
+}
+
+/// How a sleep for a token ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// With a token.
+    Token,
+    /// The deadline passed first.
+    TimedOut,
+    /// A signal came first.
+    Interrupted,
+}
+
+const STIR: u32 = 1 << 16;
+
+fn tokens(word: u32) -> u32 {
+    word % STIR
 }
 
 impl Default for Tokens {
@@ -20,37 +39,61 @@ impl Default for Tokens {
 impl Tokens {
     /// No tokens.
     pub fn new() -> Self {
-        Tokens { count: Futex::new(0) }
+        Tokens { word: Futex::new(0) }
     }
 
-    /// Adds `n` tokens.
+    /// Adds `n` tokens; there are never as many as 2^16.
     pub fn post(&self, n: u32) {
         // Release pairs with the Acquire in try_take: what was done before the post is seen after the take.
-        self.count.fetch_add(n, Ordering::Release);
-        self.count.wake(n);
+        self.word.fetch_add(n, Ordering::Release);
+        self.word.wake(n);
+    }
+
+    /// Has every sleeper ask for its deadline again. What the caller did before is seen by then.
+    pub fn stir(&self) {
+        // Release pairs with the Acquire load in `wait`. The upper half may wrap: nobody is asleep for so long a moment.
+        self.word.fetch_add(STIR, Ordering::Release);
+        self.word.wake(i32::MAX as u32);
     }
 
     /// Takes a token if there is one.
     pub fn try_take(&self) -> bool {
-        let mut count = self.count.load(Ordering::Relaxed);
-        while count > 0 {
-            match self.count.compare_exchange_weak(count, count - 1, Ordering::Acquire, Ordering::Relaxed) {
+        let mut word = self.word.load(Ordering::Relaxed);
+        while tokens(word) > 0 {
+            match self.word.compare_exchange_weak(word, word - 1, Ordering::Acquire, Ordering::Relaxed) {
                 Ok(_) => return true,
-                Err(now) => count = now,
+                Err(now) => word = now,
             }
         }
         false
     }
 
-    /// Waits for a token and takes it; false when the deadline passed first.
-    pub fn take(&self, deadline: Option<i64>) -> bool {
+    /// Waits for a token and takes it.
+    pub fn take(&self) {
+        while self.wait(false, || None) != Taken::Token {}
+    }
+
+    /// Waits for a token and takes it, until the deadline, which is asked for before each sleep, or until a signal if
+    /// that is wanted.
+    pub fn wait(&self, interruptible: bool, mut deadline: impl FnMut() -> Option<i64>) -> Taken {
         loop {
-            if self.try_take() {
-                return true;
+            // Before the deadline is asked for: a stir that comes later changes the word, and there is no sleep.
+            let word = self.word.load(Ordering::Acquire);
+            if tokens(word) > 0 {
+                if self.try_take() {
+                    return Taken::Token;
+                }
+                continue;
             }
-            if self.count.wait(0, deadline) == Woken::TimedOut {
-                return self.try_take();
-            }
+            // The kernel restarts a sleep without a deadline after some signals, never one with a deadline; hence one that is
+            // centuries away.
+            let deadline = deadline().or(interruptible.then_some(i64::MAX));
+            let ended = match self.word.wait(word, deadline) {
+                Woken::TimedOut => Taken::TimedOut,
+                Woken::Interrupted if interruptible => Taken::Interrupted,
+                _ => continue,
+            };
+            return if self.try_take() { Taken::Token } else { ended };
         }
     }
 }
@@ -67,14 +110,14 @@ mod models {
             let tokens = Arc::new(Tokens::new());
             let taker = {
                 let tokens = tokens.clone();
-                loom::thread::spawn(move || assert!(tokens.take(None)))
+                loom::thread::spawn(move || tokens.take())
             };
             let poster = {
                 let tokens = tokens.clone();
                 loom::thread::spawn(move || tokens.post(1))
             };
             tokens.post(1);
-            assert!(tokens.take(None));
+            tokens.take();
             taker.join().unwrap();
             poster.join().unwrap();
             assert!(!tokens.try_take());
@@ -92,9 +135,28 @@ mod models {
                     shared.0.post(1);
                 })
             };
-            assert!(shared.0.take(None));
+            shared.0.take();
             assert_eq!(shared.1.with(|value| unsafe { *value }), 7);
             poster.join().unwrap();
+        });
+    }
+
+    /// A sleeper that is stirred, at whatever moment, learns what came before the stir.
+    #[test]
+    fn loom_a_stirred_sleeper_asks_again() {
+        use crate::sync::atomic::AtomicU32;
+        model(3, || {
+            let shared = Arc::new((Tokens::new(), AtomicU32::new(0)));
+            let sleeper = {
+                let shared = shared.clone();
+                // In a model a deadline of 0 has passed, and none never does.
+                loom::thread::spawn(move || {
+                    shared.0.wait(false, || (shared.1.load(Ordering::Relaxed) == 1).then_some(0))
+                })
+            };
+            shared.1.store(1, Ordering::Relaxed);
+            shared.0.stir();
+            assert_eq!(sleeper.join().unwrap(), Taken::TimedOut);
         });
     }
 }

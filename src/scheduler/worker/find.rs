@@ -61,7 +61,7 @@ impl Worker {
         self.take_one(Priority::Critical, home).or_else(|| self.take_one(Priority::High, home))
     }
 
-    fn take_one(&self, priority: Priority, node: usize) -> Option<Unit> {
+    pub(super) fn take_one(&self, priority: Priority, node: usize) -> Option<Unit> {
         let mut share = [None];
         self.core().lanes.take(priority, node, 1, &mut share);
         let node = share[0]?;
@@ -100,7 +100,7 @@ impl Worker {
     fn take_share(&self) -> Option<Unit> {
         let core = self.core();
         let mut share = [None; lanes::BATCH];
-        let sharers = core.options.workers as usize;
+        let sharers = core.workers() as usize;
         let from_lane = |share: &mut [_; lanes::BATCH]| core.lanes.take(Priority::Normal, self.home(), sharers, share);
         // Whose turn it is is not told by the number of the pick, which runs in step with the length of the shares.
         let lane_first = !self.lane_first.replace(!self.lane_first.get());

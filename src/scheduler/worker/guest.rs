@@ -1,0 +1,159 @@
+//! What a thread of somebody else's does on a seat: works for a while, and goes.
+
+use std::ptr;
+
+use super::super::idle::Rested;
+use super::super::lanes::Priority;
+use super::super::options::Kind;
+use super::super::runtime::{Core, Phase};
+use super::{Unit, Worker};
+use crate::platform::{local, thread::stack_left};
+use crate::sync::{Deadline, park};
+
+/// When a guest goes by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Goal {
+    /// After one task, or if there is none.
+    Step,
+    /// When there is nothing to run.
+    Idle,
+    /// When the runtime ends; meanwhile it sleeps.
+    Shutdown,
+}
+
+/// A guest's wishes. Once the runtime is ending, only `closes` counts: a guest runs what is left.
+#[derive(Clone, Copy, Debug)]
+pub struct Stay {
+    pub goal: Goal,
+    /// Looked at between tasks, and while the guest sleeps. [`Deadline::Now`]: it does not sleep.
+    pub deadline: Deadline,
+    /// Whether a signal ends its sleep.
+    pub interruptible: bool,
+    /// Whether the deadline counts even now that the runtime is ending.
+    pub closes: bool,
+}
+
+/// Why a guest went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Left {
+    /// It has run one task, as it wished.
+    Stepped,
+    /// There was nothing to run.
+    Dry,
+    TimedOut,
+    Interrupted,
+    /// The runtime is over.
+    Dismissed,
+}
+
+impl Worker {
+    /// The calling thread, counted as active and searching, is this worker for as long as `visit` takes, which hands it back
+    /// active and not searching, or dismissed.
+    pub(in super::super) fn host<R>(self: Box<Self>, core: &Core, visit: impl FnOnce(&Worker) -> R) -> R {
+        let (hook, word) = (park::set_hook(None), local::get());
+        let interruptible = park::set_interruptible(false);
+        self.outer.set(Worker::current().map_or(ptr::null(), ptr::from_ref));
+        // Nobody else can go on in this thread's place with what it waits for, so it may go deep.
+        self.arrive(stack_left() / 2);
+        let result = visit(&self);
+        self.leave();
+        self.unpin();
+        self.outer.set(ptr::null());
+        local::set(word);
+        park::set_hook(hook);
+        park::set_interruptible(interruptible);
+        core.seats.vacate(self);
+        result
+    }
+
+    /// Works as long as the guest wishes, and as it must.
+    pub(in super::super) fn serve(&self, stay: &Stay) -> Left {
+        let core = self.core();
+        let (mut searching, mut stepped) = (true, false);
+        let left = loop {
+            let ending = core.phase() != Phase::Open;
+            if stepped && stay.goal == Goal::Step && !ending {
+                break Left::Stepped;
+            }
+            if stay.deadline != Deadline::Now && stay.deadline.has_passed() && (!ending || stay.closes) {
+                break Left::TimedOut;
+            }
+            let mut unit = self.find_as_guest();
+            if unit.is_none() && core.options.kind != Kind::Single {
+                if !searching {
+                    self.begin_search();
+                    searching = true;
+                }
+                unit = self.search();
+            }
+            if let Some(unit) = unit {
+                if searching {
+                    searching = false;
+                    self.end_search();
+                }
+                self.share_hunger(&unit);
+                self.run(unit);
+                stepped = true;
+                continue;
+            }
+            if ending || stay.goal != Goal::Shutdown || stay.deadline == Deadline::Now {
+                break Left::Dry;
+            }
+            if !searching {
+                self.begin_search();
+            }
+            match self.rest_as_guest(stay) {
+                Rested::Woken if core.idle.is_dismissed() => return Left::Dismissed,
+                Rested::Woken => searching = true,
+                rested => {
+                    searching = false;
+                    break if rested == Rested::TimedOut { Left::TimedOut } else { Left::Interrupted };
+                }
+            }
+        };
+        if searching {
+            self.end_search();
+        }
+        left
+    }
+
+    /// Work for a guest. A lone one takes it in an order that depends on what was submitted alone, not on how often it has
+    /// looked in vain.
+    fn find_as_guest(&self) -> Option<Unit> {
+        if self.core().options.kind != Kind::Single {
+            return self.find_near();
+        }
+        let turns = (self.ticks.get(), self.lane_first.get(), self.next_outbox.get());
+        let unit = self.find_near().or_else(|| self.take_one(Priority::Low, self.home()));
+        if unit.is_none() {
+            self.ticks.set(turns.0);
+            self.lane_first.set(turns.1);
+            self.next_outbox.set(turns.2);
+        }
+        unit
+    }
+
+    /// Sleeps, having searched. Back with a turn, or dismissed.
+    fn rest_as_guest(&self, stay: &Stay) -> Rested {
+        let core = self.core();
+        core.idle.lie_down();
+        core.ask_all();
+        core.look_again();
+        self.counters().parks.add_one();
+        let deadline = match stay.deadline {
+            Deadline::At(at) => Some(at),
+            Deadline::Now | Deadline::Never => None,
+        };
+        // The workers that this thread is in other runtimes are blocked meanwhile.
+        let outer = || std::iter::successors(self.outer(), |worker| worker.outer());
+        outer().for_each(Worker::begin_blocking);
+        let rested = core.idle.sleep_as_guest(deadline, stay.interruptible);
+        outer().for_each(|worker| {
+            worker.end_blocking();
+        });
+        if rested == Rested::Woken {
+            self.counters().wakes.add_one();
+        }
+        rested
+    }
+}
