@@ -129,6 +129,9 @@ static void inherited_statuses(struct inherited *all)
     CHECK_FORKED(weft_runtime_worker_stats_get(all->runtime, 0, &worker_stats));
     CHECK_INT(worker_stats.executed, 0);
     CHECK_FORKED(weft_topology_refresh(all->runtime));
+    CHECK_FORKED(weft_runtime_run(all->runtime, WEFT_RUN_UNTIL_IDLE));
+    CHECK_FORKED(weft_runtime_lend(all->runtime, WEFT_FOREVER));
+    CHECK_FORKED(weft_runtime_resize(all->runtime, 1));
     CHECK_FORKED(weft_spawn(all->runtime, nothing, NULL));
     CHECK_FORKED(weft_spawn_with(all->runtime, nothing, NULL, NULL));
     CHECK_FORKED(weft_async(all->runtime, one, NULL, NULL, &future));
@@ -152,6 +155,7 @@ static void inherited_statuses(struct inherited *all)
 static void inherited_values(struct inherited *all)
 {
     CHECK_NEUTRAL(weft_runtime_workers(all->runtime), -1, "fork");
+    CHECK_NEUTRAL(weft_runtime_kind(all->runtime), -1, "fork");
     CHECK_NULL(weft_runtime_retain(all->runtime), "fork");
     CHECK_NEUTRAL(weft_future_state(all->future), -1, "fork");
     CHECK_NULL(weft_future_error(all->failed), "fork");

@@ -202,6 +202,33 @@ fn the_last_release_does_what_is_left() {
     }
 }
 
+/// A task that waits for something keeps a draining runtime from ending, and then runs where somebody waits for the end; or,
+/// when nobody can any more, on the thread that lets it go.
+#[test]
+fn held_tasks_are_run_by_who_waits_for_the_end() {
+    let hold = |runtime: &Runtime, ran: &Arc<Lock<Option<ThreadId>>>| {
+        let note = ran.clone();
+        let work = Call(move |_: &Worker| *note.lock() = Some(thread::current().id()));
+        runtime.hold(work, Place::default(), 1).unwrap()
+    };
+    let (ran, runtime) = (Arc::default(), runtime(Kind::Hosted, 1));
+    let held = hold(&runtime, &ran);
+    assert!(is(runtime.lend(Deadline::Now), Status::WouldBlock));
+    assert!(is(runtime.shutdown(Mode::Drain, Deadline::At(1)), Status::Timeout));
+    let releaser = thread::spawn(move || held.arrived());
+    runtime.shutdown(Mode::Drain, Deadline::Never).unwrap();
+    releaser.join().unwrap();
+    assert_eq!(ran.lock().take(), Some(thread::current().id()));
+
+    let runtime = self::runtime(Kind::Single, 1);
+    let (held, core) = (hold(&runtime, &ran), runtime.share());
+    drop(runtime);
+    assert!(ran.lock().is_none() && !core.gone.is_open());
+    held.arrived();
+    assert_eq!(ran.lock().take(), Some(thread::current().id()));
+    assert!(core.gone.is_open());
+}
+
 #[test]
 fn a_task_releases_its_runtime() {
     let runtime = runtime(Kind::Single, 0);
