@@ -44,6 +44,33 @@ TEST(placement_and_statistics_of_workers) {
     CHECK_STATUS(WEFT_INVALID, weft::optimal_worker_count(static_cast<weft::load>(7)));
 }
 
+TEST(kinds_and_sizes) {
+    weft::runtime_options options;
+    options.kind = WEFT_KIND_SINGLE;
+    const weft::runtime single(options);
+    CHECK(single.kind() == weft::runtime_kind::single);
+    CHECK(!single.run_here(weft::run_mode::one_step));
+    const auto ran_on = single.async([] { return std::this_thread::get_id(); });
+    CHECK(single.run_here());
+    CHECK(ran_on.get() == std::this_thread::get_id());
+    CHECK(single.run([] { return std::this_thread::get_id(); }) == std::this_thread::get_id());
+    CHECK_STATUS(WEFT_UNSUPPORTED, single.lend());
+    options.kind = WEFT_KIND_HOSTED;
+    options.workers = 1;
+    const weft::runtime hosted(options);
+    CHECK(!hosted.lend_for(std::chrono::seconds(0)));
+    std::thread lender([&] { hosted.lend(); });
+    CHECK_EQ(hosted.async([] { return 7; }).get(), 7);
+    hosted.shutdown();
+    lender.join();
+    CHECK_STATUS(WEFT_SHUTDOWN, hosted.lend());
+    const weft::runtime multi(1);
+    multi.resize(3);
+    CHECK_EQ(multi.workers(), 3);
+    CHECK_STATUS(WEFT_INVALID, multi.resize(0));
+    CHECK_STATUS(WEFT_UNSUPPORTED, multi.run_here());
+}
+
 TEST(handles) {
     weft::runtime runtime(1);
     weft::runtime copy = runtime;

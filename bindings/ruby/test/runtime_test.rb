@@ -77,6 +77,44 @@ class RuntimeTest < WeftTest::Case
     assert_raises(ArgumentError) { Weft::Runtime.new(placement: :everywhere) }
   end
 
+  def test_single
+    runtime = Weft::Runtime.new(kind: :single)
+    assert_equal [:single, 1, false], [runtime.kind, runtime.workers, runtime.run(:one_step)]
+    future = runtime.async_native(fixture(:square), number(7))
+    assert_equal :pending, future.state
+    assert runtime.run
+    assert_equal 49, future.value.read_int64
+    assert_status(Weft::UnsupportedError) { runtime.lend }
+    assert_raises(ArgumentError) { runtime.run(:for_ever) }
+    worker = waiting { runtime.run(:until_shutdown) }
+    worker.raise("out")
+    assert_equal "out", assert_raises(RuntimeError) { worker.value }.message
+    worker = waiting { runtime.run(:until_shutdown) }
+    assert_equal 16, runtime.run_native(fixture(:square), number(4)).read_int64
+    runtime.shutdown
+    assert worker.value
+  end
+
+  def test_hosted
+    runtime = Weft::Runtime.new(kind: :hosted, workers: 2)
+    assert_equal [false, false], [runtime.lend(timeout: 0), runtime.lend(timeout: 0.001)]
+    lenders = Array.new(2) { waiting { runtime.lend } }
+    results = Array.new(100) { |i| runtime.async_native(fixture(:square), number(i)) }
+    assert_equal((0...100).map { |i| i * i }, results.map { |result| result.value.read_int64 })
+    lenders.first.kill.join
+    runtime.shutdown
+    assert lenders.last.value
+    assert_equal [:hosted, 0], [runtime.kind, runtime.stats[:threads]]
+    assert_raises(ArgumentError) { Weft::Runtime.new(kind: :guest) }
+  end
+
+  def test_resize
+    assert_same @runtime, @runtime.resize(3)
+    assert_equal [:multi, 3], [@runtime.kind, @runtime.workers]
+    assert_status(Weft::InvalidError) { @runtime.resize(0) }
+    assert_status(Weft::UnsupportedError) { @runtime.run }
+  end
+
   def test_optimal_worker_count
     cpus = Weft.optimal_worker_count
     assert_operator cpus, :>=, 1

@@ -27,6 +27,8 @@ pub const Runtime = struct {
         keep_alive_ns: i64 = 0,
         /// Whether and how threads are bound to CPUs.
         placement: Placement = .none,
+        /// Whose threads run the tasks.
+        kind: Kind = .multi,
 
         fn native(self: Options) Error!c.weft_runtime_options {
             var options: c.weft_runtime_options = undefined;
@@ -37,6 +39,7 @@ pub const Runtime = struct {
             options.stack_size = self.stack_size;
             options.keep_alive_ns = self.keep_alive_ns;
             options.placement = @intFromEnum(self.placement);
+            options.kind = @intFromEnum(self.kind);
             return options;
         }
     };
@@ -46,6 +49,13 @@ pub const Runtime = struct {
 
     /// Where threads are bound: nowhere, to CPUs side by side, or far apart.
     pub const Placement = enum(i32) { none = c.WEFT_PLACEMENT_NONE, compact = c.WEFT_PLACEMENT_COMPACT, scatter = c.WEFT_PLACEMENT_SCATTER };
+
+    /// Whose threads run the tasks: the runtime's own, the one that calls runHere, those that call lend; auto is single where one
+    /// thread is enough, else multi.
+    pub const Kind = enum(i32) { multi = c.WEFT_KIND_MULTI, single = c.WEFT_KIND_SINGLE, hosted = c.WEFT_KIND_HOSTED, auto = c.WEFT_KIND_AUTO };
+
+    /// How long runHere goes on.
+    pub const RunMode = enum(i32) { until_idle = c.WEFT_RUN_UNTIL_IDLE, one_step = c.WEFT_RUN_ONE_STEP, until_shutdown = c.WEFT_RUN_UNTIL_SHUTDOWN };
 
     pub const TaskOptions = task.Options;
     pub const Priority = task.Priority;
@@ -142,6 +152,29 @@ pub const Runtime = struct {
         options: ReduceOptions(T),
     ) loops.Reduced(T, fold) {
         return loops.reduce(T, self.handle, begin, end, identity, fold, args, combine, options);
+    }
+
+    /// Makes the calling thread the worker of a single runtime. error.WouldBlock: there was nothing for one_step; error.Busy: another
+    /// thread is its worker.
+    pub fn runHere(self: Runtime, mode: RunMode) Error!void {
+        try failure.check(c.weft_runtime_run(self.handle, @intFromEnum(mode)));
+    }
+
+    /// Lends the calling thread to a hosted runtime; returns when that ends. error.Timeout: it goes on; error.WouldBlock: so, with a
+    /// timeout of 0; error.Busy: all seats are taken.
+    pub fn lend(self: Runtime, timeout_ns: i64) Error!void {
+        try failure.check(c.weft_runtime_lend(self.handle, timeout_ns));
+    }
+
+    /// Changes how many threads run at once.
+    pub fn resize(self: Runtime, count: i32) Error!void {
+        try failure.check(c.weft_runtime_resize(self.handle, count));
+    }
+
+    /// Whose threads run the tasks; never auto.
+    pub fn kind(self: Runtime) Error!Kind {
+        const number = c.weft_runtime_kind(self.handle);
+        return if (number < 0) error.Invalid else @enumFromInt(number);
     }
 
     /// How many threads run at once.

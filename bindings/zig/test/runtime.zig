@@ -45,6 +45,33 @@ test "placement, and statistics of workers" {
     try testing.expectEqual(2 * weft.optimalWorkerCount(.cpu), weft.optimalWorkerCount(.io));
 }
 
+test "kinds and sizes" {
+    const single = try weft.Runtime.init(.{ .kind = .single });
+    defer single.deinit();
+    var sum = Counter.init(0);
+    try single.spawn(add, .{ &sum, 5 });
+    try testing.expectEqual(@as(usize, 0), sum.load(.monotonic));
+    try single.runHere(.until_idle);
+    try testing.expectEqual(@as(usize, 5), sum.load(.monotonic));
+    try testing.expectError(error.WouldBlock, single.runHere(.one_step));
+    try testing.expectEqual(weft.Runtime.Kind.single, try single.kind());
+
+    const hosted = try weft.Runtime.init(.{ .kind = .hosted, .workers = 2 });
+    defer hosted.deinit();
+    try hosted.spawn(add, .{ &sum, 6 });
+    try testing.expectError(error.WouldBlock, hosted.lend(0));
+    try testing.expectEqual(@as(usize, 11), sum.load(.monotonic));
+    try hosted.shutdown(.drain, weft.forever);
+    try testing.expectError(error.Shutdown, hosted.lend(0));
+
+    const multi = try weft.Runtime.init(.{ .workers = 1 });
+    defer multi.deinit();
+    try multi.resize(3);
+    try testing.expectEqual(@as(u32, 3), try multi.workers());
+    try testing.expectError(error.Invalid, multi.resize(0));
+    try testing.expectError(error.Unsupported, multi.runHere(.until_idle));
+}
+
 fn nothing() void {}
 
 fn add(sum: *Counter, number: usize) void {

@@ -59,6 +59,23 @@ enum class load : std::int32_t { cpu = WEFT_LOAD_CPU, io = WEFT_LOAD_IO, mixed =
     return workers;
 }
 
+/// Whose threads run a runtime's tasks (runtime_options::kind takes the constants of weft.h).
+enum class runtime_kind : std::int32_t {
+    /// Its own.
+    multi = WEFT_KIND_MULTI,
+    /// The thread that is in run_here.
+    single = WEFT_KIND_SINGLE,
+    /// The threads that are in lend.
+    hosted = WEFT_KIND_HOSTED,
+};
+
+/// How long run_here goes on.
+enum class run_mode : std::int32_t {
+    until_idle = WEFT_RUN_UNTIL_IDLE,
+    one_step = WEFT_RUN_ONE_STEP,
+    until_shutdown = WEFT_RUN_UNTIL_SHUTDOWN,
+};
+
 /// What becomes of queued tasks in a shutdown.
 enum class shutdown_mode : std::int32_t {
     /// They run, and what they spawn runs too.
@@ -148,6 +165,37 @@ public:
     template <class T, class Fold, class Combine>
     T reduce_ranges(std::size_t begin, std::size_t end, const T &identity, Fold &&fold, Combine &&combine, const loop_options &options = {}) const {
         return detail::reduce_ranges(alive(), begin, end, identity, fold, combine, options);
+    }
+
+    /// Makes the calling thread the worker of a single runtime. False: there was nothing to run for one_step. Throws weft::error:
+    /// WEFT_BUSY when another thread is its worker, WEFT_UNSUPPORTED when it is of another kind.
+    bool run_here(run_mode mode = run_mode::until_idle) const {
+        const weft_status status = weft_runtime_run(alive(), static_cast<std::int32_t>(mode));
+        if (status == WEFT_WOULD_BLOCK) return false;
+        detail::check(status);
+        return true;
+    }
+
+    /// Lends the calling thread to a hosted runtime until that ends. Throws weft::error: WEFT_BUSY when all seats are taken.
+    void lend() const { detail::check(weft_runtime_lend(alive(), WEFT_FOREVER)); }
+
+    /// The same for this long at most; zero: as long as there is something to run. False: the runtime goes on.
+    template <class Rep, class Period>
+    [[nodiscard]] bool lend_for(const std::chrono::duration<Rep, Period> &timeout) const {
+        const weft_status status = weft_runtime_lend(alive(), detail::timeout_ns(timeout));
+        if (status == WEFT_TIMEOUT || status == WEFT_WOULD_BLOCK) return false;
+        detail::check(status);
+        return true;
+    }
+
+    /// Changes how many threads run at once.
+    void resize(std::int32_t workers) const { detail::check(weft_runtime_resize(alive(), workers)); }
+
+    /// Whose threads run the tasks.
+    runtime_kind kind() const {
+        const std::int32_t kind = weft_runtime_kind(alive());
+        if (kind < 0) detail::fail(WEFT_INVALID);
+        return static_cast<runtime_kind>(kind);
     }
 
     /// How many threads run at once.

@@ -27,6 +27,8 @@ module Weft
 
     PRIORITIES = { low: -1, normal: 0, high: 1, critical: 2 }.freeze
     SHUTDOWN_MODES = { drain: 0, discard: 1 }.freeze
+    KINDS = { multi: 0, single: 1, hosted: 2, auto: 3 }.freeze
+    RUN_MODES = { until_idle: 0, one_step: 1, until_shutdown: 2 }.freeze
     PLACEMENTS = { none: 0, compact: 1, scatter: 2 }.freeze
     LOADS = { cpu: 0, io: 1, mixed: 2 }.freeze
     FUTURE_STATES = { 0 => :pending, 1 => :ready, 2 => :failed }.freeze
@@ -57,7 +59,7 @@ module Weft
     class RuntimeOptions < FFI::Struct
       layout :size, :size_t, :name, :pointer, :workers, :int32, :max_threads, :int32, :stack_size, :size_t,
              :keep_alive_ns, :int64, :placement, :int32, :topology, :pointer, :on_worker_start, :pointer,
-             :on_worker_stop, :pointer, :hook_arg, :pointer
+             :on_worker_stop, :pointer, :hook_arg, :pointer, :kind, :int32
     end
 
     # struct weft_runtime_stats
@@ -117,6 +119,8 @@ module Weft
     attach_function :weft_runtime_configure_default, [:pointer], :status
     attach_function :weft_runtime_release, [:pointer], :void
     attach_function :weft_runtime_shutdown, %i[pointer int32 int64], :status
+    attach_function :weft_runtime_kind, [:pointer], :int32
+    attach_function :weft_runtime_resize, %i[pointer int32], :status
     attach_function :weft_runtime_stats_get, %i[pointer pointer], :status
     attach_function :weft_runtime_worker_stats_get, %i[pointer uint32 pointer], :status
     attach_function :weft_topology_refresh, [:pointer], :status
@@ -154,6 +158,8 @@ module Weft
       ffi_lib LIBRARY
 
       attach_function :weft_runtime_shutdown, %i[pointer int32 int64], :int32, blocking: true
+      attach_function :weft_runtime_run, %i[pointer int32], :int32, blocking: true
+      attach_function :weft_runtime_lend, %i[pointer int64], :int32, blocking: true
       attach_function :weft_future_wait, %i[pointer int64], :int32, blocking: true
       attach_function :weft_channel_send, %i[pointer pointer int64], :int32, blocking: true
       attach_function :weft_channel_recv, %i[pointer pointer int64], :int32, blocking: true

@@ -47,7 +47,7 @@ module Weft
       # @api private
       # @yieldparam options [Native::RuntimeOptions] valid until the block ends
       def with_options(name: nil, workers: nil, max_threads: nil, stack_size: nil, keep_alive: nil,
-                       placement: nil)
+                       placement: nil, kind: nil)
         options = Native::RuntimeOptions.new
         Error.check(Native.weft_runtime_options_init(options, options.size))
         name = Native.c_string(name)
@@ -58,10 +58,17 @@ module Weft
         # 0 is the library's word for "the default"; here it means none at all.
         options[:keep_alive_ns] = [Deadline.nanoseconds(not_negative(:keep_alive, keep_alive)), 1].max if keep_alive
         options[:placement] = placement_number(placement) if placement
+        options[:kind] = kind_number(kind) if kind
         yield options
       end
 
       private
+
+      def kind_number(kind)
+        Native::KINDS.fetch(kind) do
+          raise ArgumentError, "kind must be :multi, :single, :hosted or :auto, not #{kind.inspect}"
+        end
+      end
 
       def placement_number(placement)
         Native::PLACEMENTS.fetch(placement) do
@@ -82,6 +89,8 @@ module Weft
     # @param stack_size [Integer, nil] bytes of a worker's stack
     # @param keep_alive [Numeric, nil] seconds that a spare thread stays; Float::INFINITY: for ever
     # @param placement [:none, :compact, :scatter, nil] whether threads are bound to CPUs, side by side or far apart
+    # @param kind [:multi, :single, :hosted, :auto, nil] whose threads run the native functions: the runtime's own, the one
+    #   that calls {#run}, those that call {#lend}; :auto is :single where one thread is enough, else :multi
     # @raise [InvalidError] the library's message says which option is wrong
     def initialize(**options)
       Wait.undisturbed do
@@ -161,6 +170,42 @@ module Weft
       self
     end
 
+    # Makes the calling thread the worker of a single runtime. Other Ruby threads run meanwhile, and interrupt it while it waits.
+    #
+    # @param mode [:until_idle, :one_step, :until_shutdown] until nothing is left to run, one function, until the runtime ends
+    # @return [Boolean] false: there was nothing to run for :one_step
+    # @raise [BusyError] another thread is its worker
+    # @raise [UnsupportedError] the runtime is of another kind
+    def run(mode = :until_idle)
+      mode = Native::RUN_MODES.fetch(mode) do
+        raise ArgumentError, "mode must be :until_idle, :one_step or :until_shutdown, not #{mode.inspect}"
+      end
+      visit(Deadline.in(nil)) { |runtime, _left| Native::Blocking.weft_runtime_run(runtime, mode) }
+    end
+
+    # Lends the calling thread to a hosted runtime. Other Ruby threads run meanwhile, and interrupt it while it waits.
+    #
+    # @param timeout [Numeric, nil] seconds; nil: until the runtime ends; 0: as long as there is something to run
+    # @return [Boolean] whether the runtime has ended
+    # @raise [BusyError] all seats are taken
+    # @raise [UnsupportedError] the runtime is of another kind
+    def lend(timeout: nil)
+      visit(Deadline.in(timeout)) { |runtime, left| Native::Blocking.weft_runtime_lend(runtime, left) }
+    end
+
+    # Changes how many threads run at once.
+    # @return [self]
+    # @raise [InvalidError] below 1, or above max_threads
+    def resize(workers)
+      @handle.use { |runtime| Error.check(Native.weft_runtime_resize(runtime, workers)) }
+      self
+    end
+
+    # @return [:multi, :single, :hosted] whose threads run the native functions
+    def kind
+      Native::KINDS.key(@handle.use { |runtime| Native.weft_runtime_kind(runtime) })
+    end
+
     # @return [Integer] how many threads run at once
     def workers
       stats[:workers]
@@ -202,6 +247,15 @@ module Weft
     end
 
     private
+
+    # The thread works for the runtime; false when it has left without an end.
+    def visit(deadline)
+      status = @handle.use { |runtime| Wait.released(deadline) { |left| yield(runtime, left) } }
+      return false if [Native::WOULD_BLOCK, Native::TIMEOUT].include?(status)
+
+      Error.check(status)
+      true
+    end
 
     def stats_of_worker(runtime, index)
       stats = Native::WorkerStats.new

@@ -83,12 +83,22 @@ module Weft
       status = yield(Native, 0)
       return status unless status == Native::WOULD_BLOCK && deadline.wait?
 
+      released(deadline) { |timeout| yield(Native::Blocking, timeout) }
+    end
+
+    # Runs such a call with the VM lock released from the start: it may take long without waiting.
+    #
+    # @param (see .call)
+    # @yieldparam timeout [Integer] the timeout to call a function of {Native::Blocking} with
+    # @yieldreturn [Integer] its status
+    # @return [Integer] the status; never WEFT_INTERRUPTED
+    def self.released(deadline)
       # A setting of the native thread, which is not ours alone: put back afterwards.
       before = Native.weft_thread_interruptible(1)
       begin
         loop do
           interrupt_point
-          status = yield(Native::Blocking, deadline.left)
+          status = yield(deadline.wait? ? deadline.left : 0)
           return status unless status == Native::INTERRUPTED
 
           # It may have been the timer's signal: among other things this signals the threads it is for.

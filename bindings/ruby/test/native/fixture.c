@@ -96,7 +96,7 @@ const size_t fixture_layout_runtime_options[] = {
     offsetof(weft_runtime_options, stack_size), offsetof(weft_runtime_options, keep_alive_ns),
     offsetof(weft_runtime_options, placement), offsetof(weft_runtime_options, topology),
     offsetof(weft_runtime_options, on_worker_start), offsetof(weft_runtime_options, on_worker_stop),
-    offsetof(weft_runtime_options, hook_arg)
+    offsetof(weft_runtime_options, hook_arg), offsetof(weft_runtime_options, kind)
 };
 const size_t fixture_layout_runtime_stats[] = {
     sizeof(weft_runtime_stats), offsetof(weft_runtime_stats, size), offsetof(weft_runtime_stats, workers),
