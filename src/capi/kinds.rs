@@ -12,8 +12,8 @@ use crate::sync::Deadline;
 pub const WEFT_KIND_MULTI: i32 = 0;
 /// The runtime has no thread. Tasks run on the thread that calls weft_runtime_run, one thread at a time, in an order that depends
 /// on nothing but what was submitted. What is submitted meanwhile waits. A task that blocks blocks the runtime: no other
-/// task runs on its stack, where it would meet the blocked one's locks. (Forks, loops, and the first wait for a weft_async
-/// of the runtime's own that has not begun, run in place.) So what such a task waits for must come from another thread; the log
+/// task runs on its stack, where it would meet the blocked one's locks. (Forks and loops run in place, and so does a
+/// weft_async of the runtime's own that has not begun and is waited for without a timeout, on up to half of the stack.) So what such a task waits for must come from another thread; the log
 /// and ceiling_hits tell when tasks wait behind one that is blocked.
 pub const WEFT_KIND_SINGLE: i32 = 1;
 /// The runtime has `workers` seats and no thread; threads of the program's sit down by weft_runtime_lend. What is submitted
@@ -57,7 +57,8 @@ pub unsafe extern "C" fn weft_runtime_kind(runtime: *mut weft_runtime) -> i32 {
 /// with WEFT_RUN_UNTIL_SHUTDOWN between them. Start and stop hooks are called once for each call, and values of
 /// weft_worker_local_set last as long as it. Legal in a task of another runtime, whose other threads go on when this one
 /// sleeps. WEFT_WOULD_BLOCK: WEFT_RUN_ONE_STEP found no task. WEFT_BUSY: another thread is its worker, or this one is
-/// already. WEFT_INTERRUPTED: a signal ended its sleep (weft_thread_interruptible). WEFT_SHUTDOWN: it has ended.
+/// already. WEFT_INTERRUPTED, WEFT_CANCELLED: a signal (weft_thread_interruptible) or a request to stop ended its
+/// sleep, as it ends other waits of this thread or task. WEFT_SHUTDOWN: it has ended, or the runtime of the task that calls.
 /// WEFT_UNSUPPORTED: it is of another kind. Any thread. weft_run and loops from outside need no call: they make
 /// their thread the worker for as long as they last if there is none, as they take a free seat of a HOSTED runtime.
 #[unsafe(no_mangle)]
@@ -78,8 +79,8 @@ pub unsafe extern "C" fn weft_runtime_run(runtime: *mut weft_runtime, mode: i32)
 /// been shut down and nothing is left for this thread to run. WEFT_TIMEOUT when the time is up; the task it is in is finished
 /// first, and from the beginning of a shutdown the time does not count any more. A timeout of 0 runs what there is and
 /// never sleeps (WEFT_WOULD_BLOCK). Work that the thread leaves behind is taken by others, or by the next who comes. Hooks and
-/// worker locals as for weft_runtime_run. WEFT_BUSY: all seats are taken, or this thread has one. WEFT_INTERRUPTED: a
-/// signal ended its sleep (weft_thread_interruptible). WEFT_SHUTDOWN: the runtime has ended. WEFT_UNSUPPORTED: it is of
+/// worker locals as for weft_runtime_run. WEFT_BUSY: all seats are taken, or this thread has one. WEFT_INTERRUPTED,
+/// WEFT_CANCELLED: as for weft_runtime_run. WEFT_SHUTDOWN: the runtime has ended, or that of the task that calls. WEFT_UNSUPPORTED: it is of
 /// another kind. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_runtime_lend(runtime: *mut weft_runtime, timeout_ns: i64) -> weft_status {

@@ -15,9 +15,9 @@ use super::options::Kind;
 use super::runtime::{Core, ENDING, Phase};
 use super::worker::{Goal, Left, Stay, Worker};
 use crate::error::{Failure, Result, Status};
+use crate::sync::Deadline;
 use crate::sync::cancel::Token;
 use crate::sync::wait::Ended;
-use crate::sync::{Deadline, park};
 
 /// How long `Core::run_here` goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub enum Run {
 }
 
 /// The stay of one who does what is left.
-const PATIENT: Stay = Stay { goal: Goal::Idle, deadline: Deadline::Never, interruptible: false, closes: false };
+const PATIENT: Stay = Stay { goal: Goal::Idle, deadline: Deadline::Never, closes: false };
 
 type Caught<R> = std::result::Result<R, String>;
 
@@ -51,10 +51,9 @@ impl Core {
             Run::OneStep => Goal::Step,
             Run::UntilShutdown => Goal::Shutdown,
         };
-        let left =
-            self.visit(&Stay { goal, deadline: Deadline::Never, interruptible: park::interruptible(), closes: false })?;
+        let left = self.visit(&Stay { goal, ..PATIENT })?;
         match left {
-            Left::Interrupted => Err(Failure::new(Status::Interrupted, "a signal ended the wait")),
+            Left::Stopped(ended) => ended.failure().map_or(Ok(()), Err),
             Left::Dry if how == Run::OneStep && self.is_open() => Err(NOTHING),
             _ => Ok(()),
         }
@@ -65,10 +64,9 @@ impl Core {
         if self.kind() != Kind::Hosted {
             return Err(WRONG_KIND);
         }
-        let interruptible = park::interruptible();
-        match self.visit(&Stay { goal: Goal::Shutdown, deadline, interruptible, closes: false })? {
+        match self.visit(&Stay { goal: Goal::Shutdown, deadline, ..PATIENT })? {
             Left::TimedOut => Err(Failure::new(Status::Timeout, "the runtime goes on")),
-            Left::Interrupted => Err(Failure::new(Status::Interrupted, "a signal ended the wait")),
+            Left::Stopped(ended) => ended.failure().map_or(Ok(()), Err),
             Left::Dry if self.is_open() => Err(NOTHING),
             _ => Ok(()),
         }
@@ -164,7 +162,7 @@ impl Core {
 
     /// Waits for the end of a runtime without threads, which has begun, and has this thread do what is left.
     pub(super) fn finish(&self, deadline: Deadline, late: Failure) -> Result<()> {
-        let stay = Stay { goal: Goal::Idle, deadline, interruptible: false, closes: true };
+        let stay = Stay { goal: Goal::Idle, deadline, closes: true };
         loop {
             let heard = self.bell.listen();
             if self.gone.is_open() {

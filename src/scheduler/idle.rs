@@ -24,7 +24,9 @@
 //! looks afterwards.
 
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
-use crate::sync::tokens::{Taken, Tokens};
+use crate::sync::tokens::Tokens;
+use crate::sync::wait::Ended;
+use crate::sync::{Deadline, Semaphore};
 
 /// Threads that one runtime can have.
 pub const MAX_THREADS: u32 = (1 << BITS) - 1;
@@ -93,17 +95,6 @@ pub enum Slept {
     Surplus,
 }
 
-/// Why [`Idle::sleep_as_guest`] returned.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rested {
-    /// Woken: this guest is active and searching, or everybody is dismissed.
-    Woken,
-    /// The deadline passed; active, not searching.
-    TimedOut,
-    /// A signal came; active, not searching.
-    Interrupted,
-}
-
 /// Why [`Idle::enter`] lets nobody in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
@@ -117,6 +108,8 @@ pub enum Refused {
 pub struct Idle {
     word: AtomicU64,
     tokens: Tokens,
+    /// The same for guests.
+    beds: Semaphore,
     /// Surplus threads on their way out; `alive` still counts them.
     leaving: AtomicU32,
     limit: AtomicU32,
@@ -129,7 +122,16 @@ impl Idle {
     /// A word for a runtime that runs `limit` threads at once and owns `max` at most.
     pub fn new(limit: u32, max: u32) -> Self {
         let limit = AtomicU32::new(limit);
-        Idle { word: AtomicU64::new(0), tokens: Tokens::new(), leaving: AtomicU32::new(0), limit, max, starts: true }
+        let beds = Semaphore::default();
+        Idle {
+            word: AtomicU64::new(0),
+            tokens: Tokens::new(),
+            beds,
+            leaving: AtomicU32::new(0),
+            limit,
+            max,
+            starts: true,
+        }
     }
 
     /// A word for a runtime with so many seats for guests.
@@ -222,7 +224,7 @@ impl Idle {
         };
         loop {
             if self.update(wake).is_ok() {
-                self.tokens.post(1);
+                self.wake(1);
                 return Notified::Woke;
             }
             let Err(counts) = self.update(start) else { return Notified::MustStart };
@@ -307,7 +309,7 @@ impl Idle {
         let mut deadline = None;
         let too_many =
             || (self.counts().alive > self.limit()).then(|| *deadline.get_or_insert_with(&keep_alive)).flatten();
-        if self.tokens.wait(false, too_many) == Taken::Token {
+        if self.tokens.take_until(too_many) {
             return Slept::Woken;
         }
         // Announced first, so that of several that time out together no more leave than are too many.
@@ -339,20 +341,27 @@ impl Idle {
         self.gave_up_turn();
     }
 
-    /// Sleeps until woken, until the deadline, or until a signal if that is wanted.
-    pub fn sleep_as_guest(&self, deadline: Option<i64>, interruptible: bool) -> Rested {
-        let rested = match self.tokens.wait(interruptible, || deadline) {
-            Taken::Token => return Rested::Woken,
-            Taken::TimedOut => Rested::TimedOut,
-            Taken::Interrupted => Rested::Interrupted,
-        };
-        // As in `sleep`: whoever cannot get up by itself has been chosen, and a token comes for it in time.
+    /// Sleeps until woken (`Fired`): then this guest is active and searching, or everybody is dismissed. Or until something else
+    /// ends the wait: then it is active, and does not search.
+    pub fn sleep_as_guest(&self, deadline: Deadline) -> Ended {
+        let ended = self.beds.take(deadline);
+        if matches!(ended, Ended::Fired(_)) {
+            return ended;
+        }
+        // As in `sleep`: whoever cannot get up by itself has been chosen, and a permit comes for it.
         let up = self.update(|word, counts| (counts.idle > 0 && !counts.dismissed).then(|| word - IDLE + ACTIVE));
         if up.is_ok() {
-            return rested;
+            return ended;
         }
-        self.tokens.take();
-        Rested::Woken
+        self.beds.take_coming();
+        Ended::Fired(0)
+    }
+
+    fn wake(&self, sleepers: u32) {
+        match self.starts {
+            true => self.tokens.post(sleepers),
+            false => (0..sleepers).for_each(|_| self.beds.post()),
+        }
     }
 
     /// A thread that left its sleep as surplus ends; it takes no part any more.
@@ -369,7 +378,7 @@ impl Idle {
     pub fn dismiss(&self) -> bool {
         let marked = self.update(|word, counts| (counts.at_rest() && !counts.dismissed).then_some(word | DISMISSED));
         let Ok(counts) = marked else { return false };
-        self.tokens.post(counts.idle);
+        self.wake(counts.idle);
         counts.alive == 0
     }
 

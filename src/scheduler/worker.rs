@@ -5,6 +5,7 @@ mod find;
 mod guest;
 mod life;
 
+use guest::Visitor;
 pub(super) use guest::{Goal, Left, Stay};
 
 use std::cell::Cell;
@@ -102,6 +103,7 @@ pub struct Worker {
     pub(super) locals: Locals,
     /// The worker of another runtime in whose task this one's thread is a guest; null: none.
     outer: Cell<*const Worker>,
+    visitor: Cell<Visitor>,
 }
 
 // SAFETY: a Worker moves between threads only while its seat is free; then nobody uses it, and no task runs whose frame
@@ -144,6 +146,7 @@ impl Worker {
                 stack_share: Cell::new(0),
                 locals: Locals::default(),
                 outer: Cell::new(ptr::null()),
+                visitor: Cell::default(),
             }))),
             region,
         })

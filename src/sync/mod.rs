@@ -19,6 +19,7 @@ pub mod futex;
 pub mod gate;
 pub mod lock;
 pub mod park;
+pub mod semaphore;
 pub mod spin;
 pub mod tokens;
 pub mod wait;
@@ -27,6 +28,7 @@ pub use bell::Bell;
 pub use deadline::Deadline;
 pub use gate::Gate;
 pub use lock::Lock;
+pub use semaphore::Semaphore;
 
 /// Runs a model with a bound on the preemptions in one execution. Faults of protocols like these show with two or three;
 /// without a bound three threads take hours.

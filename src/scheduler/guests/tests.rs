@@ -305,6 +305,30 @@ fn a_guest_in_another_runtimes_task_passes_that_turn_on() {
     assert_eq!((inner.stats().executed, inner.stats().panicked), (1, 0));
 }
 
+/// The sleep of a guest is a wait of whatever it was before: of a task, which is asked to stop; of a thread with a token.
+#[test]
+fn a_guests_sleep_ends_like_other_waits() {
+    let outer = Runtime::new(Options { workers: 1, ..Options::default() }).unwrap();
+    let inner = runtime(Kind::Single, 0);
+    let (begun, run) = (Arc::new(Gate::default()), inner.retain());
+    let tell = begun.clone();
+    spawn(&outer, move |_| {
+        tell.open();
+        assert!(is(run.run_here(Run::UntilShutdown), Status::Shutdown));
+    });
+    begun.wait(Deadline::Never);
+    outer.shutdown(Mode::Discard, Deadline::Never).unwrap();
+    assert_eq!((outer.stats().executed, outer.stats().panicked, inner.stats().threads), (1, 0, 0));
+
+    let token = Token::new([None, None]);
+    let trigger = token.clone();
+    crate::scheduler::frame::enter(Some(token.clone()));
+    spawn(&inner, move |_| trigger.trigger(c"enough"));
+    let left = inner.run_here(Run::UntilShutdown);
+    crate::scheduler::frame::leave(Some(&token)).unwrap();
+    assert!(left.is_err_and(|failure| failure.is(Status::Cancelled) && failure.message.contains("enough")));
+}
+
 #[test]
 fn a_nested_guest_cannot_wait_for_its_own_runtimes_end() {
     let outer = Runtime::new(Options::default()).unwrap();

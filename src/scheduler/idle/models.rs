@@ -1,7 +1,7 @@
 //! Models of the sleep word.
 
 use super::*;
-use crate::sync::{Bell, Deadline, model};
+use crate::sync::{Bell, model};
 use std::sync::Arc;
 
 /// A runtime in small: the queue is a counter of tasks, the loop is the shape of the shipping worker's.
@@ -321,7 +321,7 @@ impl Hall {
     }
 
     /// Takes a seat, and sleeps while there is nothing to do.
-    fn lend(&self, deadline: Option<i64>) {
+    fn lend(&self, deadline: Deadline) {
         if self.idle.enter() == Err(Refused::Over) {
             return;
         }
@@ -338,14 +338,14 @@ impl Hall {
             }
             self.idle.lie_down();
             self.look_again();
-            match self.idle.sleep_as_guest(deadline, false) {
-                Rested::Woken if self.idle.is_dismissed() => {
+            match self.idle.sleep_as_guest(deadline) {
+                Ended::Fired(_) if self.idle.is_dismissed() => {
                     if self.idle.dismissed() {
                         self.end();
                     }
                     return;
                 }
-                Rested::Woken => {}
+                Ended::Fired(_) => {}
                 _ => {
                     self.idle.depart();
                     self.look_again();
@@ -405,7 +405,7 @@ fn loom_idle_a_guest_leaves_while_the_end_begins() {
 fn loom_idle_a_guest_who_goes_passes_the_wake_up_on() {
     model(2, || {
         let hall = Hall::new(2);
-        let guests: Vec<_> = [Some(0), None]
+        let guests: Vec<_> = [Deadline::At(0), Deadline::Never]
             .into_iter()
             .map(|deadline| {
                 let hall = hall.clone();

@@ -2,12 +2,12 @@
 
 use std::ptr;
 
-use super::super::idle::Rested;
 use super::super::lanes::Priority;
 use super::super::options::Kind;
 use super::super::runtime::{Core, Phase};
 use super::{Unit, Worker};
 use crate::platform::{local, thread::stack_left};
+use crate::sync::wait::Ended;
 use crate::sync::{Deadline, park};
 
 /// When a guest goes by itself.
@@ -27,8 +27,6 @@ pub struct Stay {
     pub goal: Goal,
     /// Looked at between tasks, and while the guest sleeps. [`Deadline::Now`]: it does not sleep.
     pub deadline: Deadline,
-    /// Whether a signal ends its sleep.
-    pub interruptible: bool,
     /// Whether the deadline counts even now that the runtime is ending.
     pub closes: bool,
 }
@@ -41,7 +39,8 @@ pub enum Left {
     /// There was nothing to run.
     Dry,
     TimedOut,
-    Interrupted,
+    /// Something else ended its sleep.
+    Stopped(Ended),
     /// The runtime is over.
     Dismissed,
 }
@@ -50,18 +49,16 @@ impl Worker {
     /// The calling thread, counted as active and searching, is this worker for as long as `visit` takes, which hands it back
     /// active and not searching, or dismissed.
     pub(in super::super) fn host<R>(self: Box<Self>, core: &Core, visit: impl FnOnce(&Worker) -> R) -> R {
-        let (hook, word) = (park::set_hook(None), local::get());
-        let interruptible = park::set_interruptible(false);
+        let visitor = Visitor::step_aside();
         self.outer.set(Worker::current().map_or(ptr::null(), ptr::from_ref));
-        // Nobody else can go on in this thread's place with what it waits for, so it may go deep.
+        self.visitor.set(visitor);
+        // Nobody else can go on in this thread's place with what it waits for, so it may go deeper.
         self.arrive(stack_left() / 2);
         let result = visit(&self);
         self.leave();
         self.unpin();
         self.outer.set(ptr::null());
-        local::set(word);
-        park::set_hook(hook);
-        park::set_interruptible(interruptible);
+        visitor.come_back();
         core.seats.vacate(self);
         result
     }
@@ -103,11 +100,11 @@ impl Worker {
                 self.begin_search();
             }
             match self.rest_as_guest(stay) {
-                Rested::Woken if core.idle.is_dismissed() => return Left::Dismissed,
-                Rested::Woken => searching = true,
-                rested => {
+                Ended::Fired(_) if core.idle.is_dismissed() => return Left::Dismissed,
+                Ended::Fired(_) => searching = true,
+                ended => {
                     searching = false;
-                    break if rested == Rested::TimedOut { Left::TimedOut } else { Left::Interrupted };
+                    break if ended == Ended::TimedOut { Left::TimedOut } else { Left::Stopped(ended) };
                 }
             }
         };
@@ -134,26 +131,42 @@ impl Worker {
     }
 
     /// Sleeps, having searched. Back with a turn, or dismissed.
-    fn rest_as_guest(&self, stay: &Stay) -> Rested {
+    fn rest_as_guest(&self, stay: &Stay) -> Ended {
         let core = self.core();
         core.idle.lie_down();
         core.ask_all();
         core.look_again();
         self.counters().parks.add_one();
-        let deadline = match stay.deadline {
-            Deadline::At(at) => Some(at),
-            Deadline::Now | Deadline::Never => None,
-        };
-        // The workers that this thread is in other runtimes are blocked meanwhile.
-        let outer = || std::iter::successors(self.outer(), |worker| worker.outer());
-        outer().for_each(Worker::begin_blocking);
-        let rested = core.idle.sleep_as_guest(deadline, stay.interruptible);
-        outer().for_each(|worker| {
-            worker.end_blocking();
-        });
-        if rested == Rested::Woken {
+        // As what it was before it came: a wait of that other runtime's worker, by its tokens; or of a thread of nobody's.
+        let guest = Visitor::step_aside();
+        self.visitor.get().come_back();
+        let ended = core.idle.sleep_as_guest(stay.deadline);
+        guest.come_back();
+        if matches!(ended, Ended::Fired(_)) {
             self.counters().wakes.add_one();
         }
-        rested
+        ended
+    }
+}
+
+/// What makes a thread what it is.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Visitor {
+    hook: Option<park::Hook>,
+    word: usize,
+    interruptible: bool,
+}
+
+impl Visitor {
+    /// What the thread is now; from here on its waits are nobody's.
+    fn step_aside() -> Visitor {
+        Visitor { hook: park::set_hook(None), word: local::get(), interruptible: park::set_interruptible(false) }
+    }
+
+    /// The thread is this again.
+    fn come_back(self) {
+        local::set(self.word);
+        park::set_hook(self.hook);
+        park::set_interruptible(self.interruptible);
     }
 }
