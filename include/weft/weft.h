@@ -6,8 +6,9 @@
  * Rules that hold for every function
  *
  *   Handles      Opaque, reference counted, usable from any thread. weft_X_new gives one reference, weft_X_retain adds one,
- *                weft_X_release drops one (NULL is a no-op). The last release never blocks. A tag tells a handle of a wrong
- *                kind (WEFT_INVALID); using a handle after its last release is undefined, like free().
+ *                weft_X_release drops one (NULL is a no-op). The last release never blocks (but for runtimes without threads:
+ *                see weft_runtime_release). A tag tells a handle of a wrong kind (WEFT_INVALID);
+ *                using a handle after its last release is undefined, like free().
  *   Status       Functions that can fail return a weft_status. Results come through out-parameters, last in the list, which are
  *                written on WEFT_OK only. weft_error_message() explains this thread's last failure. Functions that
  *                return something else return the neutral value that their comment names, and set the message.
@@ -21,7 +22,8 @@
  *                version does not know are zero; else WEFT_INVALID.
  *   Runtime      NULL means the calling task's runtime, outside any task the process-wide default runtime.
  *   Blocking     Each comment says whether a function can block. Blocking inside a task is fine: another thread
- *                takes over. Around calls that Weft does not know, see weft_blocking_begin.
+ *                takes over (not in runtimes without threads: see WEFT_KIND_SINGLE). Around calls that Weft does not
+ *                know, see weft_blocking_begin.
  *   Callbacks    A function, an argument, and where it matters a drop: the callback runs exactly once, or its drop does. They
  *                run on worker threads unless their comment says otherwise, never under a lock of Weft's, and must not unwind
  *                or longjmp out. A Rust panic is caught nevertheless (WEFT_PANIC); a C++ exception that gets out ends

@@ -4,7 +4,7 @@
 //! wants to end the wait (the one who fires it, a timeout, a signal) must win that word first. A thread
 //! that is about to park tells the [`park::Hook`] its scheduler installed, so the layer itself knows no
 //! scheduler. [`lock::Lock`] guards short critical sections, [`tokens::Tokens`] counts wake-ups for idle
-//! workers, [`bell::Bell`] has threads look again.
+//! workers and [`semaphore::Semaphore`] for idle guests, [`bell::Bell`] has threads look again.
 //!
 //! [`asymmetric`] moves a fence from those who pass often to those who pass rarely.
 //!
