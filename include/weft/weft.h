@@ -427,8 +427,8 @@ weft_status weft_runtime_lend(weft_runtime *runtime,
 /*
  Changes how many threads of a MULTI runtime run at once. More threads start when there is work for them; those that are
  too many rest after the task they are in, and end when they have slept for keep_alive_ns. Nothing is lost. With a
- placement all threads get new places; queues for NUMA nodes stay as many as they were. Never blocks for longer than another
- call of the same kind takes. WEFT_INVALID: `workers` is below 1, above 4096 or above max_threads. WEFT_SHUTDOWN: it is
+ placement all threads get new places, each before its next task. Calls at the same time come one after the other; otherwise it
+ never blocks. WEFT_INVALID: `workers` is below 1, above 4096 or above max_threads. WEFT_SHUTDOWN: it is
  ending. WEFT_UNSUPPORTED: it is SINGLE or HOSTED. Any thread, any task.
  */
 weft_status weft_runtime_resize(weft_runtime *runtime,

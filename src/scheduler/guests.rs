@@ -170,7 +170,11 @@ impl Core {
             }
             if deadline != Deadline::Now && self.is_unfinished() {
                 // Where all seats are taken, those who sit there do it.
-                let _ = self.visit(&stay);
+                if let Err(failure) = self.visit(&stay)
+                    && failure.is(Status::NoMemory)
+                {
+                    return Err(failure);
+                }
                 if self.gone.is_open() {
                     return Ok(());
                 }

@@ -114,7 +114,7 @@ impl Placement {
         Ok(())
     }
 
-    /// Gives places to so many workers. There stay as many nodes' lanes as there were.
+    /// Gives places to so many workers.
     pub fn resize(&self, workers: u32) {
         let known = self.machine.lock();
         self.workers.store(workers, Ordering::Relaxed);
@@ -283,6 +283,22 @@ mod tests {
         assert_eq!(runtime.run(where_am_i), Ok((Mask::single(machine.cpus[0].os), true)));
         assert_eq!(runtime.placement.refused(), 0);
         runtime.shutdown(Mode::Drain, Deadline::Never).unwrap();
+    }
+
+    #[test]
+    fn a_resize_gives_new_places() {
+        let big = Topology::from_string("numa:4 l3:1 core:16 pu:1").unwrap();
+        let placement = Placement::new(Policy::Scatter, Some(big), 2).unwrap();
+        let (stand, bound) = (placement.stand(0), AtomicI32::new(-1));
+        assert_eq!((stand.places().count(), placement.nodes()), (2, 4));
+        placement.resize(64);
+        assert!(stand.is_stale(&placement));
+        assert!(stand.settle(&placement, &bound).is_none());
+        assert_eq!((stand.places().count(), placement.nodes(), stand.is_stale(&placement)), (64, 4, false));
+        let unplaced = Placement::new(Policy::None, None, 2).unwrap();
+        let stand = unplaced.stand(0);
+        unplaced.resize(64);
+        assert!(!stand.is_stale(&unplaced));
     }
 
     #[test]

@@ -45,11 +45,11 @@ fn a_raised_number_runs_what_is_queued() {
 #[test]
 fn a_raised_number_asks_for_halves() {
     let runtime = Runtime::new(Options { workers: 1, ..Options::default() }).unwrap();
-    let resized = AtomicUsize::new(0);
+    let met = AtomicUsize::new(0);
     let joined = runtime.run(|worker| {
         let meet = || {
-            resized.fetch_add(1, Ordering::SeqCst);
-            while resized.load(Ordering::SeqCst) < 2 {
+            met.fetch_add(1, Ordering::SeqCst);
+            while met.load(Ordering::SeqCst) < 2 {
                 std::thread::yield_now();
                 worker.yield_now();
             }
@@ -59,7 +59,7 @@ fn a_raised_number_asks_for_halves() {
             meet();
         };
         crate::parallel::join(worker, first, |_: &Worker| {
-            resized.fetch_add(1, Ordering::SeqCst);
+            met.fetch_add(1, Ordering::SeqCst);
         })
     });
     assert!(joined.is_ok());
