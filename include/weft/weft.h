@@ -389,6 +389,38 @@ void weft_topology_release(weft_topology *topology);
 /* Called on each worker thread, before its first or after its last task. */
 typedef void (*weft_worker_hook_fn)(weft_worker *worker, void *arg);
 
+/*
+ A stall: work is queued, and every thread is blocked inside a task, with none to be had. It lasts until one of them goes
+ on. The numbers are from when it began. Valid during the callback.
+ */
+typedef struct weft_stall {
+  /* sizeof(weft_stall) in the library; later versions append members. */
+  size_t size;
+  /* The how-manieth of its runtime, from 1. A callback that takes long is told only the latest of those it missed. */
+  uint64_t number;
+  /* The runtime. Retain it to keep it. */
+  weft_runtime *runtime;
+  /* Threads there are. */
+  uint32_t threads;
+  /* Of these, threads that are blocked inside a task. */
+  uint32_t blocked;
+  /* Threads there may be. */
+  uint32_t max_threads;
+  /* 0. */
+  uint32_t reserved;
+  /* Tasks that nobody can run. */
+  uint64_t queued;
+  /* The same for people. */
+  const char *message;
+} weft_stall;
+
+/*
+ Called when a stall begins: once, until a blocked thread goes on. It runs on a thread of its own, "weft-stall", one call at a
+ time, and holds up nobody but weft_runtime_shutdown, which waits for it. It may call every function of Weft: send what
+ the tasks wait for, close the channel, shut the runtime down.
+ */
+typedef void (*weft_stall_fn)(const struct weft_stall *stall, void *arg);
+
 /* How to make a runtime. Fill in with weft_runtime_options_init, then change what matters. */
 typedef struct weft_runtime_options {
   /* sizeof(weft_runtime_options). */
@@ -402,7 +434,7 @@ typedef struct weft_runtime_options {
   int32_t workers;
   /*
    Threads in all, those blocked inside a task included; 0: 256, or `workers` if that is more. At most 16383. When all
-   of them are blocked, queued work waits until one goes on; the log and ceiling_hits tell.
+   of them are blocked, queued work waits until one goes on: a stall. The log, the statistics and on_stall tell at once.
    */
   int32_t max_threads;
   /*
@@ -426,8 +458,10 @@ typedef struct weft_runtime_options {
   weft_worker_hook_fn on_worker_start;
   /* Called last on each worker thread; NULL: nothing. */
   weft_worker_hook_fn on_worker_stop;
-  /* Handed to both. */
+  /* Handed to all three. */
   void *hook_arg;
+  /* Called when work is queued and every thread blocked; NULL: nothing, and no thread is started for it. */
+  weft_stall_fn on_stall;
 } weft_runtime_options;
 
 /* What a runtime has done so far. */
@@ -489,6 +523,10 @@ typedef struct weft_runtime_stats {
   uint64_t start_failures;
   /* Times that the system refused to bind a thread to its CPU. */
   uint64_t pin_failures;
+  /* Times that work was queued and every thread blocked inside a task, with none to be had: see weft_stall. */
+  uint64_t stalls;
+  /* Threads that failed between two tasks, by a defect of Weft's, and were replaced. Nothing was lost with them. */
+  uint64_t replaced;
 } weft_runtime_stats;
 
 /* What one worker has done so far. Members mean what they mean in weft_runtime_stats. */

@@ -8,12 +8,41 @@ use super::boundary::{boundary, boundary_value};
 use super::handle::Handle;
 use super::types::{weft_runtime, weft_status, weft_topology, weft_worker};
 use crate::error::{Failure, Result, Status};
-use crate::scheduler::{self, Core, Mode, Options, Policy, RUNTIME_TAG, Runtime, Worker, WorkerHook};
+use crate::scheduler::{self, Core, Mode, Options, Policy, RUNTIME_TAG, Runtime, Stall, StallHook, Worker, WorkerHook};
 use crate::sync::Deadline;
 use crate::topology::Topology;
 
 /// Called on each worker thread, before its first or after its last task.
 pub type weft_worker_hook_fn = Option<unsafe extern "C-unwind" fn(worker: *mut weft_worker, arg: *mut c_void)>;
+
+/// A stall: work is queued, and every thread is blocked inside a task, with none to be had. It lasts until one of them goes
+/// on. The numbers are from when it began. Valid during the callback.
+#[repr(C)]
+pub struct weft_stall {
+    /// sizeof(weft_stall) in the library; later versions append members.
+    pub size: usize,
+    /// The how-manieth of its runtime, from 1. A callback that takes long is told only the latest of those it missed.
+    pub number: u64,
+    /// The runtime. Retain it to keep it.
+    pub runtime: *mut weft_runtime,
+    /// Threads there are.
+    pub threads: u32,
+    /// Of these, threads that are blocked inside a task.
+    pub blocked: u32,
+    /// Threads there may be.
+    pub max_threads: u32,
+    /// 0.
+    pub reserved: u32,
+    /// Tasks that nobody can run.
+    pub queued: u64,
+    /// The same for people.
+    pub message: *const c_char,
+}
+
+/// Called when a stall begins: once, until a blocked thread goes on. It runs on a thread of its own, "weft-stall", one call at a
+/// time, and holds up nobody but weft_runtime_shutdown, which waits for it. It may call every function of Weft: send what
+/// the tasks wait for, close the channel, shut the runtime down.
+pub type weft_stall_fn = Option<unsafe extern "C-unwind" fn(stall: *const weft_stall, arg: *mut c_void)>;
 
 /// How to make a runtime. Fill in with weft_runtime_options_init, then change what matters.
 #[repr(C)]
@@ -26,7 +55,7 @@ pub struct weft_runtime_options {
     /// At most 4096.
     pub workers: i32,
     /// Threads in all, those blocked inside a task included; 0: 256, or `workers` if that is more. At most 16383. When all
-    /// of them are blocked, queued work waits until one goes on; the log and ceiling_hits tell.
+    /// of them are blocked, queued work waits until one goes on: a stall. The log, the statistics and on_stall tell at once.
     pub max_threads: i32,
     /// Bytes of stack for each thread; 0: 2 MiB. Below 64 KiB: WEFT_INVALID. A task has three quarters of it at least: on the
     /// rest there may be tasks that wait for it.
@@ -43,8 +72,10 @@ pub struct weft_runtime_options {
     pub on_worker_start: weft_worker_hook_fn,
     /// Called last on each worker thread; NULL: nothing.
     pub on_worker_stop: weft_worker_hook_fn,
-    /// Handed to both.
+    /// Handed to all three.
     pub hook_arg: *mut c_void,
+    /// Called when work is queued and every thread blocked; NULL: nothing, and no thread is started for it.
+    pub on_stall: weft_stall_fn,
 }
 
 impl args::SizePrefixed for weft_runtime_options {
@@ -61,6 +92,7 @@ impl args::SizePrefixed for weft_runtime_options {
             on_worker_start: None,
             on_worker_stop: None,
             hook_arg: std::ptr::null_mut(),
+            on_stall: None,
         }
     }
 }
@@ -137,6 +169,10 @@ pub struct weft_runtime_stats {
     pub start_failures: u64,
     /// Times that the system refused to bind a thread to its CPU.
     pub pin_failures: u64,
+    /// Times that work was queued and every thread blocked inside a task, with none to be had: see weft_stall.
+    pub stalls: u64,
+    /// Threads that failed between two tasks, by a defect of Weft's, and were replaced. Nothing was lost with them.
+    pub replaced: u64,
 }
 
 /// What one worker has done so far. Members mean what they mean in weft_runtime_stats.
@@ -209,6 +245,31 @@ impl Hook {
     }
 }
 
+fn wrap_stall(function: weft_stall_fn, arg: *mut c_void) -> Option<StallHook> {
+    struct Call(unsafe extern "C-unwind" fn(*const weft_stall, *mut c_void), *mut c_void);
+    // SAFETY: whoever gives a callback promises that it may be called with its argument on the hook's thread.
+    unsafe impl Send for Call {}
+    // SAFETY: as above.
+    unsafe impl Sync for Call {}
+    let call = Call(function?, arg);
+    Some(Arc::new(move |core: &Core, stall: &Stall| {
+        let Call(function, arg) = &call;
+        let stall = weft_stall {
+            size: size_of::<weft_stall>(),
+            number: stall.number,
+            runtime: std::ptr::from_ref(core).cast_mut().cast(),
+            threads: stall.threads,
+            blocked: stall.blocked,
+            max_threads: stall.max_threads,
+            reserved: 0,
+            queued: stall.queued,
+            message: stall.message.as_ptr(),
+        };
+        // SAFETY: as promised; the struct is alive during the call.
+        unsafe { function(&stall, *arg) }
+    }))
+}
+
 /// A worker as C sees it: the position from which it may fork.
 pub(super) fn as_opaque(worker: &Worker) -> *mut weft_worker {
     worker.region().head().cast()
@@ -242,6 +303,7 @@ unsafe fn read_options(options: *const weft_runtime_options) -> Result<Options> 
             topology,
             on_start: Hook::wrap(options.on_worker_start, options.hook_arg),
             on_stop: Hook::wrap(options.on_worker_stop, options.hook_arg),
+            on_stall: wrap_stall(options.on_stall, options.hook_arg),
         })
     }
 }
@@ -391,6 +453,8 @@ pub unsafe extern "C" fn weft_runtime_stats_get(
                 spares_retired: stats.spares_retired,
                 start_failures: stats.start_failures,
                 pin_failures: stats.pin_failures,
+                stalls: stats.stalls,
+                replaced: stats.replaced,
             };
         }
         Ok(())

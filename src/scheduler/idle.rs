@@ -274,6 +274,19 @@ impl Idle {
         Slept::Woken
     }
 
+    /// A thread that has given its turn up and cannot sleep takes one again, whether or not one is free: it is active and searching.
+    /// True if the runtime is over instead; then it ends as if it had slept.
+    #[must_use]
+    pub fn get_up(&self) -> bool {
+        // As in `sleep`: who is not idle any more, or is dismissed, has a token coming.
+        let up = self
+            .update(|word, counts| (counts.idle > 0 && !counts.dismissed).then(|| word - IDLE + ACTIVE + SEARCHING));
+        if up.is_err() {
+            self.tokens.take(None);
+        }
+        self.is_dismissed()
+    }
+
     /// A thread that left its sleep as surplus ends; it takes no part any more.
     pub fn leave(&self) {
         self.subtract(ALIVE);
@@ -453,6 +466,32 @@ mod models {
             let last = sleepers.into_iter().map(|sleeper| sleeper.join().unwrap()).filter(|&last| last).count();
             assert_eq!((last, idle.counts().alive), (1, 0));
         });
+    }
+
+    /// A thread that lies down and gets up instead of sleeping, while work comes or the end: it misses neither.
+    #[test]
+    fn loom_idle_who_gets_up_misses_nothing() {
+        for tasks in 0..2 {
+            model(3, move || {
+                let pool = Pool::new(1, 1);
+                pool.idle.start_first();
+                let worker = {
+                    let pool = pool.clone();
+                    loom::thread::spawn(move || {
+                        pool.idle.lie_down();
+                        match pool.idle.get_up() {
+                            true => assert!(pool.idle.dismissed()),
+                            false => pool.work(),
+                        }
+                    })
+                };
+                (0..tasks).for_each(|_| assert!(pool.push().is_none()));
+                pool.close();
+                worker.join().unwrap();
+                assert_eq!(pool.ran.load(Ordering::SeqCst), tasks);
+                assert_eq!(pool.idle.counts(), Counts::of(DISMISSED));
+            });
+        }
     }
 
     /// A task blocks until another task has run: with one turn, the second runs only if the turn is passed on.

@@ -20,11 +20,14 @@ pub mod lanes;
 pub mod node;
 pub mod outbox;
 pub mod region;
+pub mod stall;
 
 #[cfg(not(weft_loom))]
 mod default;
 #[cfg(not(weft_loom))]
 pub mod frame;
+#[cfg(not(weft_loom))]
+mod faults;
 #[cfg(not(weft_loom))]
 mod held;
 #[cfg(not(weft_loom))]
@@ -58,6 +61,7 @@ pub use {
     places::Policy,
     runtime::{Core, RUNTIME_TAG},
     runtime::{Mode, NotSubmitted, Place, Runtime},
+    stall::watcher::{Stall, StallHook},
     stats::{Stats, WorkerStats, mean, share},
     task::{Owner, Slot, Work},
     worker::Worker,

@@ -137,6 +137,8 @@ macro_rules! counters {
             pub blocked: u32,
             /// Times `max_threads` kept work from starting.
             pub ceiling_hits: u64,
+            /// Times work was queued and every thread blocked, with none to be had.
+            pub stalls: u64,
             /// Threads started beyond `workers`, because others were blocked.
             pub spares_started: u64,
             /// Threads that left because they were too many for too long.
@@ -165,6 +167,8 @@ counters! {
     discarded: Counter,
     /// Callbacks that ended in a panic.
     panicked: Counter,
+    /// Threads that failed between tasks and were replaced.
+    replaced: Counter,
     /// Times halves of joins were shared because another thread had asked, or because their owner blocked.
     shared: Counter,
     /// Tasks taken from the thread's own queue.

@@ -10,6 +10,11 @@ use crate::observe;
 use crate::sync::wait::Ended;
 use crate::sync::{Deadline, Gate};
 
+mod failure;
+
+/// The log has one sink in a process: tests that set it take turns.
+static LOG: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 fn runtime(workers: u32, max_threads: u32) -> Runtime {
     Runtime::new(Options { workers, max_threads, ..Options::default() }).unwrap()
 }
@@ -63,6 +68,7 @@ fn blocked_tasks_pass_their_turn_on() {
 
 #[test]
 fn the_ceiling_is_counted_and_lifts() {
+    let _turn = LOG.lock();
     let told = Arc::new(Gate::default());
     let tell = told.clone();
     let sink = move |record: &observe::Record| {

@@ -1,6 +1,7 @@
 //! A worker thread: its life, running work, blocking, resting. How it finds work is in `find`.
 
 mod find;
+mod succession;
 
 use std::cell::Cell;
 use std::ffi::{CStr, c_void};
@@ -13,6 +14,7 @@ use crossbeam_deque::Worker as Deque;
 
 use super::blocks::{Block, Cache};
 use super::frame::{self, Context, Frame};
+use super::faults::Point;
 use super::idle::Slept;
 use super::lanes::Priority;
 use super::placement::Stand;
@@ -52,6 +54,17 @@ pub enum Awaited {
 enum Exit {
     Dismissed,
     Surplus,
+    /// Its loop has failed; it has a turn still.
+    Failed,
+}
+
+/// What a thread is counted as between tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Busy,
+    Searching,
+    /// Without a turn.
+    Resting,
 }
 
 /// The owner's side of a seat; what tasks get to know their thread by. C programs see it as a `weft_worker *`, a position
@@ -67,6 +80,9 @@ pub struct Worker {
     region: *const Region,
     stand: Stand,
     doing: Cell<Doing>,
+    standing: Cell<Standing>,
+    /// Whether the last thread on this seat has failed, and its turn is the next one's.
+    inherits: Cell<bool>,
     /// Tasks that are not to be stolen, oldest first. Nobody else sees them; before this thread blocks, or gives up its turn
     /// for another reason, they go to a lane.
     pinned: Cell<Queue>,
@@ -117,6 +133,8 @@ impl Worker {
                 region: &raw const *region,
                 stand: core.placement.stand(index),
                 doing: Cell::new(Doing::Nothing),
+                standing: Cell::new(Standing::Searching),
+                inherits: Cell::new(false),
                 pinned: Cell::default(),
                 leaving: Cell::new(false),
                 blocks: Cache::default(),
@@ -344,6 +362,7 @@ impl Worker {
     fn go_on(&self) {
         self.seat().awaited.store(Awaited::Nothing as u32, Ordering::Relaxed);
         self.core().idle.unblock();
+        self.core().stalls.episode.end();
         self.turn_to(Doing::Busy);
     }
 
@@ -478,23 +497,38 @@ impl Worker {
         if nodes == 1 { 0 } else { (self.stand.places().node_of(self.index) as usize).min(nodes - 1) }
     }
 
-    /// The life of a thread on this seat, which arrives active and searching.
+    /// The life of a thread on this seat, which arrives active and searching, or as the one before it that failed.
     pub(super) fn live(self: Box<Self>, core: Arc<Core>) {
+        let mut next = Some(self);
+        while let Some(worker) = next {
+            next = worker.live_once(&core);
+        }
+    }
+
+    /// Returns the worker if this thread is its own successor.
+    fn live_once(self: Box<Self>, core: &Arc<Core>) -> Option<Box<Self>> {
         let worker = &*self;
         worker.stack.set(stack_pointer());
         worker.region().worker.store(ptr::from_ref(worker).expose_provenance(), Ordering::Relaxed);
         local::set(worker.region.expose_provenance());
-        core.count_started(self.index);
+        if !self.inherits.replace(false) {
+            core.count_started(self.index);
+            self.standing.set(Standing::Searching);
+        }
         core.settle(&worker.stand, &worker.seat().bound);
         worker.turn_to(Doing::Idle);
         park::set_hook(Some(park::Hook { before: before_park, after: after_park, sources }));
         if let Some(on_start) = &core.options.on_start {
             // The start hook counts as a task: it may block, and then nobody may think that this thread searches.
-            worker.end_search();
+            worker.leave_search();
             let _ = worker.protect(&"a worker's start hook", || on_start(worker));
-            worker.begin_search();
         }
-        let exit = worker.work();
+        worker.begin_search();
+        let exit = worker.work_to_the_end();
+        if matches!(exit, Exit::Failed) {
+            self.inherits.set(true);
+            return self.hand_over(core);
+        }
         // The thread has given its turn up, so there is none to pass on any more.
         park::set_hook(None);
         self.leaving.set(true);
@@ -511,6 +545,7 @@ impl Worker {
         match exit {
             Exit::Dismissed => {
                 if core.idle.dismissed() {
+                    core.stalls.end();
                     core.gone.open();
                 }
             }
@@ -519,32 +554,29 @@ impl Worker {
                 core.idle.leave();
                 core.look_again();
             }
+            Exit::Failed => unreachable!("handed over"),
         }
+        None
     }
 
     fn work(&self) -> Exit {
         let idle = &self.core().idle;
-        let mut searching = true;
         loop {
             let mut unit = self.find_near();
             if unit.is_none() {
-                if !searching {
-                    self.begin_search();
-                    searching = true;
-                }
+                self.begin_search();
+                self.core().faults.at(Point::Searching);
                 unit = self.search();
             }
             match unit {
                 Some(unit) => {
-                    if searching {
-                        searching = false;
-                        self.end_search();
-                    }
+                    self.leave_search();
                     if self.stand.is_stale(&self.core().placement) {
                         self.core().settle(&self.stand, &self.seat().bound);
                     }
                     self.share_hunger(&unit);
                     self.run(unit);
+                    self.core().faults.at(Point::Busy);
                     if !idle.is_crowded() {
                         continue;
                     }
@@ -555,10 +587,12 @@ impl Worker {
                 }
                 None => idle.lie_down(),
             }
+            self.standing.set(Standing::Resting);
+            self.core().faults.at(Point::Resting);
             if let Some(exit) = self.rest() {
                 return exit;
             }
-            searching = true;
+            self.standing.set(Standing::Searching);
         }
     }
 
@@ -570,16 +604,25 @@ impl Worker {
         }
     }
 
+    /// This thread has run dry, if it has not already.
     fn begin_search(&self) {
-        self.turn_to(Doing::Idle);
-        self.core().idle.begin_search();
+        if self.standing.get() == Standing::Busy {
+            self.turn_to(Doing::Idle);
+            self.core().idle.begin_search();
+            self.standing.set(Standing::Searching);
+        }
     }
 
-    fn end_search(&self) {
-        self.turn_to(Doing::Busy);
-        if self.core().idle.end_search() {
-            // What arrived while we searched has woken nobody.
-            self.core().notify_if_work();
+    /// This thread has something to run.
+    fn leave_search(&self) {
+        if self.standing.get() == Standing::Searching {
+            self.turn_to(Doing::Busy);
+            let last = self.core().idle.end_search();
+            self.standing.set(Standing::Busy);
+            if last {
+                // What arrived while we searched has woken nobody.
+                self.core().notify_if_work();
+            }
         }
     }
 
