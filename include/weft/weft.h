@@ -464,6 +464,21 @@ typedef struct weft_runtime_options {
   weft_stall_fn on_stall;
 } weft_runtime_options;
 
+/*
+ What waits, or has waited, at one priority. In lanes are tasks with a priority or a node, and those that a thread leaves to
+ others when it blocks; most tasks of normal priority never see one.
+ */
+typedef struct weft_lane_stats {
+  /* Tasks in the lanes now. */
+  uint64_t queued;
+  /* The most there have been; of several nodes' lanes, the sum of each one's most. */
+  uint64_t peak;
+  /* Tasks taken out so far. */
+  uint64_t taken;
+  /* Nanoseconds that all these have waited together, and those that still wait. Over `taken`: about what one waits. */
+  uint64_t waited_ns;
+} weft_lane_stats;
+
 /* What a runtime has done so far. */
 typedef struct weft_runtime_stats {
   /* Set by the caller: sizeof(weft_runtime_stats). */
@@ -527,6 +542,10 @@ typedef struct weft_runtime_stats {
   uint64_t stalls;
   /* Threads that failed between two tasks, by a defect of Weft's, and were replaced. Nothing was lost with them. */
   uint64_t replaced;
+  /* Tasks that wait now, wherever, but for those that are bound to a thread (WEFT_HINT_NOT_STEALABLE). */
+  uint64_t queued;
+  /* The lanes of each priority, from the lowest: that of WEFT_PRIORITY_HIGH is lanes[WEFT_PRIORITY_HIGH - WEFT_PRIORITY_LOW]. */
+  struct weft_lane_stats lanes[4];
 } weft_runtime_stats;
 
 /* What one worker has done so far. Members mean what they mean in weft_runtime_stats. */

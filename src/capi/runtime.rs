@@ -111,6 +111,20 @@ pub const WEFT_SHUTDOWN_DRAIN: i32 = 0;
 /// Drop queued tasks that have an arg_drop; run those that have none, then end.
 pub const WEFT_SHUTDOWN_DISCARD: i32 = 1;
 
+/// What waits, or has waited, at one priority. In lanes are tasks with a priority or a node, and those that a thread leaves to
+/// others when it blocks; most tasks of normal priority never see one.
+#[repr(C)]
+pub struct weft_lane_stats {
+    /// Tasks in the lanes now.
+    pub queued: u64,
+    /// The most there have been; of several nodes' lanes, the sum of each one's most.
+    pub peak: u64,
+    /// Tasks taken out so far.
+    pub taken: u64,
+    /// Nanoseconds that all these have waited together, and those that still wait. Over `taken`: about what one waits.
+    pub waited_ns: u64,
+}
+
 /// What a runtime has done so far.
 #[repr(C)]
 pub struct weft_runtime_stats {
@@ -173,6 +187,10 @@ pub struct weft_runtime_stats {
     pub stalls: u64,
     /// Threads that failed between two tasks, by a defect of Weft's, and were replaced. Nothing was lost with them.
     pub replaced: u64,
+    /// Tasks that wait now, wherever, but for those that are bound to a thread (WEFT_HINT_NOT_STEALABLE).
+    pub queued: u64,
+    /// The lanes of each priority, from the lowest: that of WEFT_PRIORITY_HIGH is lanes[WEFT_PRIORITY_HIGH - WEFT_PRIORITY_LOW].
+    pub lanes: [weft_lane_stats; 4],
 }
 
 /// What one worker has done so far. Members mean what they mean in weft_runtime_stats.
@@ -455,6 +473,13 @@ pub unsafe extern "C" fn weft_runtime_stats_get(
                 pin_failures: stats.pin_failures,
                 stalls: stats.stalls,
                 replaced: stats.replaced,
+                queued: stats.queued,
+                lanes: stats.lanes.map(|lane| weft_lane_stats {
+                    queued: lane.queued,
+                    peak: lane.peak,
+                    taken: lane.taken,
+                    waited_ns: lane.waited_ns,
+                }),
             };
         }
         Ok(())

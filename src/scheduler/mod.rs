@@ -56,7 +56,7 @@ pub use {
     claim::Refusal,
     default::{configure_default, default_runtime, shutdown_default},
     held::Held,
-    lanes::{Depth, Priority},
+    lanes::{LaneStats, Priority},
     options::{MAX_WORKERS, Options, WorkerHook},
     places::Policy,
     runtime::{Core, RUNTIME_TAG},

@@ -14,7 +14,7 @@ use super::frame;
 use super::held::AllHeld;
 use super::faults::Faults;
 use super::idle::{Idle, Notified};
-use super::lanes::{Address, Depth, Lanes, Priority};
+use super::lanes::{Address, Lanes, Priority};
 use super::options::{Options, Resolved};
 use super::outbox::{NotPushed, Outbox, Outboxes};
 use super::placement::{Placement, Stand};
@@ -667,12 +667,11 @@ impl Core {
         }
     }
 
-    /// How much waits in the lanes and (NORMAL) in the outboxes, in the order of [`Priority::ALL`]. What is in the workers'
-    /// own deques does not count; the peaks are those of the lanes.
-    pub fn depths(&self) -> [Depth; 4] {
-        let mut depths = self.lanes.depths();
-        depths[Priority::Normal as usize + 1].queued += self.outboxes.queued();
-        depths
+    /// Tasks that wait, wherever but pinned to a thread.
+    pub(super) fn queued(&self) -> u64 {
+        let own: usize = self.seats.iter().map(|seat| seat.tasks.len()).sum();
+        let lanes: u64 = self.lanes.stats().iter().map(|lane| lane.queued).sum();
+        lanes + (own + self.outboxes.queued()) as u64
     }
 
     /// A snapshot of the statistics. Numbers of different threads are not from exactly the same moment.
@@ -691,6 +690,8 @@ impl Core {
             spares_retired: self.spares_retired.load(Ordering::Relaxed),
             start_failures: self.start_failures.load(Ordering::Relaxed),
             pin_failures: self.placement.refused(),
+            queued: self.queued(),
+            lanes: self.lanes.stats(),
             ..Stats::default()
         };
         self.seats.iter().for_each(|seat| stats.add(&seat.counters));

@@ -5,6 +5,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::lanes::LaneStats;
 use crate::platform::clock::now_ns;
 
 /// A counter with one writer.
@@ -147,6 +148,10 @@ macro_rules! counters {
             pub start_failures: u64,
             /// Times the system refused a thread its CPU.
             pub pin_failures: u64,
+            /// Tasks that wait, wherever but pinned to a thread.
+            pub queued: u64,
+            /// The lanes, in the order of `Priority::ALL`.
+            pub lanes: [LaneStats; 4],
             $($(#[$doc])* pub $name: u64,)*
         }
 

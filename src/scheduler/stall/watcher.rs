@@ -184,11 +184,4 @@ impl Core {
             });
         }
     }
-
-    /// Tasks that wait, wherever.
-    fn queued(&self) -> u64 {
-        let own: usize = self.seats.iter().map(|seat| seat.tasks.len()).sum();
-        let common: usize = self.depths().iter().map(|depth| depth.queued).sum();
-        (own + common) as u64
-    }
 }
