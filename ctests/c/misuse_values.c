@@ -155,6 +155,11 @@ MISUSE(weft_error_origin)
     CHECK_STR(weft_error_origin(NULL), "");
 }
 
+MISUSE(weft_error_backtrace)
+{
+    CHECK_STR(weft_error_backtrace(NULL), "");
+}
+
 MISUSE(weft_error_payload)
 {
     size_t len = 99;

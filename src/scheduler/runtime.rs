@@ -27,6 +27,7 @@ use super::worker::Worker;
 use crate::error::{Failure, Result, Status};
 use crate::memory::Header;
 use crate::observe::{self, Level, Origin};
+use crate::panics;
 use crate::platform::clock::now_ns;
 use crate::platform::thread::Thread;
 use crate::sync::cancel::{SHUTDOWN, Token};
@@ -148,6 +149,7 @@ impl Runtime {
     /// Starts a runtime with one thread; the others start when there is work for them.
     pub fn new(options: Options) -> Result<Runtime> {
         let mut options = options.resolve()?;
+        panics::backtrace::watch();
         let placement = Placement::new(options.placement, options.topology.take(), options.workers)?;
         let core = Arc::new(Core {
             header: Header::new(RUNTIME_TAG),

@@ -538,6 +538,7 @@ impl Worker {
         self.leaving.set(false);
         worker.turn_to(Doing::Nothing);
         worker.seat().bound.store(-1, Ordering::Relaxed);
+        panics::backtrace::forget();
         local::set(0);
         let index = self.index;
         core.seats.stand_up(index, self);

@@ -49,6 +49,7 @@ impl Worker {
         }
         park::set_hook(None);
         self.turn_to(Doing::Nothing);
+        panics::backtrace::forget();
         local::set(0);
         let index = self.index;
         core.seats.stand_up(index, self);
