@@ -182,6 +182,12 @@ const char *weft_error_text(const weft_error *error);
 const char *weft_error_origin(const weft_error *error);
 
 /*
+ Where a Rust callback panicked, as text of several lines: if RUST_BACKTRACE or RUST_LIB_BACKTRACE was set in the environment
+ when the process made its first runtime. Else "". Valid while the future lives. NULL or another thing: "".
+ */
+const char *weft_error_backtrace(const weft_error *error);
+
+/*
  What the producer attached to weft_promise_reject, such as a serialised exception; NULL and *len 0 when there is
  nothing. Valid while the future lives. `len` may be NULL.
  */
@@ -236,9 +242,9 @@ int32_t weft_thread_interruptible(int32_t on);
 /* Worth knowing when looking for a fault. */
 #define WEFT_LOG_DEBUG 4
 
-/* One message. Valid during the callback. */
+/* One message. In a callback valid until that returns; pulled by weft_log_next, until the next call on the same thread. */
 typedef struct weft_log_record {
-  /* sizeof(weft_log_record) in the library; later versions append members. */
+  /* sizeof(weft_log_record): in a callback the library's, for weft_log_next set by the caller. */
   size_t size;
   /* WEFT_LOG_ERROR to WEFT_LOG_DEBUG. */
   int32_t level;
@@ -258,14 +264,28 @@ typedef struct weft_log_record {
 typedef void (*weft_log_fn)(const struct weft_log_record *record, void *arg);
 
 /*
- Sets the callback that gets messages of `level` and graver ones; NULL or WEFT_LOG_OFF: none. Before this returns, the
+ Sets the callback that gets messages of `level` and graver ones. With NULL, they are kept for weft_log_next instead; with
+ WEFT_LOG_OFF there are none. Before this returns, the
  callback set before has got every earlier message, and it never runs again (called from within that callback: not
  after it returns). So this waits for that callback. It is called on a thread of its own, never under a lock of
  Weft's. What it cannot keep up with is dropped, and the number of lost messages is logged. When the process exits
  normally, what is queued is still delivered. Any thread. WEFT_INVALID: an unknown level. WEFT_OS: the thread cannot be
  started; the callback set before stays.
  */
-weft_status weft_log_set(weft_log_fn fn, void *arg, int32_t level);
+weft_status weft_log_set(weft_log_fn fn,
+                         void *arg,
+                         int32_t level);
+
+/*
+ Pulls the oldest message that is kept, or waits for one. The log is kept from weft_log_set(NULL, NULL, level) on, until
+ weft_log_set gives it a callback (what is kept is dropped) or silences it (what is kept can still be pulled). At most
+ 4096 messages are kept; how many came when there was no room is a message itself, once the others have been pulled.
+ Any number of threads may pull; each message goes to one of them. Set out->size first; the strings are good until
+ this thread's next call, or its end. Blocks; inside a task the thread's turn passes to another. WEFT_WOULD_BLOCK,
+ WEFT_TIMEOUT, WEFT_INTERRUPTED: none came. WEFT_CLOSED: none is there, and none is kept. WEFT_BUSY: messages go to a
+ callback.
+ */
+weft_status weft_log_next(struct weft_log_record *out, int64_t timeout_ns);
 
 /* Bytes ----------------------------------------------------------------------------------------------------------- */
 

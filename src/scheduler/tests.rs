@@ -78,7 +78,7 @@ fn the_ceiling_is_counted_and_lifts() {
             tell.open();
         }
     };
-    observe::set_sink(Some((Box::new(sink), observe::Level::Warn))).unwrap();
+    observe::set_outlet(observe::Outlet::Sink(Box::new(sink), observe::Level::Warn)).unwrap();
     let options = Options { name: Some("ceiling".into()), workers: 1, max_threads: 2, ..Options::default() };
     let runtime = Runtime::new(options).unwrap();
     let gate = Arc::new(Gate::default());
@@ -97,7 +97,7 @@ fn the_ceiling_is_counted_and_lifts() {
     let last = ran.clone();
     spawn(&runtime, move |_| last.open());
     told.wait(Deadline::Never);
-    observe::set_sink(None).unwrap();
+    observe::set_outlet(observe::Outlet::Silence).unwrap();
     assert!(!ran.is_open());
     gate.open();
     ran.wait(Deadline::Never);

@@ -108,7 +108,7 @@ fn failures_are_logged() {
             noted.lock().push((record.level, record.worker, record.message.clone()));
         }
     };
-    observe::set_sink(Some((Box::new(sink), observe::Level::Warn))).unwrap();
+    observe::set_outlet(observe::Outlet::Sink(Box::new(sink), observe::Level::Warn)).unwrap();
     let options = Options { name: Some("failing".into()), workers: 1, max_threads: 1, ..Options::default() };
     let runtime = Runtime::new(options).unwrap();
     // Refused in two episodes: a thread starts in between.
@@ -125,7 +125,7 @@ fn failures_are_logged() {
         runtime.run(|_| ()).unwrap();
     }
     runtime.shutdown(Mode::Drain, Deadline::Never).unwrap();
-    observe::set_sink(None).unwrap();
+    observe::set_outlet(observe::Outlet::Silence).unwrap();
     assert_eq!((runtime.stats().replaced, runtime.stats().start_failures), (7, 5));
     let (failures, refusals): (Vec<_>, Vec<_>) =
         records.lock().drain(..).partition(|(level, ..)| *level == observe::Level::Error);
