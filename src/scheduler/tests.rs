@@ -10,6 +10,7 @@ use crate::observe;
 use crate::sync::wait::Ended;
 use crate::sync::{Deadline, Gate};
 
+mod edges;
 mod failure;
 mod lanes;
 

@@ -234,3 +234,64 @@ fn a_stall_callback_may_fail_and_end_its_runtime() {
     runtime.shutdown(Mode::Drain, Deadline::Never).unwrap();
     assert_eq!((ran.load(Ordering::Relaxed), runtime.stats().executed), (1, 2));
 }
+
+/// A task that waits for what its runtime has no thread for: the thread is tried for again and again while nobody else is awake.
+#[test]
+fn a_blocked_thread_waits_for_the_system_to_give_a_thread() {
+    let runtime = runtime(1, 4);
+    runtime
+        .run(|worker| {
+            let gate = Arc::new(Gate::default());
+            let open = gate.clone();
+            worker.core().faults.refuse_threads(4);
+            spawn(worker.core(), move |_| open.open());
+            gate.wait(Deadline::Never);
+        })
+        .unwrap();
+    runtime.shutdown(Mode::Drain, Deadline::Never).unwrap();
+    let stats = runtime.stats();
+    assert_eq!((stats.executed, stats.start_failures, stats.stalls, stats.threads_peak), (2, 4, 0, 2));
+}
+
+/// Who submits from outside does not wait for the system: the work stays queued, which is a stall, and the next submission tries
+/// again.
+#[test]
+fn refused_threads_can_be_a_stall() {
+    let told = Arc::new(AtomicUsize::new(0));
+    let tell = told.clone();
+    let on_stall: StallHook = Arc::new(move |_, stall| {
+        assert_eq!((stall.threads, stall.blocked, stall.max_threads, stall.queued), (1, 1, 4, 1));
+        tell.fetch_add(1, Ordering::Relaxed);
+    });
+    let options = Options { workers: 1, max_threads: 4, on_stall: Some(on_stall), ..Options::default() };
+    let runtime = Runtime::new(options).unwrap();
+    let (held, gate) = (Arc::new(Barrier::new(2)), Arc::new(Gate::default()));
+    let hold = held.clone();
+    spawn(&runtime, move |worker| {
+        worker.begin_blocking();
+        // From here on this thread does not look for others.
+        hold.wait();
+        hold.wait();
+        worker.end_blocking();
+    });
+    held.wait();
+    runtime.faults.refuse_threads(1000);
+    spawn(&runtime, |_| ());
+    assert_eq!((runtime.stats().start_failures, runtime.stats().stalls), (10, 1));
+    runtime.faults.refuse_threads(0);
+    let open = gate.clone();
+    spawn(&runtime, move |_| open.open());
+    gate.wait(Deadline::Never);
+    held.wait();
+    runtime.shutdown(Mode::Drain, Deadline::Never).unwrap();
+    assert_eq!((runtime.stats().executed, runtime.stats().stalls), (3, 1));
+    assert_eq!((told.load(Ordering::Relaxed), runtime.stats().ceiling_hits), (1, 0));
+}
+
+#[test]
+fn a_first_thread_that_is_refused_fails_the_runtime() {
+    let on_stall: StallHook = Arc::new(|_, _| unreachable!("there are no tasks"));
+    // Too large for any address space, and no matter of the fault mechanism.
+    let options = Options { stack_size: 1 << 60, on_stall: Some(on_stall), ..Options::default() };
+    assert!(Runtime::new(options).is_err_and(|failure| failure.is(Status::Os)));
+}
