@@ -31,10 +31,8 @@ pub enum Pulled<T> {
     Lost(u64),
     /// There is none, and none will come.
     Ended,
-    /// None has come in time.
-    TimedOut,
-    /// A signal came first, on a thread that asked for it.
-    Interrupted,
+    /// None has come; this is how the wait ended.
+    Nothing(Ended),
 }
 
 /// The outcome of a puller's wait.
@@ -91,7 +89,7 @@ impl<T> Kept<T> {
                 }
                 match std::mem::take(&mut state.lost) {
                     0 if state.ended => return Pulled::Ended,
-                    0 if deadline == Deadline::Now => return Pulled::TimedOut,
+                    0 if deadline == Deadline::Now => return Pulled::Nothing(Ended::TimedOut),
                     0 => {}
                     lost => return Pulled::Lost(lost),
                 }
@@ -104,7 +102,7 @@ impl<T> Kept<T> {
             }
             // SAFETY: the node was pushed to this list above.
             unsafe { self.state.lock().pullers.unlink(&mut node) };
-            return if ended == Ended::Interrupted { Pulled::Interrupted } else { Pulled::TimedOut };
+            return Pulled::Nothing(ended);
         }
     }
 }
@@ -153,7 +151,7 @@ mod models {
             });
             assert_eq!(kept.put(7, |_| {}), Ok(()));
             match impatient.join().unwrap() {
-                Pulled::TimedOut => assert_eq!(patient.join().unwrap(), Pulled::Record(7)),
+                Pulled::Nothing(Ended::TimedOut) => assert_eq!(patient.join().unwrap(), Pulled::Record(7)),
                 first => {
                     assert_eq!(first, Pulled::Record(7));
                     kept.end();
@@ -171,15 +169,18 @@ mod tests {
     #[test]
     fn records_beyond_the_capacity_are_counted() {
         let kept = Kept::new(2);
-        assert_eq!(kept.pull(Deadline::Now), Pulled::TimedOut);
+        assert_eq!(kept.pull(Deadline::Now), Pulled::Nothing(Ended::TimedOut));
         for record in 0..5 {
             assert_eq!(kept.put(record, |record| *record += 10), Ok(()));
         }
         assert_eq!([kept.pull(Deadline::Never), kept.pull(Deadline::Never)], [Pulled::Record(10), Pulled::Record(11)]);
         assert_eq!(kept.put(5, |_| {}), Ok(()));
         assert_eq!(kept.pull(Deadline::Never), Pulled::Record(5));
-        assert_eq!([kept.pull(Deadline::Never), kept.pull(Deadline::Now)], [Pulled::Lost(3), Pulled::TimedOut]);
-        assert_eq!(kept.pull(Deadline::At(1)), Pulled::TimedOut);
+        assert_eq!(
+            [kept.pull(Deadline::Never), kept.pull(Deadline::Now)],
+            [Pulled::Lost(3), Pulled::Nothing(Ended::TimedOut)]
+        );
+        assert_eq!(kept.pull(Deadline::At(1)), Pulled::Nothing(Ended::TimedOut));
         assert_eq!(kept.put(6, |_| {}), Ok(()));
         kept.end();
         assert_eq!(kept.put(7, |_| {}), Err(7));

@@ -228,9 +228,10 @@ pub fn next(deadline: Deadline) -> Result<Record> {
         Pulled::Record(record) => Ok(record),
         Pulled::Lost(count) => Ok(lost(count, "they were pulled too slowly")),
         Pulled::Ended => Err(Failure::new(Status::Closed, "the log is not kept any more")),
-        Pulled::Interrupted => Err(Failure::new(Status::Interrupted, "a signal ended the wait")),
-        Pulled::TimedOut if deadline == Deadline::Now => Err(Failure::new(Status::WouldBlock, "the log is empty")),
-        Pulled::TimedOut => Err(Failure::new(Status::Timeout, "the log is still empty")),
+        Pulled::Nothing(ended) => Err(ended.failure().unwrap_or(match deadline {
+            Deadline::Now => Failure::new(Status::WouldBlock, "the log is empty"),
+            _ => Failure::new(Status::Timeout, "the log is still empty"),
+        })),
     }
 }
 

@@ -25,9 +25,9 @@ pub mod stall;
 #[cfg(not(weft_loom))]
 mod default;
 #[cfg(not(weft_loom))]
-pub mod frame;
-#[cfg(not(weft_loom))]
 mod faults;
+#[cfg(not(weft_loom))]
+pub mod frame;
 #[cfg(not(weft_loom))]
 mod held;
 #[cfg(not(weft_loom))]

@@ -10,9 +10,9 @@ use std::thread;
 
 use super::blocks::Depot;
 use super::claim::Refusal;
+use super::faults::Faults;
 use super::frame;
 use super::held::AllHeld;
-use super::faults::Faults;
 use super::idle::{Idle, Notified};
 use super::lanes::{Address, Lanes, Priority};
 use super::options::{Options, Resolved};

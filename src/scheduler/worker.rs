@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use crossbeam_deque::Worker as Deque;
 
 use super::blocks::{Block, Cache};
-use super::frame::{self, Context, Frame};
 use super::faults::Point;
+use super::frame::{self, Context, Frame};
 use super::idle::Slept;
 use super::lanes::Priority;
 use super::placement::Stand;

@@ -36,6 +36,10 @@ fn owned_tasks_are_taken_whole_or_not_at_all() {
     struct Counted;
     static RAN: AtomicUsize = AtomicUsize::new(0);
     impl Owner for Counted {
+        unsafe fn inherit(_: NonNull<Slot>) {}
+
+        unsafe fn disinherit(_: NonNull<Slot>) {}
+
         unsafe fn run(slot: NonNull<Slot>, _: &Worker) {
             // SAFETY: claimed, and not used any more here.
             unsafe { Slot::release(slot) };
