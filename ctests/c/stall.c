@@ -1,5 +1,5 @@
-/* Stalls: more tasks wait than there may be threads, and what would let them go on has yet to come. That is told at once, and whoever
- * is told can bring it.
+/* Stalls: more tasks wait than there may be threads, and what would let them go on has yet to come. That is told at once, and
+ * whoever is told can bring it.
  */
 #include "support.h"
 

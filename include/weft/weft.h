@@ -264,28 +264,25 @@ typedef struct weft_log_record {
 typedef void (*weft_log_fn)(const struct weft_log_record *record, void *arg);
 
 /*
- Sets the callback that gets messages of `level` and graver ones. With NULL, they are kept for weft_log_next instead; with
- WEFT_LOG_OFF there are none. Before this returns, the callback set before has got every earlier message, and it never
- runs again (called from within that callback: not after it returns). So this waits for that callback. It is called on a thread of its own, never under a lock of
- Weft's. What it cannot keep up with is dropped, and the number of lost messages is logged. When the process exits
- normally, what is queued is still delivered. Any thread. WEFT_INVALID: an unknown level. WEFT_OS: the thread cannot be
- started; the callback set before stays.
+ Sets the callback that gets messages of `level` and graver ones. With NULL, they are kept for weft_log_next instead;
+ with WEFT_LOG_OFF there are none. Before this returns, the callback set before has got every earlier message, and it
+ never runs again (called from within that callback: not after it returns). So this waits for that callback. It is
+ called on a thread of its own, never under a lock of Weft's. What it cannot keep up with is dropped, and the number
+ of lost messages is logged. When the process exits normally, what is queued is still delivered. Any thread.
+ WEFT_INVALID: an unknown level. WEFT_OS: the thread cannot be started; the callback set before stays.
  */
-weft_status weft_log_set(weft_log_fn fn,
-                         void *arg,
-                         int32_t level);
+weft_status weft_log_set(weft_log_fn fn, void *arg, int32_t level);
 
 /*
- Pulls the oldest message that is kept, or waits for one. The log is kept from weft_log_set(NULL, NULL, level) on, until
- weft_log_set gives it a callback (what is kept is dropped) or silences it (what is kept can still be pulled). At most
- 4096 messages are kept; how many came when there was no room is a message itself, once the others have been pulled.
- Any number of threads may pull; each message goes to one of them. Set out->size first; the strings are good until
- this thread's next call, or its end. Blocks; inside a task the thread's turn passes to another. WEFT_WOULD_BLOCK,
- WEFT_TIMEOUT, WEFT_INTERRUPTED, WEFT_CANCELLED, WEFT_SHUTDOWN: none came. WEFT_CLOSED: none is there, and none is kept. WEFT_BUSY: messages go to a
- callback.
+ Pulls the oldest message that is kept, or waits for one. The log is kept from weft_log_set(NULL, NULL, level) on,
+ until weft_log_set gives it a callback (what is kept is dropped) or silences it (what is kept can still be pulled).
+ At most 4096 messages are kept; how many came when there was no room is a message itself, once the others have been
+ pulled. Any number of threads may pull; each message goes to one of them. Set out->size first; the strings are good
+ until this thread's next call, or its end. Blocks; inside a task the thread's turn passes to another.
+ WEFT_WOULD_BLOCK, WEFT_TIMEOUT, WEFT_INTERRUPTED, WEFT_CANCELLED, WEFT_SHUTDOWN: none came. WEFT_CLOSED: none is
+ there, and none is kept. WEFT_BUSY: messages go to a callback.
  */
-weft_status weft_log_next(struct weft_log_record *out,
-                          int64_t timeout_ns);
+weft_status weft_log_next(struct weft_log_record *out, int64_t timeout_ns);
 
 /* Bytes ----------------------------------------------------------------------------------------------------------- */
 

@@ -274,8 +274,8 @@ impl Idle {
         Slept::Woken
     }
 
-    /// A thread that has given its turn up and cannot sleep takes one again, whether or not one is free: it is active and searching.
-    /// True if the runtime is over instead; then it ends as if it had slept.
+    /// A thread that has given its turn up and cannot sleep takes one again, whether or not one is free: it is active
+    /// and searching. True if the runtime is over instead; then it ends as if it had slept.
     #[must_use]
     pub fn get_up(&self) -> bool {
         // As in `sleep`: who is not idle any more, or is dismissed, has a token coming.
