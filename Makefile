@@ -3,7 +3,7 @@
 SHELL = /bin/bash
 .SHELLFLAGS = -euo pipefail -c
 .DEFAULT_GOAL = help
-.PHONY: help setup-demo setup-test setup-bench configure build demo test bench install clean
+.PHONY: help setup-demo setup-test setup-bench configure build demo test soak bench install clean
 
 BUILD = target/cmake
 PREFIX ?= /usr/local
@@ -17,6 +17,7 @@ CONFIGURE = cmake -S . -B $(BUILD) -G Ninja -DCMAKE_BUILD_TYPE=$(BUILD_TYPE)
 help:
 	@echo 'make demo             install what is missing, build, and run the demo on real files'
 	@echo 'make test             install what is missing, build, and run every test'
+	@echo 'make soak             install what is missing, and mix everything at random for SOAK_SECONDS (600)'
 	@echo 'make bench            install what is missing, build, and run the benchmarks'
 	@echo 'make build            build libweft.so and libweft.a in $(BUILD) (BUILD_TYPE=Debug for a debug build)'
 	@echo 'make install PREFIX=  install headers, libraries, CMake package and weft.pc (default /usr/local; DESTDIR= too)'
@@ -40,6 +41,11 @@ test: setup-test
 	    -DWEFT_ZIG_0_17="$(CURDIR)/target/zig-0.17/bin/python-zig" >/dev/null
 	@cmake --build $(BUILD)
 	@ctest --test-dir $(BUILD) --parallel $(JOBS) --output-on-failure --no-tests=error
+
+# Each round has a seed, printed when it fails: SOAK_SEED=... begins with it.
+SOAK_SECONDS ?= 600
+soak: setup-demo
+	@WEFT_STRESS_SECONDS=$(SOAK_SECONDS) cargo test --locked --release --package weft --test stress -- $(SOAK_SEED)
 
 bench: setup-bench
 	@$(CONFIGURE) >/dev/null

@@ -125,13 +125,22 @@ pub struct Error {
     pub origin: CString,
     /// What the producer attached, such as a serialised exception.
     pub payload: Option<Bytes>,
+    /// Of a panic, if the environment asks for it; else empty.
+    pub backtrace: CString,
 }
 
 impl Error {
     /// An error without payload. NUL bytes in the texts end them.
     pub fn new(status: i32, text: &str, origin: &str) -> Self {
         let header = Header::new(ERROR_TAG);
-        Error { header, status, text: c_string(text), origin: c_string(origin), payload: None }
+        Error {
+            header,
+            status,
+            text: c_string(text),
+            origin: c_string(origin),
+            payload: None,
+            backtrace: CString::default(),
+        }
     }
 }
 

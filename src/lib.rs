@@ -34,7 +34,6 @@ pub mod sync;
 
 #[cfg(not(weft_loom))]
 pub mod capi;
-#[cfg(not(weft_loom))]
 pub mod observe;
 #[cfg(not(weft_loom))]
 pub mod parallel;

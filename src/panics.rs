@@ -1,9 +1,12 @@
 //! Running callbacks so that whatever leaves them stays contained.
 //!
 //! A Rust panic is caught and described. Anything else that unwinds out of a callback (a C++
-//! exception, pthread_exit, a panic of another copy of Rust's runtime) cannot be caught here: the process
+//! exception, pthread_exit, a cancelled thread, a panic of another copy of Rust's runtime) cannot be caught here: the process
 //! ends, with a message that names the callback. A guard on the stack tells the two apart: it is dropped
 //! in both cases, but only in the first is this thread panicking.
+
+#[cfg(not(weft_loom))]
+pub mod backtrace;
 
 use std::any::Any;
 use std::fmt::Display;
@@ -17,7 +20,7 @@ impl Drop for EscapeGuard<'_> {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             eprintln!(
-                "weft: {} was left by a foreign exception (a C++ throw, pthread_exit or the like); \
+                "weft: {} was left by a foreign exception (a C++ throw, pthread_exit, pthread_cancel or the like); \
                  callbacks must not unwind",
                 self.what
             );
@@ -44,17 +47,15 @@ pub fn contain(what: &str, f: impl FnOnce()) {
 
 /// The message of a panic. The payload's own drop may panic as well; then it is leaked.
 fn describe(payload: Box<dyn Any + Send>) -> String {
-    let message = if let Some(text) = payload.downcast_ref::<&str>() {
-        (*text).to_owned()
-    } else if let Some(text) = payload.downcast_ref::<String>() {
-        text.clone()
-    } else {
-        "a panic without a message".to_owned()
-    };
+    let message = text(&*payload).unwrap_or("a panic without a message").to_owned();
     if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(second);
     }
     message
+}
+
+fn text(payload: &(dyn Any + Send)) -> Option<&str> {
+    payload.downcast_ref::<&str>().copied().or_else(|| payload.downcast_ref::<String>().map(String::as_str))
 }
 
 #[cfg(all(test, not(weft_loom)))]

@@ -1,9 +1,12 @@
-//! Everything at once, with exact counts: tasks that spawn, join, loop, block on channels and settle promises, on
-//! several runtimes. Without libtest, whose own synchronisation ThreadSanitizer cannot see into.
+//! Everything at once, with exact counts: tasks that spawn, submit themselves, join, loop, block on channels and settle
+//! promises, on several runtimes that end in both ways. Without libtest, whose own synchronisation ThreadSanitizer cannot see into.
 //!
-//! `stress [SEED [ROUNDS]]`; the seed is printed, so that a failure can be run again.
+//! `stress [SEED [ROUNDS]]`: sizes follow from the seed. Each round has a seed of its own, which is printed when it fails, so that
+//! it can be run again alone. With WEFT_STRESS_SECONDS in the environment (`make soak`), rounds go on for so long.
 
 use std::alloc::Layout;
+use std::io::Write;
+use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,32 +14,68 @@ use weft::channel::{Capacity, Channel};
 use weft::error::{Result, Status};
 use weft::future;
 use weft::parallel::{LoopOptions, for_each, join};
+use weft::platform::clock::now_ns;
 use weft::scheduler::task::Call;
-use weft::scheduler::{Core, Mode, Options, Policy, Priority, Runtime, Worker};
+use weft::scheduler::{Core, Mode, Options, Owner, Policy, Priority, Runtime, Slot, Work, Worker};
 use weft::sync::Deadline;
 use weft::topology::Topology;
 
 fn main() {
     let mut arguments = std::env::args().skip(1).filter_map(|argument| argument.parse::<u64>().ok());
-    let seed = arguments.next().unwrap_or_else(|| weft::platform::clock::now_ns() as u64);
+    let mut seed = arguments.next().unwrap_or_else(|| now_ns() as u64);
     let rounds = arguments.next().unwrap_or(30);
-    println!("stress: seed {seed}, {rounds} rounds");
-    let mut random = Random(seed | 1);
-    for _ in 0..rounds {
-        round(&mut random);
+    let seconds = std::env::var("WEFT_STRESS_SECONDS").ok().and_then(|seconds| seconds.parse::<i64>().ok());
+    let until = seconds.map(|seconds| now_ns().saturating_add(seconds.saturating_mul(1_000_000_000)));
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        eprintln!("stress: to run this round again: stress {} 1", SEED.load(Ordering::Relaxed));
+        before(info);
+    }));
+    println!(
+        "stress: seed {seed}, {}",
+        seconds.map_or(format!("{rounds} rounds"), |seconds| format!("{seconds} seconds"))
+    );
+    let mut passed = 0;
+    while until.map_or(passed < rounds, |until| now_ns() < until) {
+        if until.is_some() {
+            // The last one says what hung, if something did.
+            print!("\rround {passed}, seed {seed:<20}");
+            std::io::stdout().flush().expect("standard output");
+        }
+        SEED.store(seed, Ordering::Relaxed);
+        round(&mut Random::new(seed));
+        seed = Random::new(seed).next();
+        passed += 1;
     }
-    println!("{rounds} passed, 0 failed");
+    println!("{}{passed} passed, 0 failed", if until.is_some() { "\n" } else { "" });
 }
+
+/// That of the round that runs.
+static SEED: AtomicU64 = AtomicU64::new(0);
 
 /// xorshift64, for sizes.
 struct Random(u64);
 
 impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
+    fn new(seed: u64) -> Self {
+        // Seeds that are close do not stay so.
+        Random((seed ^ seed >> 32).wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        self.0 % limit
+        self.0
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+
+    /// Another, for another thread.
+    fn split(&mut self) -> Self {
+        Random::new(self.next())
     }
 }
 
@@ -55,7 +94,19 @@ fn spawn_anywhere(core: &Core, random: &mut Random, f: impl FnOnce(&Worker) + Se
     core.spawn_at(Call(f), place).expect("an open runtime takes work");
 }
 
+/// One to three runtimes at the same time.
 fn round(random: &mut Random) {
+    let others: Vec<_> = (0..random.below(3))
+        .map(|_| {
+            let mut random = random.split();
+            std::thread::spawn(move || one_runtime(&mut random))
+        })
+        .collect();
+    one_runtime(random);
+    others.into_iter().for_each(|other| other.join().expect("no runtime failed"));
+}
+
+fn one_runtime(random: &mut Random) {
     let workers = 1 + random.below(4) as u32;
     let keep_alive_ns = 1 + random.below(1_000_000) as i64;
     let placement = [Policy::None, Policy::Compact, Policy::Scatter][random.below(3) as usize];
@@ -66,12 +117,13 @@ fn round(random: &mut Random) {
     let submitters: Vec<_> = (0..1 + random.below(3))
         .map(|_| {
             let runtime = runtime.retain();
-            let mut random = Random(random.below(u64::MAX) | 1);
+            let mut random = random.split();
             std::thread::spawn(move || {
                 tasks(&runtime, &mut random);
                 channels(&runtime, &mut random);
                 futures(&runtime, &mut random);
                 forks(&runtime, &mut random);
+                submissions(&runtime, &mut random);
             })
         })
         .collect();
@@ -80,6 +132,8 @@ fn round(random: &mut Random) {
     let stats = runtime.stats();
     assert_eq!(stats.spawned, stats.executed);
     assert_eq!((stats.threads, stats.panicked, stats.discarded), (0, 0, 0));
+    assert_eq!((stats.queued, stats.replaced), (0, 0));
+    discards(random);
 }
 
 /// Tasks that spawn tasks; each is counted once.
@@ -87,12 +141,22 @@ fn tasks(runtime: &Runtime, random: &mut Random) {
     let (roots, children) = (random.below(200), random.below(5));
     let (sender, receiver) = pair(Capacity::Unbounded);
     for _ in 0..roots {
-        let (sender, mut random) = (sender.clone(), Random(random.below(u64::MAX) | 1));
-        spawn_anywhere(runtime, &mut Random(random.below(u64::MAX) | 1), move |worker| {
+        let (sender, mut random) = (sender.clone(), random.split());
+        spawn_anywhere(runtime, &mut random.split(), move |worker| {
             for _ in 0..children {
                 let sender = sender.clone();
                 let child = move |_: &Worker| send(&sender, 1, Deadline::Never).expect("open");
                 spawn_anywhere(worker.core(), &mut random, child);
+            }
+            match random.below(8) {
+                0 => {
+                    // As around a call that blocks and is not Weft's.
+                    worker.begin_blocking();
+                    std::thread::yield_now();
+                    assert!(worker.end_blocking());
+                }
+                1 => worker.yield_now(),
+                _ => {}
             }
             send(&sender, 1, Deadline::Never).expect("open");
         });
@@ -100,6 +164,11 @@ fn tasks(runtime: &Runtime, random: &mut Random) {
     let total: u64 = (0..roots * (children + 1)).map(|_| receive(&receiver, Deadline::Never).expect("open")).sum();
     assert_eq!(total, roots * (children + 1));
     assert_eq!(receiver.len(), 0);
+}
+
+/// Tasks that only look, again and again, would keep all turns for themselves, and never meet what they look for.
+fn calmer(patience: i64) -> i64 {
+    (patience * 2).min(1_000_000_000)
 }
 
 /// Producers and consumers with impatient ends; the sum arrives.
@@ -119,13 +188,17 @@ fn channels(runtime: &Runtime, random: &mut Random) {
     for _ in 0..consumers {
         let (receiver, received, done) = (receiver.clone(), received.clone(), done.clone());
         spawn(runtime, move |_| {
+            let mut patience = patience;
             loop {
                 match receive(&receiver, Deadline::after(patience)) {
                     Ok(value) => {
                         received.fetch_add(value, Ordering::Relaxed);
                     }
                     Err(failure) if failure.is(Status::Closed) => break,
-                    Err(failure) => assert!(failure.is(Status::Timeout)),
+                    Err(failure) => {
+                        assert!(failure.is(Status::Timeout));
+                        patience = calmer(patience);
+                    }
                 }
             }
             send(&done, 1, Deadline::Never).expect("open");
@@ -134,8 +207,11 @@ fn channels(runtime: &Runtime, random: &mut Random) {
     for _ in 0..producers {
         let (sender, producing) = (sender.clone(), producing.clone());
         spawn(runtime, move |_| {
+            let mut patience = patience;
             for value in 1..=each {
-                while send(&sender, value, Deadline::after(patience)).is_err() {}
+                while send(&sender, value, Deadline::after(patience)).is_err() {
+                    patience = calmer(patience);
+                }
             }
             if producing.fetch_sub(1, Ordering::AcqRel) == 1 {
                 sender.close();
@@ -189,6 +265,125 @@ fn forks(runtime: &Runtime, random: &mut Random) {
         })
         .expect("no panic");
     assert_eq!((leaves, visited), (1 << depth, len as u64 * 4));
+}
+
+/// A task in memory of its owner's, which submits itself again some times.
+#[repr(C)]
+struct Owned {
+    slot: Slot,
+    left: AtomicU64,
+    done: Arc<Channel>,
+}
+
+impl Owner for Owned {
+    unsafe fn inherit(_: NonNull<Slot>) {}
+
+    unsafe fn disinherit(_: NonNull<Slot>) {}
+
+    unsafe fn run(slot: NonNull<Slot>, worker: &Worker) {
+        // SAFETY: the slot is the first member of an Owned, which stays until it has said that it is done.
+        unsafe {
+            let owned = slot.cast::<Owned>().as_ref();
+            let (left, done) = (owned.left.fetch_sub(1, Ordering::Relaxed), owned.done.clone());
+            Slot::release(slot);
+            match left {
+                0 => send(&done, 1, Deadline::Never).expect("open"),
+                _ => worker.core().submit::<Owned>([slot].into_iter()).expect("an open runtime takes work"),
+            }
+        }
+    }
+}
+
+fn submissions(runtime: &Runtime, random: &mut Random) {
+    let (done, finished) = pair(Capacity::Unbounded);
+    let (count, again) = (random.below(100), random.below(20));
+    let tasks: Vec<_> = (0..count)
+        .map(|_| {
+            let left = AtomicU64::new(random.below(again + 1));
+            Box::new(Owned { slot: Slot::new::<Owned>(), left, done: done.clone() })
+        })
+        .collect();
+    for batch in tasks.chunks(1 + random.below(10) as usize) {
+        let slots = batch.iter().map(|task| NonNull::from(&**task).cast::<Slot>());
+        // SAFETY: each is an Owned, submitted once, and kept until all are done.
+        unsafe { runtime.submit::<Owned>(slots) }.expect("an open runtime takes work");
+    }
+    (0..count).for_each(|_| _ = receive(&finished, Deadline::Never).expect("open"));
+}
+
+/// What became of tasks that may be dropped.
+#[derive(Default)]
+struct Fates {
+    ran: AtomicU64,
+    dropped: AtomicU64,
+}
+
+/// Spawns others when it runs, as long as it may.
+struct Mortal {
+    depth: u64,
+    /// None once it has run.
+    fates: Option<Arc<Fates>>,
+    accepted: Arc<AtomicU64>,
+}
+
+impl Mortal {
+    fn spawn(core: &Core, depth: u64, fates: &Arc<Fates>, accepted: &Arc<AtomicU64>) {
+        let mortal = Mortal { depth, fates: Some(fates.clone()), accepted: accepted.clone() };
+        if core.spawn(mortal).is_ok() {
+            accepted.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Work for Mortal {
+    fn run(mut self, worker: &Worker) {
+        let fates = self.fates.take().expect("run once");
+        fates.ran.fetch_add(1, Ordering::Relaxed);
+        (0..self.depth).for_each(|_| Mortal::spawn(worker.core(), self.depth - 1, &fates, &self.accepted));
+    }
+
+    fn droppable(&self) -> bool {
+        true
+    }
+
+    fn refused(mut self) {
+        self.fates = None;
+    }
+}
+
+impl Drop for Mortal {
+    fn drop(&mut self) {
+        if let Some(fates) = &self.fates {
+            fates.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A runtime that ends while others still submit to it: what it has taken is run or dropped.
+fn discards(random: &mut Random) {
+    let options = Options { workers: 1 + random.below(3) as u32, ..Options::default() };
+    let runtime = Runtime::new(options).expect("threads");
+    let (fates, accepted) = (Arc::new(Fates::default()), Arc::new(AtomicU64::new(0)));
+    let submitters: Vec<_> = (0..1 + random.below(3))
+        .map(|_| {
+            let (runtime, fates, accepted) = (runtime.retain(), fates.clone(), accepted.clone());
+            let (count, depth) = (random.below(300), random.below(4));
+            std::thread::spawn(move || (0..count).for_each(|_| Mortal::spawn(&runtime, depth, &fates, &accepted)))
+        })
+        .collect();
+    let mode = if random.below(3) == 0 { Mode::Drain } else { Mode::Discard };
+    if random.below(2) == 0 {
+        runtime.run(|_| {}).expect("open, but for this thread's doing");
+    }
+    let _ = runtime.shutdown(mode, Deadline::Now);
+    submitters.into_iter().for_each(|submitter| submitter.join().expect("no submitter failed"));
+    runtime.shutdown(mode, Deadline::Never).expect("ended");
+    let stats = runtime.stats();
+    let [ran, dropped, accepted] = [&fates.ran, &fates.dropped, &accepted].map(|count| count.load(Ordering::Relaxed));
+    assert_eq!(ran + dropped, accepted);
+    // The task that was waited for is none of them.
+    assert!((0..=1).contains(&(stats.executed - ran)));
+    assert_eq!((stats.discarded, stats.executed + stats.discarded, stats.threads), (dropped, stats.spawned, 0));
 }
 
 fn pair(capacity: Capacity) -> (Arc<Channel>, Arc<Channel>) {

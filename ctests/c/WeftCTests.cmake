@@ -18,8 +18,8 @@
 
 set(WEFT_C_DIRECTORY "${CMAKE_CURRENT_LIST_DIR}")
 set(WEFT_C_TESTS
-    selftest status interrupt log bytes topology
-    runtime kinds resize locals default_runtime blocking hooks shutdown stats idle
+    selftest status interrupt log log_next bytes topology
+    runtime kinds resize locals default_runtime blocking stall hooks shutdown leaving stats idle
     tasks submit outside priority fairness cancel after async join forks forks_called loops reduce
     futures channels channel_waits channel_ends channel_many channel_types
     fork ending scarcity misuse stress)

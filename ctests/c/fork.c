@@ -200,6 +200,8 @@ static void new_objects_are_refused(void)
     CHECK_FORKED(weft_topology_new(&topology));
     CHECK_FORKED(weft_topology_from_string("core:1 pu:1", &topology));
     CHECK_FORKED(weft_log_set(log_nothing, NULL, WEFT_LOG_WARN));
+    weft_log_record record = {.size = sizeof record};
+    CHECK_FORKED(weft_log_next(&record, WEFT_FOREVER));
     CHECK(runtime == SENTINEL && channel == SENTINEL && promise == SENTINEL && future == SENTINEL);
     CHECK(bytes == SENTINEL && topology == SENTINEL);
 }

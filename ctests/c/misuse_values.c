@@ -75,6 +75,26 @@ MISUSE(weft_log_set)
     CHECK_INVALID(weft_log_set(never_log, NULL, -1), "level");
     CHECK_INVALID(weft_log_set(NULL, NULL, INT32_MIN), "level");
     OK(weft_log_set(NULL, NULL, WEFT_LOG_DEBUG));
+    OK(weft_log_set(NULL, NULL, WEFT_LOG_OFF));
+}
+
+MISUSE(weft_log_next)
+{
+    weft_log_record record = {.size = sizeof record, .level = 77};
+    OK(weft_log_set(NULL, NULL, WEFT_LOG_ERROR));
+    CHECK_INVALID(weft_log_next(NULL, 0), "out");
+    record.size = 0;
+    CHECK_INVALID(weft_log_next(&record, 0), "size");
+    record.size = SIZE_MAX;
+    CHECK_INVALID(weft_log_next(&record, WEFT_FOREVER), "size");
+    record.size = sizeof record;
+    CHECK_REFUSED(weft_log_next(&record, 0), WEFT_WOULD_BLOCK, "empty");
+    CHECK_REFUSED(weft_log_next(&record, INT64_MIN), WEFT_WOULD_BLOCK, "empty");
+    OK(weft_log_set(never_log, NULL, WEFT_LOG_ERROR));
+    CHECK_REFUSED(weft_log_next(&record, WEFT_FOREVER), WEFT_BUSY, "callback");
+    OK(weft_log_set(NULL, NULL, WEFT_LOG_OFF));
+    CHECK_REFUSED(weft_log_next(&record, WEFT_FOREVER), WEFT_CLOSED, "kept");
+    CHECK_INT(record.level, 77);
 }
 
 /* ---- bytes */
@@ -153,6 +173,11 @@ MISUSE(weft_error_text)
 MISUSE(weft_error_origin)
 {
     CHECK_STR(weft_error_origin(NULL), "");
+}
+
+MISUSE(weft_error_backtrace)
+{
+    CHECK_STR(weft_error_backtrace(NULL), "");
 }
 
 MISUSE(weft_error_payload)

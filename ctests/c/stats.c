@@ -40,6 +40,15 @@ TEST(a_fresh_runtime)
     CHECK_INT(stats.spares_started, 0);
     CHECK_INT(stats.spares_retired, 0);
     CHECK_INT(stats.pin_failures, 0);
+    CHECK_INT(stats.stalls, 0);
+    CHECK_INT(stats.replaced, 0);
+    CHECK_INT(stats.queued, 0);
+    for (int i = 0; i < 4; i++) {
+        CHECK_INT(stats.lanes[i].queued, 0);
+        CHECK_INT(stats.lanes[i].peak, 0);
+        CHECK_INT(stats.lanes[i].taken, 0);
+        CHECK_INT(stats.lanes[i].waited_ns, 0);
+    }
     runtime_end(runtime);
 }
 
@@ -246,6 +255,62 @@ TEST(spares_are_counted)
     CHECK(stats.spares_started >= stats.threads_peak - 1);
     CHECK(stats.spares_retired <= stats.spares_started);
     weft_channel_release(crowd.channel);
+    weft_runtime_release(runtime);
+}
+
+struct keeper {
+    gate keeps, leave;
+};
+
+static void keep_the_worker(weft_worker *worker, void *arg)
+{
+    struct keeper *keeper = arg;
+    (void)worker;
+    gate_open(&keeper->keeps);
+    gate_wait(&keeper->leave);
+}
+
+/* Their only worker is kept busy, so all that is queued waits. */
+TEST(lanes_are_counted)
+{
+    static const int32_t priorities[] = {WEFT_PRIORITY_LOW, WEFT_PRIORITY_NORMAL, WEFT_PRIORITY_HIGH, WEFT_PRIORITY_CRITICAL};
+    static const uint64_t counts[] = {4, 0, 2, 3};
+    struct keeper keeper = {GATE_INIT, GATE_INIT};
+    weft_runtime *runtime = runtime_new_limited(1, 1);
+    weft_spawn_options options;
+    uint64_t waited[4];
+    atomic_int ran = 0;
+    OK(weft_spawn_options_init(&options, sizeof options));
+    OK(weft_spawn(runtime, keep_the_worker, &keeper));
+    gate_wait(&keeper.keeps);
+    for (int i = 0; i < 4; i++)
+        for (uint64_t n = 0; n < counts[i]; n++) {
+            options.priority = priorities[i];
+            OK(weft_spawn_with(runtime, count, &ran, &options));
+        }
+    for (int i = 0; i < 5; i++)
+        OK(weft_spawn(runtime, count, &ran));
+    weft_runtime_stats stats = runtime_stats(runtime);
+    CHECK_INT(stats.queued, 9 + 5);
+    for (int i = 0; i < 4; i++) {
+        weft_lane_stats lane = stats.lanes[priorities[i] - WEFT_PRIORITY_LOW];
+        CHECK_INT(lane.queued, counts[i]);
+        CHECK_INT(lane.peak, counts[i]);
+        CHECK_INT(lane.taken, 0);
+        waited[i] = lane.waited_ns;
+    }
+    gate_open(&keeper.leave);
+    OK(weft_runtime_shutdown(runtime, WEFT_SHUTDOWN_DRAIN, WEFT_FOREVER));
+    stats = runtime_stats(runtime);
+    CHECK_INT(ran, 9 + 5);
+    CHECK_INT(stats.queued, 0);
+    for (int i = 0; i < 4; i++) {
+        CHECK_INT(stats.lanes[i].queued, 0);
+        CHECK_INT(stats.lanes[i].peak, counts[i]);
+        CHECK_INT(stats.lanes[i].taken, counts[i]);
+        CHECK(stats.lanes[i].waited_ns >= waited[i]);
+        CHECK(counts[i] > 0 || stats.lanes[i].waited_ns == 0);
+    }
     weft_runtime_release(runtime);
 }
 

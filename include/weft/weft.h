@@ -184,6 +184,12 @@ const char *weft_error_text(const weft_error *error);
 const char *weft_error_origin(const weft_error *error);
 
 /*
+ Where a Rust callback panicked, as text of several lines: if RUST_BACKTRACE or RUST_LIB_BACKTRACE was set in the environment
+ when the process made its first runtime. Else "". Valid while the future lives. NULL or another thing: "".
+ */
+const char *weft_error_backtrace(const weft_error *error);
+
+/*
  What the producer attached to weft_promise_reject, such as a serialised exception; NULL and *len 0 when there is
  nothing. Valid while the future lives. `len` may be NULL.
  */
@@ -238,9 +244,9 @@ int32_t weft_thread_interruptible(int32_t on);
 /* Worth knowing when looking for a fault. */
 #define WEFT_LOG_DEBUG 4
 
-/* One message. Valid during the callback. */
+/* One message. In a callback valid until that returns; pulled by weft_log_next, until the next call on the same thread. */
 typedef struct weft_log_record {
-  /* sizeof(weft_log_record) in the library; later versions append members. */
+  /* sizeof(weft_log_record): in a callback the library's, for weft_log_next set by the caller. */
   size_t size;
   /* WEFT_LOG_ERROR to WEFT_LOG_DEBUG. */
   int32_t level;
@@ -260,14 +266,25 @@ typedef struct weft_log_record {
 typedef void (*weft_log_fn)(const struct weft_log_record *record, void *arg);
 
 /*
- Sets the callback that gets messages of `level` and graver ones; NULL or WEFT_LOG_OFF: none. Before this returns, the
- callback set before has got every earlier message, and it never runs again (called from within that callback: not
- after it returns). So this waits for that callback. It is called on a thread of its own, never under a lock of
- Weft's. What it cannot keep up with is dropped, and the number of lost messages is logged. When the process exits
- normally, what is queued is still delivered. Any thread. WEFT_INVALID: an unknown level. WEFT_OS: the thread cannot be
- started; the callback set before stays.
+ Sets the callback that gets messages of `level` and graver ones. With NULL, they are kept for weft_log_next instead;
+ with WEFT_LOG_OFF there are none. Before this returns, the callback set before has got every earlier message, and it
+ never runs again (called from within that callback: not after it returns). So this waits for that callback. It is
+ called on a thread of its own, never under a lock of Weft's. What it cannot keep up with is dropped, and the number
+ of lost messages is logged. When the process exits normally, what is queued is still delivered. Any thread.
+ WEFT_INVALID: an unknown level. WEFT_OS: the thread cannot be started; the callback set before stays.
  */
 weft_status weft_log_set(weft_log_fn fn, void *arg, int32_t level);
+
+/*
+ Pulls the oldest message that is kept, or waits for one. The log is kept from weft_log_set(NULL, NULL, level) on,
+ until weft_log_set gives it a callback (what is kept is dropped) or silences it (what is kept can still be pulled).
+ At most 4096 messages are kept; how many came when there was no room is a message itself, once the others have been
+ pulled. Any number of threads may pull; each message goes to one of them. Set out->size first; the strings are good
+ until this thread's next call, or its end. Blocks; inside a task the thread's turn passes to another.
+ WEFT_WOULD_BLOCK, WEFT_TIMEOUT, WEFT_INTERRUPTED, WEFT_CANCELLED, WEFT_SHUTDOWN: none came. WEFT_CLOSED: none is
+ there, and none is kept. WEFT_BUSY: messages go to a callback.
+ */
+weft_status weft_log_next(struct weft_log_record *out, int64_t timeout_ns);
 
 /* Bytes ----------------------------------------------------------------------------------------------------------- */
 
@@ -458,6 +475,38 @@ weft_status weft_runtime_resize(weft_runtime *runtime,
 /* Called on each worker thread, before its first or after its last task. */
 typedef void (*weft_worker_hook_fn)(weft_worker *worker, void *arg);
 
+/*
+ A stall: work is queued, and every thread is blocked inside a task, with none to be had. It lasts until one of them goes
+ on. The numbers are from when it began. Valid during the callback.
+ */
+typedef struct weft_stall {
+  /* sizeof(weft_stall) in the library; later versions append members. */
+  size_t size;
+  /* The how-manieth of its runtime, from 1. A callback that takes long is told only the latest of those it missed. */
+  uint64_t number;
+  /* The runtime. Retain it to keep it. */
+  weft_runtime *runtime;
+  /* Threads there are. */
+  uint32_t threads;
+  /* Of these, threads that are blocked inside a task. */
+  uint32_t blocked;
+  /* Threads there may be. */
+  uint32_t max_threads;
+  /* 0. */
+  uint32_t reserved;
+  /* Tasks that nobody can run. */
+  uint64_t queued;
+  /* The same for people. */
+  const char *message;
+} weft_stall;
+
+/*
+ Called when a stall begins: once, until a blocked thread goes on. It runs on a thread of its own, "weft-stall", one call at a
+ time, and holds up nobody but weft_runtime_shutdown, which waits for it. It may call every function of Weft: send what
+ the tasks wait for, close the channel, shut the runtime down.
+ */
+typedef void (*weft_stall_fn)(const struct weft_stall *stall, void *arg);
+
 /* How to make a runtime. Fill in with weft_runtime_options_init, then change what matters. */
 typedef struct weft_runtime_options {
   /* sizeof(weft_runtime_options). */
@@ -471,7 +520,7 @@ typedef struct weft_runtime_options {
   int32_t workers;
   /*
    Threads in all, those blocked inside a task included; 0: 256, or `workers` if that is more. At most 16383. When all
-   of them are blocked, queued work waits until one goes on; the log and ceiling_hits tell.
+   of them are blocked, queued work waits until one goes on: a stall. The log, the statistics and on_stall tell at once.
    */
   int32_t max_threads;
   /*
@@ -495,14 +544,31 @@ typedef struct weft_runtime_options {
   weft_worker_hook_fn on_worker_start;
   /* Called last on each worker thread; NULL: nothing. */
   weft_worker_hook_fn on_worker_stop;
-  /* Handed to both. */
+  /* Handed to all three. */
   void *hook_arg;
   /*
    A WEFT_KIND_ constant: whose threads run the tasks. SINGLE has one worker, HOSTED has `workers` seats; both have no
    thread of their own, so max_threads is 0 or the same, placement is NONE, and stack_size and keep_alive_ns say nothing.
    */
   int32_t kind;
+  /* Called when work is queued and every thread blocked; NULL: nothing, and no thread is started for it. */
+  weft_stall_fn on_stall;
 } weft_runtime_options;
+
+/*
+ What waits, or has waited, at one priority. In lanes are tasks with a priority or a node, and those that a thread leaves to
+ others when it blocks; most tasks of normal priority never see one.
+ */
+typedef struct weft_lane_stats {
+  /* Tasks in the lanes now. */
+  uint64_t queued;
+  /* The most there have been; of several nodes' lanes, the sum of each one's most. */
+  uint64_t peak;
+  /* Tasks taken out so far. */
+  uint64_t taken;
+  /* Nanoseconds that all these have waited together, and those that still wait. Over `taken`: about what one waits. */
+  uint64_t waited_ns;
+} weft_lane_stats;
 
 /* What a runtime has done so far. */
 typedef struct weft_runtime_stats {
@@ -563,6 +629,14 @@ typedef struct weft_runtime_stats {
   uint64_t start_failures;
   /* Times that the system refused to bind a thread to its CPU. */
   uint64_t pin_failures;
+  /* Times that work was queued and every thread blocked inside a task, with none to be had: see weft_stall. */
+  uint64_t stalls;
+  /* Threads that failed between two tasks, by a defect of Weft's, and were replaced. Nothing was lost with them. */
+  uint64_t replaced;
+  /* Tasks that wait now, wherever, but for those that are bound to a thread (WEFT_HINT_NOT_STEALABLE). */
+  uint64_t queued;
+  /* The lanes of each priority, from the lowest: that of WEFT_PRIORITY_HIGH is lanes[WEFT_PRIORITY_HIGH - WEFT_PRIORITY_LOW]. */
+  struct weft_lane_stats lanes[4];
 } weft_runtime_stats;
 
 /* What one worker has done so far. Members mean what they mean in weft_runtime_stats. */

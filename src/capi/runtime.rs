@@ -9,12 +9,41 @@ use super::handle::Handle;
 use super::kinds;
 use super::types::{weft_runtime, weft_status, weft_topology, weft_worker};
 use crate::error::{Failure, Result, Status};
-use crate::scheduler::{self, Core, Mode, Options, Policy, RUNTIME_TAG, Runtime, Worker, WorkerHook};
+use crate::scheduler::{self, Core, Mode, Options, Policy, RUNTIME_TAG, Runtime, Stall, StallHook, Worker, WorkerHook};
 use crate::sync::Deadline;
 use crate::topology::Topology;
 
 /// Called on each worker thread, before its first or after its last task.
 pub type weft_worker_hook_fn = Option<unsafe extern "C-unwind" fn(worker: *mut weft_worker, arg: *mut c_void)>;
+
+/// A stall: work is queued, and every thread is blocked inside a task, with none to be had. It lasts until one of them goes
+/// on. The numbers are from when it began. Valid during the callback.
+#[repr(C)]
+pub struct weft_stall {
+    /// sizeof(weft_stall) in the library; later versions append members.
+    pub size: usize,
+    /// The how-manieth of its runtime, from 1. A callback that takes long is told only the latest of those it missed.
+    pub number: u64,
+    /// The runtime. Retain it to keep it.
+    pub runtime: *mut weft_runtime,
+    /// Threads there are.
+    pub threads: u32,
+    /// Of these, threads that are blocked inside a task.
+    pub blocked: u32,
+    /// Threads there may be.
+    pub max_threads: u32,
+    /// 0.
+    pub reserved: u32,
+    /// Tasks that nobody can run.
+    pub queued: u64,
+    /// The same for people.
+    pub message: *const c_char,
+}
+
+/// Called when a stall begins: once, until a blocked thread goes on. It runs on a thread of its own, "weft-stall", one call at a
+/// time, and holds up nobody but weft_runtime_shutdown, which waits for it. It may call every function of Weft: send what
+/// the tasks wait for, close the channel, shut the runtime down.
+pub type weft_stall_fn = Option<unsafe extern "C-unwind" fn(stall: *const weft_stall, arg: *mut c_void)>;
 
 /// How to make a runtime. Fill in with weft_runtime_options_init, then change what matters.
 #[repr(C)]
@@ -27,7 +56,7 @@ pub struct weft_runtime_options {
     /// At most 4096.
     pub workers: i32,
     /// Threads in all, those blocked inside a task included; 0: 256, or `workers` if that is more. At most 16383. When all
-    /// of them are blocked, queued work waits until one goes on; the log and ceiling_hits tell.
+    /// of them are blocked, queued work waits until one goes on: a stall. The log, the statistics and on_stall tell at once.
     pub max_threads: i32,
     /// Bytes of stack for each thread; 0: 2 MiB. Below 64 KiB: WEFT_INVALID. A task has three quarters of it at least: on the
     /// rest there may be tasks that wait for it.
@@ -44,11 +73,13 @@ pub struct weft_runtime_options {
     pub on_worker_start: weft_worker_hook_fn,
     /// Called last on each worker thread; NULL: nothing.
     pub on_worker_stop: weft_worker_hook_fn,
-    /// Handed to both.
+    /// Handed to all three.
     pub hook_arg: *mut c_void,
     /// A WEFT_KIND_ constant: whose threads run the tasks. SINGLE has one worker, HOSTED has `workers` seats; both have no
     /// thread of their own, so max_threads is 0 or the same, placement is NONE, and stack_size and keep_alive_ns say nothing.
     pub kind: i32,
+    /// Called when work is queued and every thread blocked; NULL: nothing, and no thread is started for it.
+    pub on_stall: weft_stall_fn,
 }
 
 impl args::SizePrefixed for weft_runtime_options {
@@ -66,6 +97,7 @@ impl args::SizePrefixed for weft_runtime_options {
             on_worker_stop: None,
             hook_arg: std::ptr::null_mut(),
             kind: kinds::WEFT_KIND_MULTI,
+            on_stall: None,
         }
     }
 }
@@ -83,6 +115,20 @@ pub const WEFT_PLACEMENT_SCATTER: i32 = 2;
 pub const WEFT_SHUTDOWN_DRAIN: i32 = 0;
 /// Drop queued tasks that have an arg_drop; run those that have none, then end.
 pub const WEFT_SHUTDOWN_DISCARD: i32 = 1;
+
+/// What waits, or has waited, at one priority. In lanes are tasks with a priority or a node, and those that a thread leaves to
+/// others when it blocks; most tasks of normal priority never see one.
+#[repr(C)]
+pub struct weft_lane_stats {
+    /// Tasks in the lanes now.
+    pub queued: u64,
+    /// The most there have been; of several nodes' lanes, the sum of each one's most.
+    pub peak: u64,
+    /// Tasks taken out so far.
+    pub taken: u64,
+    /// Nanoseconds that all these have waited together, and those that still wait. Over `taken`: about what one waits.
+    pub waited_ns: u64,
+}
 
 /// What a runtime has done so far.
 #[repr(C)]
@@ -142,6 +188,14 @@ pub struct weft_runtime_stats {
     pub start_failures: u64,
     /// Times that the system refused to bind a thread to its CPU.
     pub pin_failures: u64,
+    /// Times that work was queued and every thread blocked inside a task, with none to be had: see weft_stall.
+    pub stalls: u64,
+    /// Threads that failed between two tasks, by a defect of Weft's, and were replaced. Nothing was lost with them.
+    pub replaced: u64,
+    /// Tasks that wait now, wherever, but for those that are bound to a thread (WEFT_HINT_NOT_STEALABLE).
+    pub queued: u64,
+    /// The lanes of each priority, from the lowest: that of WEFT_PRIORITY_HIGH is lanes[WEFT_PRIORITY_HIGH - WEFT_PRIORITY_LOW].
+    pub lanes: [weft_lane_stats; 4],
 }
 
 /// What one worker has done so far. Members mean what they mean in weft_runtime_stats.
@@ -214,6 +268,31 @@ impl Hook {
     }
 }
 
+fn wrap_stall(function: weft_stall_fn, arg: *mut c_void) -> Option<StallHook> {
+    struct Call(unsafe extern "C-unwind" fn(*const weft_stall, *mut c_void), *mut c_void);
+    // SAFETY: whoever gives a callback promises that it may be called with its argument on the hook's thread.
+    unsafe impl Send for Call {}
+    // SAFETY: as above.
+    unsafe impl Sync for Call {}
+    let call = Call(function?, arg);
+    Some(Arc::new(move |core: &Core, stall: &Stall| {
+        let Call(function, arg) = &call;
+        let stall = weft_stall {
+            size: size_of::<weft_stall>(),
+            number: stall.number,
+            runtime: std::ptr::from_ref(core).cast_mut().cast(),
+            threads: stall.threads,
+            blocked: stall.blocked,
+            max_threads: stall.max_threads,
+            reserved: 0,
+            queued: stall.queued,
+            message: stall.message.as_ptr(),
+        };
+        // SAFETY: as promised; the struct is alive during the call.
+        unsafe { function(&stall, *arg) }
+    }))
+}
+
 /// A worker as C sees it: the position from which it may fork.
 pub(super) fn as_opaque(worker: &Worker) -> *mut weft_worker {
     worker.region().head().cast()
@@ -248,6 +327,7 @@ unsafe fn read_options(options: *const weft_runtime_options) -> Result<Options> 
             topology,
             on_start: Hook::wrap(options.on_worker_start, options.hook_arg),
             on_stop: Hook::wrap(options.on_worker_stop, options.hook_arg),
+            on_stall: wrap_stall(options.on_stall, options.hook_arg),
         })
     }
 }
@@ -400,6 +480,15 @@ pub unsafe extern "C" fn weft_runtime_stats_get(
                 spares_retired: stats.spares_retired,
                 start_failures: stats.start_failures,
                 pin_failures: stats.pin_failures,
+                stalls: stats.stalls,
+                replaced: stats.replaced,
+                queued: stats.queued,
+                lanes: stats.lanes.map(|lane| weft_lane_stats {
+                    queued: lane.queued,
+                    peak: lane.peak,
+                    taken: lane.taken,
+                    waited_ns: lane.waited_ns,
+                }),
             };
         }
         Ok(())

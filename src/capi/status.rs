@@ -143,6 +143,14 @@ pub unsafe extern "C" fn weft_error_origin(error: *const weft_error) -> *const c
     boundary_value(c"".as_ptr(), || Ok(unsafe { self::error(error)? }.origin.as_ptr()))
 }
 
+/// Where a Rust callback panicked, as text of several lines: if RUST_BACKTRACE or RUST_LIB_BACKTRACE was set in the environment
+/// when the process made its first runtime. Else "". Valid while the future lives. NULL or another thing: "".
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_error_backtrace(error: *const weft_error) -> *const c_char {
+    // SAFETY: the caller's contract.
+    boundary_value(c"".as_ptr(), || Ok(unsafe { self::error(error)? }.backtrace.as_ptr()))
+}
+
 /// What the producer attached to weft_promise_reject, such as a serialised exception; NULL and *len 0 when there is
 /// nothing. Valid while the future lives. `len` may be NULL.
 #[unsafe(no_mangle)]

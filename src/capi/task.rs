@@ -15,7 +15,7 @@ use super::runtime::as_opaque;
 use super::types::{
     weft_call_fn, weft_cancel_token, weft_drop_fn, weft_future, weft_runtime, weft_status, weft_task_fn, weft_worker,
 };
-use crate::error::{Error, Failure, Result, Status};
+use crate::error::{Error, Failure, Result, Status, c_string};
 use crate::future::{self, Begin, Deferred, Future, Promise};
 use crate::panics;
 use crate::scheduler::frame;
@@ -278,9 +278,14 @@ impl AsyncCall {
                 // SAFETY: as promised by whoever spawned it.
                 call_back(|| unsafe { function(as_opaque(worker), arg, &mut result) })
             });
-            promise.settle(match outcome.unwrap_or_else(|panic| Err(Failure::with(Status::Panic, panic))) {
-                Ok(()) => Ok(Value::new(result, result_drop, ctx)),
-                Err(failure) => Err(Error::new(failure.status, &failure.message, &worker.origin())),
+            promise.settle(match outcome {
+                Ok(Ok(())) => Ok(Value::new(result, result_drop, ctx)),
+                Ok(Err(failure)) => Err(Error::new(failure.status, &failure.message, &worker.origin())),
+                Err(panic) => {
+                    let mut error = Error::new(Status::Panic as i32, &panic, &worker.origin());
+                    error.backtrace = c_string(&panics::backtrace::take(&panic).unwrap_or_default());
+                    Err(error)
+                }
             })
         });
         debug_assert!(settled.is_ok(), "nobody else has this promise");

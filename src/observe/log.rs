@@ -1,8 +1,9 @@
-//! The log: silent until a sink is set.
+//! The log: silent until it gets an outlet, which is a sink or a queue to pull from.
 //!
 //! A record is made only if its level is wanted (one load otherwise), queued, and handed to the sink by the sink's own
-//! thread, so that no sink ever runs on a worker or under a lock of ours. Setting another sink (or none) first
-//! delivers what is queued to the old one and ends its thread: after that the old sink never runs again.
+//! thread, so that no sink ever runs on a worker or under a lock of ours. Setting another outlet (or none) first
+//! delivers what is queued to the old sink and ends its thread: after that the old sink never runs again. What is queued to
+//! be pulled can still be pulled when the log is silent again.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -12,11 +13,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::thread;
 
+use super::kept::{Kept, Pulled};
 use crate::error::{Failure, Result, Status, c_string};
 use crate::panics;
 use crate::platform::{self, clock::now_ns, fork::ForkCell, thread::Thread};
-use crate::sync::Lock;
 use crate::sync::tokens::Tokens;
+use crate::sync::{Deadline, Lock};
 
 /// How much a record matters. A sink gets its level and those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,7 +53,17 @@ pub struct Record {
 /// What records are handed to.
 pub type Sink = Box<dyn Fn(&Record) + Send>;
 
-/// Records that may wait for the sink. Beyond that they are counted, and the count is logged.
+/// Where records go.
+pub enum Outlet {
+    /// Nowhere.
+    Silence,
+    /// To a sink, from this level on.
+    Sink(Sink, Level),
+    /// To whoever calls [`next`], from this level on.
+    Queue(Level),
+}
+
+/// Records that may wait for the sink, or to be pulled. Beyond that they are counted, and the count is logged.
 const QUEUE: usize = 4096;
 
 /// The level that is wanted; 0 when there is no sink. A word of its own, so that silence costs one load.
@@ -66,7 +78,34 @@ thread_local! {
 #[derive(Default)]
 struct Log {
     drain: Option<(Arc<Drain>, Thread)>,
+    /// The queue to pull from, also when nothing comes any more.
+    kept: Option<Arc<Kept<Record>>>,
+    /// Whether that is the outlet.
+    keeps: bool,
     exit_hook: bool,
+}
+
+impl Log {
+    fn outlet(&self) -> Option<Current> {
+        let drain = self.drain.as_ref().map(|(drain, _)| Current::Drain(drain.clone()));
+        drain.or_else(|| self.kept.clone().filter(|_| self.keeps).map(Current::Kept))
+    }
+}
+
+/// The outlet that takes records now.
+enum Current {
+    Drain(Arc<Drain>),
+    Kept(Arc<Kept<Record>>),
+}
+
+impl Current {
+    /// Queues a record, or gives it back after the end. It gets its time there, so that records are in its order.
+    fn put(&self, record: Record) -> std::result::Result<(), Record> {
+        match self {
+            Current::Drain(drain) => drain.put(record),
+            Current::Kept(kept) => kept.put(record, |record| record.time_ns = now_ns()),
+        }
+    }
 }
 
 #[derive(Default)]
@@ -110,9 +149,11 @@ pub fn log(level: Level, origin: Origin<'_>, message: fmt::Arguments<'_>) {
         task: origin.task.to_owned(),
         message: c_string(&message.to_string()),
     };
-    let current = || LOG.get().lock().drain.as_ref().map(|(drain, _)| drain.clone());
-    while let Some(drain) = current() {
-        match drain.put(record) {
+    while let Some(outlet) = {
+        let log = LOG.get().lock();
+        log.outlet()
+    } {
+        match outlet.put(record) {
             Ok(()) => break,
             // Replaced meanwhile: the record is the next one's.
             Err(refused) => record = refused,
@@ -120,35 +161,48 @@ pub fn log(level: Level, origin: Origin<'_>, message: fmt::Arguments<'_>) {
     }
 }
 
-/// Sets the sink and the level it wants, or none. What was logged before goes to the sink before. When this returns,
-/// that sink is gone (called from within it, it goes when it returns).
-pub fn set_sink(sink: Option<(Sink, Level)>) -> Result<()> {
-    replace_sink(sink, None)
+/// Sets where records go. What was logged before goes to the sink before. When this returns, that sink is gone (called
+/// from within it, it goes when it returns).
+pub fn set_outlet(outlet: Outlet) -> Result<()> {
+    replace(outlet, None)
 }
 
-/// [`set_sink`], which waits for the old sink until `deadline` at most.
-fn replace_sink(sink: Option<(Sink, Level)>, deadline: Option<i64>) -> Result<()> {
-    let level = sink.as_ref().map_or(0, |(_, level)| *level as i32);
-    let new = match sink {
-        None => None,
-        Some((sink, _)) => {
-            let drain = Arc::new(Drain::default());
+/// [`set_outlet`], which waits for the old sink until `deadline` at most.
+fn replace(outlet: Outlet, deadline: Option<i64>) -> Result<()> {
+    let (mut keeps, mut drain, mut level) = (false, None, 0);
+    match outlet {
+        Outlet::Silence => {}
+        Outlet::Queue(from) => (keeps, level) = (true, from as i32),
+        Outlet::Sink(sink, from) => {
+            level = from as i32;
+            let new = Arc::new(Drain::default());
             let thread = {
-                let drain = drain.clone();
+                let drain = new.clone();
                 thread::Builder::new().name("weft-log".into()).spawn(move || drain.run(&sink))
             };
             let thread =
                 thread.map_err(|error| Failure::with(Status::Os, format!("cannot start the log's thread: {error}")))?;
-            Some((drain, Thread::new(thread)))
+            drain = Some((new, Thread::new(thread)));
         }
-    };
-    let old = {
+    }
+    let is_sink = drain.is_some();
+    let (old, ended) = {
         let mut log = LOG.get().lock();
         log.exit_hook = log.exit_hook || platform::at_exit(flush_at_exit);
-        // Under the lock, so that the level is that of the sink set last.
+        // Under the lock, so that the level is that of the outlet set last.
         LEVEL.store(level, Ordering::Relaxed);
-        std::mem::replace(&mut log.drain, new)
+        let ended = if log.keeps && !keeps { log.kept.clone() } else { None };
+        if is_sink {
+            log.kept = None;
+        } else if keeps && !log.keeps {
+            log.kept = Some(Arc::new(Kept::new(QUEUE)));
+        }
+        log.keeps = keeps;
+        (std::mem::replace(&mut log.drain, drain), ended)
     };
+    if let Some(kept) = ended {
+        kept.end();
+    }
     if let Some((drain, thread)) = old {
         if DRAINING.get() == Arc::as_ptr(&drain) {
             drain.silenced.store(true, Ordering::Relaxed);
@@ -158,6 +212,39 @@ fn replace_sink(sink: Option<(Sink, Level)>, deadline: Option<i64>) -> Result<()
         let _ = thread.join(deadline);
     }
     Ok(())
+}
+
+/// The oldest record of those that are kept to be pulled; waits for one until the deadline.
+pub fn next(deadline: Deadline) -> Result<Record> {
+    let kept = {
+        let log = LOG.get().lock();
+        match (&log.drain, &log.kept) {
+            (Some(_), _) => return Err(Failure::new(Status::Busy, "the log goes to a callback")),
+            (None, None) => return Err(Failure::new(Status::Closed, "the log is not kept; weft_log_set begins to")),
+            (None, Some(kept)) => kept.clone(),
+        }
+    };
+    match kept.pull(deadline) {
+        Pulled::Record(record) => Ok(record),
+        Pulled::Lost(count) => Ok(lost(count, "they were pulled too slowly")),
+        Pulled::Ended => Err(Failure::new(Status::Closed, "the log is not kept any more")),
+        Pulled::Nothing(ended) => Err(ended.failure().unwrap_or(match deadline {
+            Deadline::Now => Failure::new(Status::WouldBlock, "the log is empty"),
+            _ => Failure::new(Status::Timeout, "the log is still empty"),
+        })),
+    }
+}
+
+/// Records have been lost.
+fn lost(count: u64, why: &str) -> Record {
+    Record {
+        level: Level::Warn,
+        time_ns: now_ns(),
+        worker: -1,
+        runtime: CString::default(),
+        task: CString::default(),
+        message: c_string(&format!("{count} records were lost: {why}")),
+    }
 }
 
 /// The log of a forked child starts silent.
@@ -170,12 +257,12 @@ const EXIT_WAIT_NS: i64 = 1_000_000_000;
 
 extern "C" fn flush_at_exit() {
     if platform::fork::admitted() {
-        let _ = replace_sink(None, Some(now_ns() + EXIT_WAIT_NS));
+        let _ = replace(Outlet::Silence, Some(now_ns() + EXIT_WAIT_NS));
     }
 }
 
 impl Drain {
-    /// Queues a record, or gives it back after the end. It gets its time here, so that records are in its order.
+    /// See [`Current::put`].
     fn put(&self, mut record: Record) -> std::result::Result<(), Record> {
         let mut queue = self.queue.lock();
         if queue.ended {
@@ -216,15 +303,7 @@ impl Drain {
             };
             records.iter().for_each(|record| self.deliver(sink, record));
             if lost > 0 {
-                let record = Record {
-                    level: Level::Warn,
-                    time_ns: now_ns(),
-                    worker: -1,
-                    runtime: CString::default(),
-                    task: CString::default(),
-                    message: c_string(&format!("{lost} records were lost: the log callback is too slow")),
-                };
-                self.deliver(sink, &record);
+                self.deliver(sink, &self::lost(lost, "the log callback is too slow"));
             }
             if ended {
                 return;

@@ -1,5 +1,8 @@
 //! What happened. For now, the log: other rooms emit into it, and it knows none of them.
 
+mod kept;
+#[cfg(not(weft_loom))]
 mod log;
 
-pub use log::{Level, Origin, Record, Sink, after_fork, log, set_sink};
+#[cfg(not(weft_loom))]
+pub use log::{Level, Origin, Outlet, Record, Sink, after_fork, log, next, set_outlet};

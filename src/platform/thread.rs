@@ -10,32 +10,58 @@ use std::thread::JoinHandle;
 
 use super::clock::now_ns;
 
-/// Calls `end(value)` when the calling thread ends; of several calls the last one counts. False: the system has no key left,
-/// or no memory. Not a thread-local with a destructor: those are refused on threads that end already, and need the
-/// C++ runtime's help.
-///
-/// # Safety
-/// All calls name the same `end`, which may be called with `value` on this thread.
-pub unsafe fn at_end(end: extern "C" fn(*mut c_void), value: *mut c_void) -> bool {
-    /// 1 + the key; 0: none yet. Not a Once: nobody may wait here for a thread that a fork has left behind.
-    static KEY: AtomicU64 = AtomicU64::new(0);
-    // Relaxed: the key is a number that the system knows.
-    let mut key = KEY.load(Ordering::Relaxed);
-    if key == 0 {
-        let mut made = 0;
-        // SAFETY: `made` is a place for the key. This library, and `end` with it, is never unloaded.
-        if unsafe { libc::pthread_key_create(&mut made, Some(end as unsafe extern "C" fn(*mut c_void))) } != 0 {
-            return false;
+/// A value of each thread's that the system hands over when the thread ends. Not a thread-local with a destructor: those are
+/// refused on threads that end already, and need the C++ runtime's help.
+pub struct EndKey(
+    /// 1 + the system's key; 0: none yet. Not a Once: nobody may wait here for a thread that a fork has left behind.
+    AtomicU64,
+);
+
+impl EndKey {
+    /// A key for which nothing has been asked of the system yet.
+    pub const fn new() -> Self {
+        EndKey(AtomicU64::new(0))
+    }
+
+    /// Calls `end(value)` when the calling thread ends; of several calls the last one counts. False: the system has no key
+    /// left, or no memory.
+    ///
+    /// # Safety
+    /// All calls name the same `end`, which may be called with `value` on this thread. The key is static.
+    pub unsafe fn at_end(&self, end: extern "C" fn(*mut c_void), value: *mut c_void) -> bool {
+        // Relaxed: the key is a number that the system knows.
+        let mut key = self.0.load(Ordering::Relaxed);
+        if key == 0 {
+            let mut made = 0;
+            // SAFETY: `made` is a place for the key. This library, and `end` with it, is never unloaded.
+            if unsafe { libc::pthread_key_create(&mut made, Some(end as unsafe extern "C" fn(*mut c_void))) } != 0 {
+                return false;
+            }
+            key = u64::from(made) + 1;
+            if let Err(other) = self.0.compare_exchange(0, key, Ordering::Relaxed, Ordering::Relaxed) {
+                // SAFETY: made above, and used by nobody.
+                unsafe { libc::pthread_key_delete(made) };
+                key = other;
+            }
         }
-        key = u64::from(made) + 1;
-        if let Err(other) = KEY.compare_exchange(0, key, Ordering::Relaxed, Ordering::Relaxed) {
-            // SAFETY: made above, and used by nobody.
-            unsafe { libc::pthread_key_delete(made) };
-            key = other;
+        // SAFETY: a key that exists, as nobody deletes the one in the word.
+        unsafe { libc::pthread_setspecific((key - 1) as libc::pthread_key_t, value) == 0 }
+    }
+
+    /// The calling thread's value; null: none.
+    pub fn get(&self) -> *mut c_void {
+        match self.0.load(Ordering::Relaxed) {
+            0 => ptr::null_mut(),
+            // SAFETY: as above.
+            key => unsafe { libc::pthread_getspecific((key - 1) as libc::pthread_key_t) },
         }
     }
-    // SAFETY: a key that exists, as nobody deletes the one in KEY.
-    unsafe { libc::pthread_setspecific((key - 1) as libc::pthread_key_t, value) == 0 }
+}
+
+impl Default for EndKey {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// How far the calling thread's stack reaches. A local's address would not tell: AddressSanitizer keeps locals elsewhere.

@@ -96,7 +96,7 @@ impl Core {
         }
         let mut f = Some(f);
         let visit = |worker: &Worker| {
-            worker.end_search();
+            worker.leave_search();
             // Looked at from a seat: whoever begins the end after this waits for it.
             let f = if self.is_open() { f.take() } else { None };
             f.map(|f| worker.within(worker.task_context(None, token), || worker.protect(what, || f(worker))))

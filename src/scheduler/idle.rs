@@ -364,6 +364,19 @@ impl Idle {
         }
     }
 
+    /// A thread that has given its turn up and cannot sleep takes one again, whether or not one is free: it is active
+    /// and searching. True if the runtime is over instead; then it ends as if it had slept.
+    #[must_use]
+    pub fn get_up(&self) -> bool {
+        // As in `sleep`: who is not idle any more, or is dismissed, has a token coming.
+        let up = self
+            .update(|word, counts| (counts.idle > 0 && !counts.dismissed).then(|| word - IDLE + ACTIVE + SEARCHING));
+        if up.is_err() {
+            self.tokens.take();
+        }
+        self.is_dismissed()
+    }
+
     /// A thread that left its sleep as surplus ends; it takes no part any more.
     pub fn leave(&self) {
         self.subtract(ALIVE);

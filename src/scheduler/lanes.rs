@@ -12,6 +12,7 @@
 use std::ptr::NonNull;
 
 use super::node::{Node, Queue};
+use crate::platform::clock::now_ns;
 use crate::sync::Lock;
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
@@ -57,13 +58,17 @@ pub struct Address {
     pub priority: Priority,
 }
 
-/// How much waits, or has waited, at one priority.
+/// How much waits, or has waited, at one priority: of several nodes' lanes, the sums.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Depth {
+pub struct LaneStats {
     /// Tasks in the lanes now.
-    pub queued: usize,
-    /// The most there have been; of several nodes' lanes, their sum.
-    pub peak: usize,
+    pub queued: u64,
+    /// The most there have been.
+    pub peak: u64,
+    /// Tasks taken out so far.
+    pub taken: u64,
+    /// How long they waited, all together, and how long those that still wait have, in nanoseconds.
+    pub waited_ns: u64,
 }
 
 /// Tasks in a share at most: as many as keep the locks out of the way, and few enough to be shared out.
@@ -86,12 +91,30 @@ struct State<T> {
     peak: usize,
     /// Accepted from outside.
     accepted: u64,
+    /// Taken out.
+    taken: u64,
+    /// The queue's length, summed up over time until `noted`, which is how long all tasks together have waited (Little's law).
+    /// So no task needs to know when it came.
+    waited_ns: u128,
+    noted: i64,
     closed: bool,
+}
+
+impl<T> State<T> {
+    /// Comes before each change of the queue's length.
+    fn note(&mut self) {
+        let now = now_ns();
+        // Another thread's clock may have been read later, and its change come first.
+        let passed = now.saturating_sub(self.noted).max(0);
+        self.waited_ns += self.queue.len() as u128 * passed as u128;
+        self.noted += passed;
+    }
 }
 
 impl<T> Lane<T> {
     fn new() -> Self {
-        let state = State { queue: Queue::default(), peak: 0, accepted: 0, closed: false };
+        let queue = Queue::default();
+        let state = State { queue, peak: 0, accepted: 0, taken: 0, waited_ns: 0, noted: now_ns(), closed: false };
         Lane { state: Lock::new(state), len: AtomicUsize::new(0) }
     }
 
@@ -111,7 +134,9 @@ impl<T> Lane<T> {
             return 0;
         }
         let mut state = self.state.lock();
+        state.note();
         let count = state.queue.len().div_ceil(sharers).min(share.len());
+        state.taken += count as u64;
         share[..count].fill_with(|| state.queue.pop());
         self.set_len(&mut state);
         count
@@ -162,6 +187,7 @@ impl<T> Lanes<T> {
         self.expect_urgent(address.priority, chain.len());
         let lane = self.lane(address);
         let mut state = lane.state.lock();
+        state.note();
         state.queue.append(chain);
         lane.set_len(&mut state);
     }
@@ -182,6 +208,7 @@ impl<T> Lanes<T> {
             self.urgent_gone(address.priority, count);
             return Err(chain);
         }
+        state.note();
         state.queue.append(chain);
         state.accepted += count as u64;
         lane.set_len(&mut state);
@@ -189,10 +216,15 @@ impl<T> Lanes<T> {
     }
 
     /// Takes the oldest work of this priority, a fair share for one of `sharers` as far as `share` has room, all from one
-    /// lane: `home`'s if there is some, else the nearest in number. Returns how many.
-    pub fn take(&self, priority: Priority, home: usize, sharers: usize, share: &mut [Option<Taken<T>>]) -> usize {
-        let nodes = self.nodes();
-        for node in (home..nodes).chain(0..home) {
+    /// lane: that of the first of `nodes` that has some. Returns how many.
+    pub fn take(
+        &self,
+        priority: Priority,
+        nodes: impl IntoIterator<Item = usize>,
+        sharers: usize,
+        share: &mut [Option<Taken<T>>],
+    ) -> usize {
+        for node in nodes {
             let count = self.lane(Address { node, priority }).take(sharers, share);
             if count > 0 {
                 self.urgent_gone(priority, count);
@@ -223,15 +255,18 @@ impl<T> Lanes<T> {
     }
 
     /// How much waits at each priority, in the order of [`Priority::ALL`].
-    pub fn depths(&self) -> [Depth; 4] {
-        let mut depths = [Depth::default(); 4];
+    pub fn stats(&self) -> [LaneStats; 4] {
+        let mut all = [LaneStats::default(); 4];
         for (index, lane) in self.lanes.iter().enumerate() {
-            let depth = &mut depths[index % Priority::ALL.len()];
-            let state = lane.state.lock();
-            depth.queued += state.queue.len();
-            depth.peak += state.peak;
+            let stats = &mut all[index % Priority::ALL.len()];
+            let mut state = lane.state.lock();
+            state.note();
+            stats.queued += state.queue.len() as u64;
+            stats.peak += state.peak as u64;
+            stats.taken += state.taken;
+            stats.waited_ns = stats.waited_ns.saturating_add(u64::try_from(state.waited_ns).unwrap_or(u64::MAX));
         }
-        depths
+        all
     }
 }
 
@@ -253,7 +288,7 @@ mod models {
 
     fn take(lanes: &Lanes<u32>, priority: Priority) -> Option<u32> {
         let mut share = [None];
-        lanes.take(priority, 0, 1, &mut share);
+        lanes.take(priority, [0], 1, &mut share);
         share[0].map(free)
     }
 
@@ -334,7 +369,7 @@ mod tests {
 
     fn take(lanes: &Lanes<u32>, priority: Priority, home: usize, sharers: usize) -> Vec<u32> {
         let mut share = [None; BATCH];
-        let count = lanes.take(priority, home, sharers, &mut share);
+        let count = lanes.take(priority, (home..lanes.nodes()).chain(0..home), sharers, &mut share);
         // SAFETY: nodes from `chain`, taken once.
         let free = |node: Taken<u32>| unsafe { Box::from_raw(node.as_ptr()) }.info;
         share[..count].iter().map(|node| free(node.expect("as many as counted"))).collect()
@@ -347,9 +382,39 @@ mod tests {
         lanes.push(at, chain(0..100));
         assert_eq!(take(&lanes, Priority::Normal, 0, 10), (0..10).collect::<Vec<_>>());
         assert_eq!(take(&lanes, Priority::Normal, 0, 1), (10..42).collect::<Vec<_>>());
-        assert_eq!(lanes.depths()[1], Depth { queued: 58, peak: 100 });
+        let stats = lanes.stats()[1];
+        assert_eq!((stats.queued, stats.peak, stats.taken), (58, 100, 42));
         while !take(&lanes, Priority::Normal, 0, 1).is_empty() {}
         assert!(lanes.is_empty() && lanes.accepted() == 0);
+    }
+
+    #[test]
+    fn waits_add_up() {
+        let lanes = Lanes::new(1);
+        let at = Address { node: 0, priority: Priority::Low };
+        let waited = || lanes.stats()[0].waited_ns;
+        let pass = |ns: i64| {
+            let until = now_ns() + ns;
+            while now_ns() < until {
+                std::hint::spin_loop();
+            }
+        };
+        pass(1000);
+        assert_eq!((waited(), lanes.stats()[0].taken), (0, 0));
+        let begin = now_ns();
+        lanes.push(at, chain(0..3));
+        pass(10_000);
+        let (seen, longest) = (waited(), now_ns() - begin);
+        assert!((30_000..=3 * longest as u64).contains(&seen), "{seen} ns in {longest}");
+        assert_eq!(take(&lanes, Priority::Low, 0, 3).len(), 1);
+        pass(10_000);
+        assert!(waited() >= seen + 20_000);
+        assert_eq!(take(&lanes, Priority::Low, 0, 1).len(), 2);
+        let (all, longest) = (waited(), now_ns() - begin);
+        assert!(all <= 3 * longest as u64);
+        // Nobody waits any more.
+        pass(1000);
+        assert_eq!((waited(), lanes.stats()[0].taken), (all, 3));
     }
 
     #[test]

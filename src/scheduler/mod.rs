@@ -21,9 +21,12 @@ pub mod lanes;
 pub mod node;
 pub mod outbox;
 pub mod region;
+pub mod stall;
 
 #[cfg(not(weft_loom))]
 mod default;
+#[cfg(not(weft_loom))]
+mod faults;
 #[cfg(not(weft_loom))]
 pub mod frame;
 #[cfg(not(weft_loom))]
@@ -61,12 +64,13 @@ pub use {
     default::{configure_default, default_runtime, shutdown_default},
     guests::Run,
     held::Held,
-    lanes::{Depth, Priority},
+    lanes::{LaneStats, Priority},
     locals::{Key, Local},
     options::{Kind, MAX_WORKERS, Options, WorkerHook},
     places::Policy,
     runtime::{Core, RUNTIME_TAG},
     runtime::{Mode, NotSubmitted, Place, Runtime},
+    stall::watcher::{Stall, StallHook},
     stats::{Stats, WorkerStats, mean, share},
     task::{Owner, Slot, Work},
     worker::Worker,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::idle::MAX_THREADS;
 use super::places::Policy;
+use super::stall::watcher::StallHook;
 use super::worker::Worker;
 use crate::error::{Failure, Result, Status};
 use crate::topology::{self, Topology};
@@ -56,6 +57,8 @@ pub struct Options {
     pub on_start: Option<WorkerHook>,
     /// Called on each worker thread after its last task.
     pub on_stop: Option<WorkerHook>,
+    /// Called on a thread of its own when a stall begins.
+    pub on_stall: Option<StallHook>,
 }
 
 /// Options with every default filled in.
@@ -72,6 +75,8 @@ pub(super) struct Resolved {
     pub topology: Option<Topology>,
     pub on_start: Option<WorkerHook>,
     pub on_stop: Option<WorkerHook>,
+    /// Taken out when the runtime is made.
+    pub on_stall: Option<StallHook>,
 }
 
 /// Threads that may run at once.
@@ -144,6 +149,7 @@ impl Options {
             topology: self.topology,
             on_start: self.on_start,
             on_stop: self.on_stop,
+            on_stall: self.on_stall,
         })
     }
 }

@@ -140,6 +140,13 @@ impl Places {
         &self.node_numbers[node * self.nodes.len()..][..self.nodes.len()]
     }
 
+    /// The nodes in whose lanes a seat looks, in its order, where there are lanes for the first `count` nodes: a machine whose CPUs
+    /// have changed may have more nodes by now, or fewer.
+    pub fn lanes(&self, seat: usize, count: usize) -> impl Iterator<Item = usize> {
+        let known = self.nodes_by_distance(seat).iter().map(|&node| node as usize);
+        known.filter(move |&node| node < count).chain(self.nodes() as usize..count)
+    }
+
     /// The same with distances.
     pub(super) fn distances(&self, seat: usize) -> &[(u32, u32)] {
         let node = self.node_of(seat) as usize;
@@ -243,6 +250,17 @@ mod tests {
         let places = Places::on(&machine, Policy::Compact, 8);
         let looks = |seat| places.nodes_by_distance(seat).to_vec();
         assert_eq!([looks(0), looks(2), looks(4), looks(6)], [[0, 1, 2, 3], [1, 0, 2, 3], [2, 3, 0, 1], [3, 2, 0, 1]]);
+    }
+
+    #[test]
+    fn every_lane_is_looked_into() {
+        let machine = Topology::from_string("pack:2 numa:2 core:2 pu:1").unwrap();
+        let places = Places::on(&machine, Policy::Compact, 8);
+        let lanes = |seat, count| places.lanes(seat, count).collect::<Vec<_>>();
+        assert_eq!(lanes(4, 4), [2, 3, 0, 1]);
+        assert_eq!(lanes(4, 6), [2, 3, 0, 1, 4, 5]);
+        assert_eq!(lanes(4, 3), [2, 0, 1]);
+        assert_eq!(lanes(6, 1), [0]);
     }
 
     #[test]

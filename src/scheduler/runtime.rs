@@ -10,14 +10,16 @@ use std::thread;
 
 use super::blocks::Depot;
 use super::claim::Refusal;
+use super::faults::Faults;
 use super::frame;
 use super::held::AllHeld;
 use super::idle::{Idle, Notified};
-use super::lanes::{Address, Depth, Lanes, Priority};
+use super::lanes::{Address, Lanes, Priority};
 use super::options::{Kind, Options, Resolved};
 use super::outbox::{NotPushed, Outbox, Outboxes};
 use super::placement::{Placement, Stand};
 use super::seat::Seats;
+use super::stall::watcher::Stalls;
 use super::stats::{Stats, WorkerStats};
 use super::submitter;
 use super::task::{Owner, Queue, Slot, Table, Task, Work};
@@ -25,6 +27,7 @@ use super::worker::Worker;
 use crate::error::{Failure, Result, Status};
 use crate::memory::Header;
 use crate::observe::{self, Level, Origin};
+use crate::panics;
 use crate::platform::clock::now_ns;
 use crate::platform::thread::Thread;
 use crate::sync::cancel::{SHUTDOWN, Token};
@@ -133,11 +136,13 @@ pub struct Core {
     pub(super) resizing: Lock<()>,
     threads: Lock<Vec<Thread>>,
     threads_peak: AtomicU32,
-    ceiling_hits: AtomicU64,
-    ceiling_told: AtomicBool,
+    pub(super) stalls: Stalls,
     spares_started: AtomicU64,
     spares_retired: AtomicU64,
     start_failures: AtomicU64,
+    /// Since the last thread that could be started.
+    refusal_told: AtomicBool,
+    pub(super) faults: Faults,
 }
 
 /// A counted handle to a runtime. When the last one goes, the runtime is shut down as by [`Mode::Discard`], without
@@ -148,6 +153,7 @@ impl Runtime {
     /// Starts a runtime: with one thread, the others start when there is work for them; or with none, by its kind.
     pub fn new(options: Options) -> Result<Runtime> {
         let mut options = options.resolve()?;
+        panics::backtrace::watch();
         let placement = Placement::new(options.placement, options.topology.take(), options.workers)?;
         let core = Arc::new(Core {
             header: Header::new(RUNTIME_TAG),
@@ -169,18 +175,25 @@ impl Runtime {
             resizing: Lock::default(),
             threads: Lock::default(),
             threads_peak: AtomicU32::new(0),
-            ceiling_hits: AtomicU64::new(0),
-            ceiling_told: AtomicBool::new(false),
+            stalls: Stalls::new(options.on_stall.take()),
             spares_started: AtomicU64::new(0),
             spares_retired: AtomicU64::new(0),
             start_failures: AtomicU64::new(0),
+            refusal_told: AtomicBool::new(false),
+            faults: Faults::default(),
             options,
         });
-        if !core.kind().has_guests() {
-            core.idle.start_first();
-            core.start_thread()
-                .map_err(|error| Failure::with(Status::Os, format!("cannot start a worker thread: {error}")))?;
-        }
+        let start = || match core.kind().has_guests() {
+            true => core.start_watcher(),
+            false => {
+                core.idle.start_first();
+                core.start_watcher().and_then(|()| core.start_thread())
+            }
+        };
+        start().map_err(|error| {
+            core.stalls.end();
+            Failure::with(Status::Os, format!("cannot start a worker thread: {error}"))
+        })?;
         Ok(Runtime(core))
     }
 
@@ -463,14 +476,19 @@ impl Core {
             Deadline::At(at) => thread.join(Some(at)),
             Deadline::Never => thread.join(None),
         };
-        // Outside the lock: a thread that is about to end may run destructors of the user's, which may come here, too.
-        let threads = std::mem::take(&mut *self.threads.lock());
-        let mut running: Vec<_> = threads.into_iter().filter_map(|thread| join(thread).err()).collect();
-        if running.is_empty() {
-            return Ok(());
+        loop {
+            // Outside the lock: a thread that is about to end may run destructors of the user's, which may come here, too.
+            let threads = std::mem::take(&mut *self.threads.lock());
+            if threads.is_empty() {
+                return Ok(());
+            }
+            let mut running: Vec<_> = threads.into_iter().filter_map(|thread| join(thread).err()).collect();
+            if !running.is_empty() {
+                self.threads.lock().append(&mut running);
+                return Err(late);
+            }
+            // One that failed may have noted its successor only now.
         }
-        self.threads.lock().append(&mut running);
-        Err(late)
     }
 
     fn begin_shutdown(&self, mode: Mode) {
@@ -581,23 +599,13 @@ impl Core {
 
     /// The last thread has gone.
     pub(super) fn end(&self) {
+        self.stalls.end();
         self.gone.open();
         self.bell.ring();
     }
 
     pub(super) fn keep_alive_deadline(&self) -> Option<i64> {
         now_ns().checked_add(self.options.keep_alive_ns)
-    }
-
-    #[cold]
-    fn tell_ceiling(&self) {
-        self.ceiling_hits.fetch_add(1, Ordering::Relaxed);
-        if !self.ceiling_told.swap(true, Ordering::Relaxed) {
-            self.warn(format_args!(
-                "{} threads are blocked in tasks and max_threads is reached: queued work waits for one of them",
-                self.options.max_threads
-            ));
-        }
     }
 
     /// Starts a thread that `idle` has counted already. When the system refuses, and nobody else is awake or can be woken
@@ -608,8 +616,7 @@ impl Core {
         const FIRST_PAUSE_NS: i64 = 1_000_000;
         for attempt in 0..TRIES {
             let Err(error) = self.start_thread() else { return };
-            self.start_failures.fetch_add(1, Ordering::Relaxed);
-            self.warn(format_args!("cannot start a worker thread: {error}"));
+            self.tell_refused(&error);
             let counts = self.idle.start_failed();
             if counts.active > 0 {
                 // They will get to the work, and notify again if they block before that.
@@ -631,17 +638,31 @@ impl Core {
             }
         }
         self.idle.start_failed();
-        self.warn(format_args!("queued work waits until a blocked task goes on, or until work is spawned again"));
+        self.tell_stall();
     }
 
-    fn warn(&self, message: fmt::Arguments<'_>) {
+    /// The system has refused a thread. Told once until it gives one again; the next notify tries.
+    pub(super) fn tell_refused(&self, error: &std::io::Error) {
+        self.start_failures.fetch_add(1, Ordering::Relaxed);
+        if !self.refusal_told.swap(true, Ordering::Relaxed) {
+            self.warn(format_args!("cannot start a worker thread, work goes on with those there are: {error}"));
+        }
+    }
+
+    pub(super) fn warn(&self, message: fmt::Arguments<'_>) {
         observe::log(Level::Warn, Origin { worker: -1, runtime: self.name(), task: c"" }, message);
     }
 
     /// Starts a thread that `idle` has counted already.
     fn start_thread(&self) -> std::io::Result<()> {
-        let core = self.share();
         let index = self.seats.take(|index| Worker::furnish(self, index)).ok_or(std::io::ErrorKind::OutOfMemory)?;
+        self.start_on(index).inspect_err(|_| self.seats.give_back(index))
+    }
+
+    /// Starts a thread on a reserved seat.
+    pub(super) fn start_on(&self, index: usize) -> std::io::Result<()> {
+        self.faults.at_start()?;
+        let core = self.share();
         // The kernel keeps 15 bytes of a name; the number matters more than the end of a long prefix.
         let number = format!("-{index}");
         let prefix = self.options.name.to_string_lossy();
@@ -649,15 +670,32 @@ impl Core {
         let thread = thread::Builder::new()
             .name(format!("{}{number}", &prefix[..keep]))
             .stack_size(self.options.stack_size)
-            .spawn(move || core.seats.sit_down(index).live(core))
-            .inspect_err(|_| self.seats.give_back(index))?;
+            .spawn(move || {
+                // Relaxed: a hint.
+                core.refusal_told.store(false, Ordering::Relaxed);
+                core.seats.sit_down(index).live(core);
+            })?;
         self.note_threads(self.idle.counts().alive);
+        self.keep_thread(thread);
+        Ok(())
+    }
+
+    /// Starts the thread of the stall hook, if there is one.
+    fn start_watcher(&self) -> std::io::Result<()> {
+        if self.stalls.wants_thread() {
+            let core = self.share();
+            let watch = thread::Builder::new().name("weft-stall".into()).spawn(move || core.stalls.watch(&core))?;
+            self.keep_thread(watch);
+        }
+        Ok(())
+    }
+
+    fn keep_thread(&self, thread: thread::JoinHandle<()>) {
         // Those that have ended meanwhile are joined on the way; nobody waits for them.
         let mut threads = std::mem::take(&mut *self.threads.lock());
         threads = threads.into_iter().filter_map(|thread| thread.try_join().err()).collect();
         threads.push(Thread::new(thread));
         self.threads.lock().append(&mut threads);
-        Ok(())
     }
 
     pub(super) fn note_threads(&self, alive: u32) {
@@ -678,12 +716,11 @@ impl Core {
         }
     }
 
-    /// How much waits in the lanes and (NORMAL) in the outboxes, in the order of [`Priority::ALL`]. What is in the workers'
-    /// own deques does not count; the peaks are those of the lanes.
-    pub fn depths(&self) -> [Depth; 4] {
-        let mut depths = self.lanes.depths();
-        depths[Priority::Normal as usize + 1].queued += self.outboxes.queued();
-        depths
+    /// Tasks that wait, wherever but pinned to a thread.
+    pub(super) fn queued(&self) -> u64 {
+        let own: usize = self.seats.iter().map(|seat| seat.tasks.len()).sum();
+        let lanes: u64 = self.lanes.stats().iter().map(|lane| lane.queued).sum();
+        lanes + (own + self.outboxes.queued()) as u64
     }
 
     /// A snapshot of the statistics. Numbers of different threads are not from exactly the same moment.
@@ -696,11 +733,14 @@ impl Core {
             active: counts.active,
             idle: counts.idle,
             blocked: counts.alive.saturating_sub(counts.active + counts.idle),
-            ceiling_hits: self.ceiling_hits.load(Ordering::Relaxed),
+            ceiling_hits: self.stalls.ceiling_hits(),
+            stalls: self.stalls.count(),
             spares_started: self.spares_started.load(Ordering::Relaxed),
             spares_retired: self.spares_retired.load(Ordering::Relaxed),
             start_failures: self.start_failures.load(Ordering::Relaxed),
             pin_failures: self.placement.refused(),
+            queued: self.queued(),
+            lanes: self.lanes.stats(),
             ..Stats::default()
         };
         self.seats.iter().for_each(|seat| stats.add(&seat.counters));

@@ -91,8 +91,14 @@ impl Seats {
     /// Leaves a seat to the next.
     pub fn vacate(&self, worker: Box<Worker>) {
         let index = worker.index();
-        *self.get(index).expect("the seat was reserved").vacant.lock() = Some(worker);
+        self.stand_up(worker);
         self.give_back(index);
+    }
+
+    /// Leaves a seat; it stays reserved.
+    pub fn stand_up(&self, worker: Box<Worker>) {
+        let seat = self.get(worker.index()).expect("the seat was reserved");
+        *seat.vacant.lock() = Some(worker);
     }
 
     /// Gives a vacant seat back.

@@ -5,6 +5,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::lanes::LaneStats;
 use crate::platform::clock::now_ns;
 
 /// A counter with one writer.
@@ -137,6 +138,8 @@ macro_rules! counters {
             pub blocked: u32,
             /// Times `max_threads` kept work from starting.
             pub ceiling_hits: u64,
+            /// Times work was queued and every thread blocked, with none to be had.
+            pub stalls: u64,
             /// Threads started beyond `workers`, because others were blocked.
             pub spares_started: u64,
             /// Threads that left because they were too many for too long.
@@ -145,6 +148,10 @@ macro_rules! counters {
             pub start_failures: u64,
             /// Times the system refused a thread its CPU.
             pub pin_failures: u64,
+            /// Tasks that wait, wherever but pinned to a thread.
+            pub queued: u64,
+            /// The lanes, in the order of `Priority::ALL`.
+            pub lanes: [LaneStats; 4],
             $($(#[$doc])* pub $name: u64,)*
         }
 
@@ -165,6 +172,8 @@ counters! {
     discarded: Counter,
     /// Callbacks that ended in a panic.
     panicked: Counter,
+    /// Threads that failed between tasks and were replaced.
+    replaced: Counter,
     /// Times halves of joins were shared because another thread had asked, or because their owner blocked.
     shared: Counter,
     /// Tasks taken from the thread's own queue.

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::outbox::{Outbox, Outboxes};
 use super::task::Table;
-use crate::platform::thread;
+use crate::platform::thread::EndKey;
 
 type Own = Outbox<&'static Table>;
 
@@ -53,8 +53,9 @@ fn find(id: u64, all: &Outboxes<&'static Table>) -> Option<Arc<Own>> {
     }
     if RECORD.get().is_null() {
         let record = Box::into_raw(Box::<Record>::default());
+        static KEY: EndKey = EndKey::new();
         // SAFETY: the only call; the record is this thread's, and is freed by `end` alone.
-        if !unsafe { thread::at_end(end, record.cast()) } {
+        if !unsafe { KEY.at_end(end, record.cast()) } {
             // SAFETY: made above, and known to nobody.
             drop(unsafe { Box::from_raw(record) });
             return None;

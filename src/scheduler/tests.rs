@@ -10,6 +10,13 @@ use crate::observe;
 use crate::sync::wait::Ended;
 use crate::sync::{Deadline, Gate};
 
+mod edges;
+mod failure;
+mod lanes;
+
+/// The log has one sink in a process: tests that set it take turns.
+static LOG: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 fn runtime(workers: u32, max_threads: u32) -> Runtime {
     Runtime::new(Options { workers, max_threads, ..Options::default() }).unwrap()
 }
@@ -63,6 +70,7 @@ fn blocked_tasks_pass_their_turn_on() {
 
 #[test]
 fn the_ceiling_is_counted_and_lifts() {
+    let _turn = LOG.lock();
     let told = Arc::new(Gate::default());
     let tell = told.clone();
     let sink = move |record: &observe::Record| {
@@ -71,7 +79,7 @@ fn the_ceiling_is_counted_and_lifts() {
             tell.open();
         }
     };
-    observe::set_sink(Some((Box::new(sink), observe::Level::Warn))).unwrap();
+    observe::set_outlet(observe::Outlet::Sink(Box::new(sink), observe::Level::Warn)).unwrap();
     let options = Options { name: Some("ceiling".into()), workers: 1, max_threads: 2, ..Options::default() };
     let runtime = Runtime::new(options).unwrap();
     let gate = Arc::new(Gate::default());
@@ -90,7 +98,7 @@ fn the_ceiling_is_counted_and_lifts() {
     let last = ran.clone();
     spawn(&runtime, move |_| last.open());
     told.wait(Deadline::Never);
-    observe::set_sink(None).unwrap();
+    observe::set_outlet(observe::Outlet::Silence).unwrap();
     assert!(!ran.is_open());
     gate.open();
     ran.wait(Deadline::Never);
@@ -399,7 +407,10 @@ fn higher_priorities_overtake_what_is_queued() {
     {
         held.spawn_at(priority, note(&order, number));
     }
-    assert_eq!(held.runtime.depths().map(|depth| depth.queued), [2, 3, 2, 1]);
+    let stats = held.runtime.stats();
+    assert_eq!(stats.queued, 8);
+    // NORMAL work from outside is in the thread's outbox.
+    assert_eq!(stats.lanes.map(|lane| lane.queued), [2, 0, 2, 1]);
     held.release();
     assert_eq!(*from_inside.lock(), [10, 20, 21, 0, 1, 2, 30, 31, 40, 41]);
 }
@@ -453,7 +464,7 @@ fn pinned_tasks_stay_on_their_thread() {
                 core.spawn_at(Call(stay), pinned).unwrap();
             }
             // Not blocked in a way that the scheduler sees, so nobody else may take them.
-            assert!(core.depths().iter().all(|depth| depth.queued == 0));
+            assert_eq!(core.stats().queued, 0);
         })
         .unwrap();
     runtime.shutdown(Mode::Drain, Deadline::Never).unwrap();

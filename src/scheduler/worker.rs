@@ -4,6 +4,7 @@
 mod find;
 mod guest;
 mod life;
+mod succession;
 
 use guest::Visitor;
 pub(super) use guest::{Goal, Left, Stay};
@@ -17,6 +18,7 @@ use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 use crossbeam_deque::Worker as Deque;
 
 use super::blocks::{Block, Cache};
+use super::faults::Point;
 use super::frame::{self, Context, Frame};
 use super::idle::Slept;
 use super::lanes::Priority;
@@ -58,6 +60,17 @@ pub enum Awaited {
 enum Exit {
     Dismissed,
     Surplus,
+    /// Its loop has failed; it has a turn still.
+    Failed,
+}
+
+/// What a thread is counted as between tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    Busy,
+    Searching,
+    /// Without a turn.
+    Resting,
 }
 
 /// The owner's side of a seat; what tasks get to know their thread by. C programs see it as a `weft_worker *`, a position
@@ -73,6 +86,9 @@ pub struct Worker {
     region: *const Region,
     stand: Stand,
     doing: Cell<Doing>,
+    standing: Cell<Standing>,
+    /// Whether the last thread on this seat has failed, and its turn is the next one's.
+    inherits: Cell<bool>,
     /// Tasks that are not to be stolen, oldest first. Nobody else sees them; before this thread blocks, or gives up its turn
     /// for another reason, they go to a lane.
     pinned: Cell<Queue>,
@@ -129,6 +145,8 @@ impl Worker {
                 region: &raw const *region,
                 stand: core.placement.stand(index),
                 doing: Cell::new(Doing::Nothing),
+                standing: Cell::new(Standing::Searching),
+                inherits: Cell::new(false),
                 pinned: Cell::default(),
                 leaving: Cell::new(false),
                 blocks: Cache::default(),
@@ -379,6 +397,7 @@ impl Worker {
         }
         self.seat().awaited.store(Awaited::Nothing as u32, Ordering::Relaxed);
         self.core().idle.unblock();
+        self.core().stalls.episode.end();
         self.turn_to(Doing::Busy);
     }
 
@@ -515,27 +534,22 @@ impl Worker {
 
     fn work(&self) -> Exit {
         let idle = &self.core().idle;
-        let mut searching = true;
         loop {
             let mut unit = self.find_near();
             if unit.is_none() {
-                if !searching {
-                    self.begin_search();
-                    searching = true;
-                }
+                self.begin_search();
+                self.core().faults.at(Point::Searching);
                 unit = self.search();
             }
             match unit {
                 Some(unit) => {
-                    if searching {
-                        searching = false;
-                        self.end_search();
-                    }
+                    self.leave_search();
                     if self.stand.is_stale(&self.core().placement) {
                         self.core().settle(&self.stand, &self.seat().bound);
                     }
                     self.share_hunger(&unit);
                     self.run(unit);
+                    self.core().faults.at(Point::Busy);
                     if !idle.is_crowded() {
                         continue;
                     }
@@ -546,10 +560,12 @@ impl Worker {
                 }
                 None => idle.lie_down(),
             }
+            self.standing.set(Standing::Resting);
+            self.core().faults.at(Point::Resting);
             if let Some(exit) = self.rest() {
                 return exit;
             }
-            searching = true;
+            self.standing.set(Standing::Searching);
         }
     }
 
@@ -561,16 +577,25 @@ impl Worker {
         }
     }
 
+    /// This thread has run dry, if it has not already.
     fn begin_search(&self) {
-        self.turn_to(Doing::Idle);
-        self.core().idle.begin_search();
+        if self.standing.get() == Standing::Busy {
+            self.turn_to(Doing::Idle);
+            self.core().idle.begin_search();
+            self.standing.set(Standing::Searching);
+        }
     }
 
-    pub(super) fn end_search(&self) {
-        self.turn_to(Doing::Busy);
-        if self.core().idle.end_search() {
-            // What arrived while we searched has woken nobody.
-            self.core().notify_if_work();
+    /// This thread has something to run.
+    pub(super) fn leave_search(&self) {
+        if self.standing.get() == Standing::Searching {
+            self.turn_to(Doing::Busy);
+            let last = self.core().idle.end_search();
+            self.standing.set(Standing::Busy);
+            if last {
+                // What arrived while we searched has woken nobody.
+                self.core().notify_if_work();
+            }
         }
     }
 

@@ -8,7 +8,7 @@ class RuntimeTest < WeftTest::Case
   OF_WORKERS = %i[spawned executed discarded panicked shared local_hits steals remote_steals failed_steals parks wakes
                   blocks busy_ns idle_ns blocked_ns].freeze
   COUNTERS = [*%i[workers threads threads_peak active idle blocked], *OF_WORKERS,
-              *%i[ceiling_hits spares_started spares_retired start_failures pin_failures]].freeze
+              *%i[ceiling_hits spares_started spares_retired start_failures pin_failures stalls replaced queued]].freeze
 
   def setup
     @runtime = Weft::Runtime.new(name: "ruby-test", workers: 2)
@@ -44,12 +44,23 @@ class RuntimeTest < WeftTest::Case
   end
 
   def test_stats
-    assert_equal COUNTERS, @runtime.stats.keys
+    assert_equal COUNTERS + [:lanes], @runtime.stats.keys
     100.times { @runtime.run_native(fixture(:square), number(2)) }
     @runtime.shutdown
     stats = @runtime.stats
     assert_equal [2, 100, 100], stats.values_at(:workers, :spawned, :executed)
-    assert(stats.values.all? { |count| count.is_a?(Integer) && count >= 0 })
+    assert(stats.values_at(*COUNTERS).all? { |count| count.is_a?(Integer) && count >= 0 })
+  end
+
+  def test_stats_of_lanes
+    memory = number(0)
+    counts = { low: 3, normal: 0, high: 2, critical: 1 }
+    counts.each { |priority, count| count.times { @runtime.spawn_native(fixture(:count), memory, priority: priority) } }
+    @runtime.shutdown
+    lanes = @runtime.stats[:lanes]
+    assert_equal counts, lanes.transform_values { |lane| lane[:taken] }
+    lanes.each_value { |lane| assert_equal [%i[queued peak taken waited_ns], 0], [lane.keys, lane[:queued]] }
+    assert_equal 0, lanes[:normal][:waited_ns]
   end
 
   def test_worker_stats

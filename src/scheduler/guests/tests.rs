@@ -269,7 +269,7 @@ fn waiting_calls_take_a_free_seat() {
     let queued = single.retain();
     spawn(&single, move |_| {
         begun.open();
-        while queued.depths()[Priority::Normal as usize + 1].queued == 0 {
+        while queued.stats().queued == 0 {
             thread::yield_now();
         }
     });

@@ -151,6 +151,32 @@ fn loom_idle_the_last_thread_does_not_leave() {
     });
 }
 
+/// A thread that lies down and gets up instead of sleeping, while work comes or the end: it misses neither.
+#[test]
+fn loom_idle_who_gets_up_misses_nothing() {
+    for tasks in 0..2 {
+        model(3, move || {
+            let pool = Pool::new(1, 1);
+            pool.idle.start_first();
+            let worker = {
+                let pool = pool.clone();
+                loom::thread::spawn(move || {
+                    pool.idle.lie_down();
+                    match pool.idle.get_up() {
+                        true => assert!(pool.idle.dismissed()),
+                        false => pool.work(),
+                    }
+                })
+            };
+            (0..tasks).for_each(|_| assert!(pool.push().is_none()));
+            pool.close();
+            worker.join().unwrap();
+            assert_eq!(pool.ran.load(Ordering::SeqCst), tasks);
+            assert_eq!(pool.idle.counts(), Counts::of(DISMISSED));
+        });
+    }
+}
+
 /// A task blocks until another task has run: with one turn, the second runs only if the turn is passed on.
 #[test]
 fn loom_idle_a_blocked_thread_passes_its_turn() {

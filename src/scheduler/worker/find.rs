@@ -1,12 +1,13 @@
 //! Finding work, from what is the thread's own to what is farthest away.
 
+use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 
 use crossbeam_deque::Steal;
 
 use super::super::lanes::{self, Priority};
 use super::super::places::Places;
-use super::super::task::Task;
+use super::super::task::{Header, Task};
 use super::{Awaited, TaskPtr, Unit, Worker};
 use crate::sync::spin;
 
@@ -63,11 +64,29 @@ impl Worker {
 
     pub(super) fn take_one(&self, priority: Priority, node: usize) -> Option<Unit> {
         let mut share = [None];
-        self.core().lanes.take(priority, node, 1, &mut share);
+        self.take_from_lanes(priority, node, 1, &mut share);
         let node = share[0]?;
         self.priority.set(priority);
         // SAFETY: the lanes hand each task out once.
         Some(Unit::Task(unsafe { Task::from_raw(node) }))
+    }
+
+    /// From the lanes of the node `first`, else from the nearest that have some.
+    fn take_from_lanes(
+        &self,
+        priority: Priority,
+        first: usize,
+        sharers: usize,
+        share: &mut [Option<NonNull<Header>>],
+    ) -> usize {
+        let lanes = &self.core().lanes;
+        // Most runtimes have no places; then there is nothing to look up.
+        if lanes.nodes() == 1 {
+            return lanes.take(priority, [0], sharers, share);
+        }
+        let places = self.stand.places();
+        let others = places.lanes(self.index, lanes.nodes()).filter(|&node| node != first);
+        lanes.take(priority, std::iter::once(first).chain(others), sharers, share)
     }
 
     fn take_pinned(&self) -> Option<Unit> {
@@ -101,7 +120,8 @@ impl Worker {
         let core = self.core();
         let mut share = [None; lanes::BATCH];
         let sharers = core.workers() as usize;
-        let from_lane = |share: &mut [_; lanes::BATCH]| core.lanes.take(Priority::Normal, self.home(), sharers, share);
+        let home = self.home();
+        let from_lane = |share: &mut [_; lanes::BATCH]| self.take_from_lanes(Priority::Normal, home, sharers, share);
         // Whose turn it is is not told by the number of the pick, which runs in step with the length of the shares.
         let lane_first = !self.lane_first.replace(!self.lane_first.get());
         let mut count = if lane_first { from_lane(&mut share) } else { 0 };

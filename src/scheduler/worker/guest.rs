@@ -5,7 +5,7 @@ use std::ptr;
 use super::super::lanes::Priority;
 use super::super::options::Kind;
 use super::super::runtime::{Core, Phase};
-use super::{Unit, Worker};
+use super::{Standing, Unit, Worker};
 use crate::platform::{local, thread::stack_left};
 use crate::sync::wait::Ended;
 use crate::sync::{Deadline, park};
@@ -52,6 +52,7 @@ impl Worker {
         let visitor = Visitor::step_aside();
         self.outer.set(Worker::current().map_or(ptr::null(), ptr::from_ref));
         self.visitor.set(visitor);
+        self.standing.set(Standing::Searching);
         // Nobody else can go on in this thread's place with what it waits for, so it may go deeper.
         self.arrive(stack_left() / 2);
         let result = visit(&self);
@@ -66,7 +67,7 @@ impl Worker {
     /// Works as long as the guest wishes, and as it must.
     pub(in super::super) fn serve(&self, stay: &Stay) -> Left {
         let core = self.core();
-        let (mut searching, mut stepped) = (true, false);
+        let mut stepped = false;
         let left = loop {
             let ending = core.phase() != Phase::Open;
             if stepped && stay.goal == Goal::Step && !ending {
@@ -77,17 +78,11 @@ impl Worker {
             }
             let mut unit = self.find_as_guest();
             if unit.is_none() && core.options.kind != Kind::Single {
-                if !searching {
-                    self.begin_search();
-                    searching = true;
-                }
+                self.begin_search();
                 unit = self.search();
             }
             if let Some(unit) = unit {
-                if searching {
-                    searching = false;
-                    self.end_search();
-                }
+                self.leave_search();
                 self.share_hunger(&unit);
                 self.run(unit);
                 stepped = true;
@@ -96,21 +91,17 @@ impl Worker {
             if ending || stay.goal != Goal::Shutdown || stay.deadline == Deadline::Now {
                 break Left::Dry;
             }
-            if !searching {
-                self.begin_search();
-            }
+            self.begin_search();
             match self.rest_as_guest(stay) {
                 Ended::Fired(_) if core.idle.is_dismissed() => return Left::Dismissed,
-                Ended::Fired(_) => searching = true,
+                Ended::Fired(_) => {}
                 ended => {
-                    searching = false;
+                    self.standing.set(Standing::Busy);
                     break if ended == Ended::TimedOut { Left::TimedOut } else { Left::Stopped(ended) };
                 }
             }
         };
-        if searching {
-            self.end_search();
-        }
+        self.leave_search();
         left
     }
 

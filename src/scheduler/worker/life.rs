@@ -6,21 +6,39 @@ use std::sync::atomic::Ordering;
 
 use super::super::runtime::Core;
 use super::super::stats::Doing;
-use super::{Exit, Worker, after_park, before_park, sources};
+use super::{Exit, Standing, Worker, after_park, before_park, sources};
+use crate::panics;
 use crate::platform::{local, thread::stack_pointer};
 use crate::sync::park;
 
 impl Worker {
-    /// The life of a thread of the runtime's own on this seat, which arrives active and searching.
+    /// The life of a thread of the runtime's own on this seat, which arrives active and searching, or as the one before it
+    /// that failed.
     pub(in super::super) fn live(self: Box<Self>, core: Arc<Core>) {
-        core.count_started(self.index);
+        let mut next = Some(self);
+        while let Some(worker) = next {
+            next = worker.live_once(&core);
+        }
+    }
+
+    /// Returns the worker if this thread is its own successor.
+    fn live_once(self: Box<Self>, core: &Arc<Core>) -> Option<Box<Self>> {
+        if !self.inherits.replace(false) {
+            core.count_started(self.index);
+            self.standing.set(Standing::Searching);
+        }
         core.settle(&self.stand, &self.seat().bound);
         self.arrive(core.options.stack_size / 4);
-        let exit = self.work();
+        let exit = self.work_to_the_end();
+        if matches!(exit, Exit::Failed) {
+            self.inherits.set(true);
+            return self.hand_over(core);
+        }
         // The thread has given its turn up, so there is none to pass on any more.
         park::set_hook(None);
         self.leave();
         self.seat().bound.store(-1, Ordering::Relaxed);
+        panics::backtrace::forget();
         local::set(0);
         core.seats.vacate(self);
         match exit {
@@ -34,10 +52,12 @@ impl Worker {
                 core.idle.leave();
                 core.look_again();
             }
+            Exit::Failed => unreachable!("handed over"),
         }
+        None
     }
 
-    /// The thread is this worker from here on, active and searching. Of its stack it may use so much for tasks that it waits
+    /// The thread is this worker from here on, active; searching when this returns. Of its stack it may use so much for tasks that it waits
     /// for.
     pub(super) fn arrive(&self, stack_share: usize) {
         self.stack.set(stack_pointer());
@@ -48,10 +68,10 @@ impl Worker {
         park::set_hook(Some(park::Hook { before: before_park, after: after_park, sources }));
         if let Some(on_start) = &self.core().options.on_start {
             // The start hook counts as a task: it may block, and then nobody may think that this thread searches.
-            self.end_search();
+            self.leave_search();
             let _ = self.protect(&"a worker's start hook", || on_start(self));
-            self.begin_search();
         }
+        self.begin_search();
     }
 
     /// The last that the thread does as this worker.

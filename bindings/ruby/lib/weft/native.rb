@@ -59,7 +59,12 @@ module Weft
     class RuntimeOptions < FFI::Struct
       layout :size, :size_t, :name, :pointer, :workers, :int32, :max_threads, :int32, :stack_size, :size_t,
              :keep_alive_ns, :int64, :placement, :int32, :topology, :pointer, :on_worker_start, :pointer,
-             :on_worker_stop, :pointer, :hook_arg, :pointer, :kind, :int32
+             :on_worker_stop, :pointer, :hook_arg, :pointer, :kind, :int32, :on_stall, :pointer
+    end
+
+    # struct weft_lane_stats
+    class LaneStats < FFI::Struct
+      layout :queued, :uint64, :peak, :uint64, :taken, :uint64, :waited_ns, :uint64
     end
 
     # struct weft_runtime_stats
@@ -69,7 +74,8 @@ module Weft
              :panicked, :uint64, :shared, :uint64, :local_hits, :uint64, :steals, :uint64, :remote_steals, :uint64,
              :failed_steals, :uint64, :parks, :uint64, :wakes, :uint64, :blocks, :uint64, :busy_ns, :uint64,
              :idle_ns, :uint64, :blocked_ns, :uint64, :ceiling_hits, :uint64, :spares_started, :uint64,
-             :spares_retired, :uint64, :start_failures, :uint64, :pin_failures, :uint64
+             :spares_retired, :uint64, :start_failures, :uint64, :pin_failures, :uint64, :stalls, :uint64,
+             :replaced, :uint64, :queued, :uint64, :lanes, [LaneStats, 4]
     end
 
     # struct weft_worker_stats

@@ -211,12 +211,14 @@ module Weft
       stats[:workers]
     end
 
-    # @return [Hash{Symbol=>Integer}] counters; see weft_runtime_stats in weft.h for what they count
+    # @return [Hash{Symbol=>Integer, Hash}] counters; see weft_runtime_stats in weft.h for what they count. Those of the
+    #   lanes are in a hash for each priority (:low to :critical), under :lanes
     def stats
       stats = Native::RuntimeStats.new
       stats[:size] = stats.size
       @handle.use { |runtime| Error.check(Native.weft_runtime_stats_get(runtime, stats)) }
-      (stats.members - [:size]).to_h { |name| [name, stats[name]] }
+      lanes = Native::PRIORITIES.keys.zip(stats[:lanes].map { |lane| lane.members.zip(lane.values).to_h }).to_h
+      (stats.members - [:size]).to_h { |name| [name, stats[name]] }.merge(lanes: lanes)
     end
 
     # @return [Array<Hash{Symbol=>Integer}>] the same for each worker, by number; see weft_worker_stats in weft.h

@@ -96,7 +96,8 @@ const size_t fixture_layout_runtime_options[] = {
     offsetof(weft_runtime_options, stack_size), offsetof(weft_runtime_options, keep_alive_ns),
     offsetof(weft_runtime_options, placement), offsetof(weft_runtime_options, topology),
     offsetof(weft_runtime_options, on_worker_start), offsetof(weft_runtime_options, on_worker_stop),
-    offsetof(weft_runtime_options, hook_arg), offsetof(weft_runtime_options, kind)
+    offsetof(weft_runtime_options, hook_arg), offsetof(weft_runtime_options, kind),
+    offsetof(weft_runtime_options, on_stall)
 };
 const size_t fixture_layout_runtime_stats[] = {
     sizeof(weft_runtime_stats), offsetof(weft_runtime_stats, size), offsetof(weft_runtime_stats, workers),
@@ -111,7 +112,12 @@ const size_t fixture_layout_runtime_stats[] = {
     offsetof(weft_runtime_stats, idle_ns), offsetof(weft_runtime_stats, blocked_ns),
     offsetof(weft_runtime_stats, ceiling_hits), offsetof(weft_runtime_stats, spares_started),
     offsetof(weft_runtime_stats, spares_retired), offsetof(weft_runtime_stats, start_failures),
-    offsetof(weft_runtime_stats, pin_failures)
+    offsetof(weft_runtime_stats, pin_failures), offsetof(weft_runtime_stats, stalls),
+    offsetof(weft_runtime_stats, replaced), offsetof(weft_runtime_stats, queued), offsetof(weft_runtime_stats, lanes)
+};
+const size_t fixture_layout_lane_stats[] = {
+    sizeof(weft_lane_stats), offsetof(weft_lane_stats, queued), offsetof(weft_lane_stats, peak),
+    offsetof(weft_lane_stats, taken), offsetof(weft_lane_stats, waited_ns)
 };
 const size_t fixture_layout_worker_stats[] = {
     sizeof(weft_worker_stats), offsetof(weft_worker_stats, size), offsetof(weft_worker_stats, cpu),
