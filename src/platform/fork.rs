@@ -22,11 +22,32 @@ pub fn watch() {
     extern "C" fn in_child() {
         EPOCH.fetch_add(1, Ordering::Relaxed);
     }
-    // Not a Once: nobody may wait here for a thread that a fork has left behind.
-    static REGISTERED: AtomicBool = AtomicBool::new(false);
-    if !REGISTERED.load(Ordering::Relaxed) && !REGISTERED.swap(true, Ordering::Relaxed) {
+    static WATCHED: Once = Once::new();
+    // Registered twice it would raise the epoch by two, which is as good.
+    WATCHED.call(|| {
         // SAFETY: the handler is a function of this library, which is never unloaded, and it is async-signal-safe.
         unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+    });
+}
+
+/// What has to be done before anybody goes on, and does no harm when threads that come together do it twice. std's Once would
+/// have one wait for the other, which a fork may have left behind.
+#[derive(Default)]
+pub struct Once(AtomicBool);
+
+impl Once {
+    /// Not done yet.
+    pub const fn new() -> Self {
+        Once(AtomicBool::new(false))
+    }
+
+    /// Returns when `step` has been done.
+    pub fn call(&self, step: impl FnOnce()) {
+        // Acquire pairs with the Release below: who sees the mark comes after the step.
+        if !self.0.load(Ordering::Acquire) {
+            step();
+            self.0.store(true, Ordering::Release);
+        }
     }
 }
 
@@ -94,5 +115,36 @@ impl<T: Default> ForkCell<T> {
                 drop(unsafe { Box::from_raw(fresh) });
             }
         }
+    }
+}
+
+#[cfg(all(test, not(weft_loom)))]
+mod tests {
+    use super::*;
+    use std::sync::Barrier;
+
+    #[test]
+    fn nobody_goes_on_before_it_is_done() {
+        let (once, done) = (Once::new(), AtomicU32::new(0));
+        let step = || {
+            done.fetch_add(1, Ordering::Relaxed);
+        };
+        let (first_is_in, second_is_back) = (Barrier::new(2), Barrier::new(2));
+        let seen = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                once.call(|| {
+                    first_is_in.wait();
+                    second_is_back.wait();
+                    step();
+                });
+            });
+            first_is_in.wait();
+            once.call(step);
+            let seen = done.load(Ordering::Relaxed);
+            second_is_back.wait();
+            seen
+        });
+        assert_eq!((seen, done.into_inner()), (1, 2));
+        once.call(|| panic!("it is done"));
     }
 }
