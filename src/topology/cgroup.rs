@@ -1,10 +1,10 @@
 //! How much CPU time the control groups leave this process.
 //!
-//! A quota bounds a group and all groups below it, so what counts is the smallest on the way from this process's group
+//! A quota bounds a group and all groups below it, so what counts is the smallest on the way from this thread's group
 //! up to the root that it can see: `cpu.max` in the unified hierarchy (v2), `cpu.cfs_quota_us` over
-//! `cpu.cfs_period_us` in the cpu hierarchy (v1). A hybrid system has both. /proc/self/cgroup names the group, and
-//! /proc/self/mountinfo where its hierarchy is mounted; the standard library reads the same files, but rounds quotas
-//! down and asks the v1 group itself only.
+//! `cpu.cfs_period_us` in the cpu hierarchy (v1). A hybrid system has both. /proc/thread-self/cgroup names the group, and
+//! /proc/thread-self/mountinfo where its hierarchy is mounted; the standard library reads those of the process (threads may
+//! be in groups of their own), rounds quotas down and asks the v1 group itself only.
 //!
 //! Whatever is missing or makes no sense sets no limit: these files come from outside, and half a container is common.
 
@@ -17,11 +17,12 @@ use std::path::{Component, Path, PathBuf};
 /// More than any of these files holds; what lies beyond is not read.
 const MAX_FILE: u64 = 16 << 20;
 
-/// The CPUs that the quotas of the groups above this process amount to, rounded up; None: there is no quota. `root` is
+/// The CPUs that the quotas of the groups above the calling thread amount to, rounded up; None: there is no quota. `root` is
 /// where the file system begins.
 pub fn quota(root: &Path) -> Option<u32> {
-    let groups = read(&root.join("proc/self/cgroup"))?;
-    let mounts = read(&root.join("proc/self/mountinfo"))?;
+    let of_thread = root.join("proc/thread-self");
+    let groups = read(&of_thread.join("cgroup"))?;
+    let mounts = read(&of_thread.join("mountinfo"))?;
     lines(&groups).filter_map(|line| Group::parse(line)?.quota(root, &mounts)).min()
 }
 
@@ -41,7 +42,7 @@ enum Version {
     V2,
 }
 
-/// A line of /proc/self/cgroup: `0::/path` (v2) or `4:cpu,cpuacct:/path` (v1).
+/// A line of /proc/thread-self/cgroup: `0::/path` (v2) or `4:cpu,cpuacct:/path` (v1).
 struct Group<'a> {
     version: Version,
     path: &'a [u8],
@@ -61,19 +62,25 @@ impl<'a> Group<'a> {
     }
 
     fn quota(&self, root: &Path, mounts: &[u8]) -> Option<u32> {
-        lines(mounts).filter_map(|line| self.quota_at(&Mount::parse(line)?, root)).min()
+        let mounts = lines(mounts).filter_map(Mount::parse).filter(|mount| mount.version == self.version);
+        let (showing, others): (Vec<_>, Vec<_>) =
+            mounts.map(|mount| (self.within(&mount), mount)).partition(|(within, _)| within.is_some());
+        // Mounts that show other groups (a tool has bound one to some place) say nothing of ours. Where no mount shows it, as in
+        // some namespaces, what limits us is at the mount point at best: of the usual mount, the first.
+        let seen = if showing.is_empty() { &others[..others.len().min(1)] } else { &showing[..] };
+        seen.iter().filter_map(|(within, mount)| self.quota_at(within.as_deref(), mount, root)).min()
+    }
+
+    /// Where the group is below a mount point; None if the mount does not show it. A mount shows the hierarchy from its root
+    /// down.
+    fn within(&self, mount: &Mount) -> Option<PathBuf> {
+        Path::new(OsStr::from_bytes(self.path)).strip_prefix(&mount.root).ok().and_then(relative)
     }
 
     /// The smallest quota from the group up to the mount point.
-    fn quota_at(&self, mount: &Mount, root: &Path) -> Option<u32> {
-        if mount.version != self.version {
-            return None;
-        }
+    fn quota_at(&self, within: Option<&Path>, mount: &Mount, root: &Path) -> Option<u32> {
         let top = root.join(relative(&mount.point)?);
-        // The mount shows the hierarchy from `mount.root` down. A group outside of it (a namespace does that) is not to be
-        // seen; what limits us there is at the mount point at best.
-        let below = Path::new(OsStr::from_bytes(self.path)).strip_prefix(&mount.root).ok().and_then(relative);
-        let group = top.join(below.unwrap_or_default());
+        let group = top.join(within.unwrap_or(Path::new("")));
         group.ancestors().take_while(|group| group.starts_with(&top)).filter_map(|group| self.own_quota(group)).min()
     }
 
@@ -97,7 +104,7 @@ impl<'a> Group<'a> {
     }
 }
 
-/// A line of /proc/self/mountinfo that is a mount of a cgroup hierarchy:
+/// A line of /proc/thread-self/mountinfo that is a mount of a cgroup hierarchy:
 /// `36 35 98:0 /root /mount/point options optional... - type source options`.
 struct Mount {
     version: Version,
@@ -199,8 +206,8 @@ pub(super) mod tests {
     /// One v2 group with this cpu.max.
     fn max(content: &str) -> Option<u32> {
         quota_of(&[
-            ("proc/self/cgroup", "0::/app\n"),
-            ("proc/self/mountinfo", V2),
+            ("proc/thread-self/cgroup", "0::/app\n"),
+            ("proc/thread-self/mountinfo", V2),
             ("sys/fs/cgroup/app/cpu.max", content),
         ])
     }
@@ -240,8 +247,8 @@ pub(super) mod tests {
     fn the_smallest_above_counts() {
         let files = |outer, inner| {
             quota_of(&[
-                ("proc/self/cgroup", "0::/a/b/c\n"),
-                ("proc/self/mountinfo", V2),
+                ("proc/thread-self/cgroup", "0::/a/b/c\n"),
+                ("proc/thread-self/mountinfo", V2),
                 ("sys/fs/cgroup/a/cpu.max", outer),
                 ("sys/fs/cgroup/a/b/c/cpu.max", inner),
                 ("sys/fs/cgroup/other/cpu.max", "100000 100000"),
@@ -257,8 +264,8 @@ pub(super) mod tests {
     fn version_1() {
         let files = |quota, period| {
             quota_of(&[
-                ("proc/self/cgroup", "5:memory:/app\n4:cpu,cpuacct:/app/web\n1:name=systemd:/\n"),
-                ("proc/self/mountinfo", V1),
+                ("proc/thread-self/cgroup", "5:memory:/app\n4:cpu,cpuacct:/app/web\n1:name=systemd:/\n"),
+                ("proc/thread-self/mountinfo", V1),
                 ("sys/fs/cgroup/cpu,cpuacct/app/web/cpu.cfs_quota_us", quota),
                 ("sys/fs/cgroup/cpu,cpuacct/app/web/cpu.cfs_period_us", period),
                 ("sys/fs/cgroup/cpu,cpuacct/app/cpu.cfs_quota_us", "700000\n"),
@@ -279,8 +286,8 @@ pub(super) mod tests {
         let both = format!("{V1}33 23 0:29 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n");
         let files = |v2| {
             quota_of(&[
-                ("proc/self/cgroup", "4:cpu,cpuacct:/x\n0::/y\n"),
-                ("proc/self/mountinfo", &both),
+                ("proc/thread-self/cgroup", "4:cpu,cpuacct:/x\n0::/y\n"),
+                ("proc/thread-self/mountinfo", &both),
                 ("sys/fs/cgroup/cpu,cpuacct/x/cpu.cfs_quota_us", "400000"),
                 ("sys/fs/cgroup/cpu,cpuacct/x/cpu.cfs_period_us", "100000"),
                 ("sys/fs/cgroup/unified/y/cpu.max", v2),
@@ -295,8 +302,8 @@ pub(super) mod tests {
         let files = |group, root, point: &str| {
             let mounts = format!("30 23 0:26 {root} {point} rw shared:4 master:1 - cgroup2 cgroup2 rw\n");
             quota_of(&[
-                ("proc/self/cgroup", &format!("0::{group}\n")),
-                ("proc/self/mountinfo", &mounts),
+                ("proc/thread-self/cgroup", &format!("0::{group}\n")),
+                ("proc/thread-self/mountinfo", &mounts),
                 ("sys/fs/cgroup/cpu.max", "600000 100000"),
                 ("sys/fs/cgroup/web/cpu.max", "200000 100000"),
                 ("sys/fs/with space/web/cpu.max", "400000 100000"),
@@ -312,16 +319,40 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn mounts_that_show_other_groups() {
+        let files = |group, mounts: &[&str]| {
+            let lines = mounts.iter().map(|mount| format!("30 23 0:26 {mount} rw shared:4 - cgroup2 cgroup2 rw\n"));
+            quota_of(&[
+                ("proc/thread-self/cgroup", &format!("0::{group}\n")),
+                ("proc/thread-self/mountinfo", &lines.collect::<String>()),
+                ("sys/fs/cgroup/cpu.max", "600000 100000"),
+                ("sys/fs/cgroup/app/web/cpu.max", "400000 100000"),
+                ("mnt/foreign/cpu.max", "100000 100000"),
+                ("mnt/own/cpu.max", "300000 100000"),
+            ])
+        };
+        let (usual, foreign, own) = ("/ /sys/fs/cgroup", "/ap /mnt/foreign", "/app /mnt/own");
+        assert_eq!(files("/app/web", &[usual, foreign]), Some(4), "not ours, for all that the name begins like ours");
+        assert_eq!(files("/app/web", &[foreign, usual]), Some(4));
+        assert_eq!(files("/app/web", &[foreign, usual, own]), Some(3), "what shows ours counts, wherever it is");
+        // Unlimited itself, and seen as such.
+        assert_eq!(files("/app/web", &["/app/web /nowhere", foreign]), None);
+        // No mount shows it: the usual one's own, and not the smallest of all.
+        assert_eq!(files("/../x", &[usual, foreign]), Some(6));
+        assert_eq!(files("/../x", &["/ /nowhere", foreign]), None);
+    }
+
+    #[test]
     fn files_that_are_missing_or_torn() {
         assert_eq!(quota_of(&[]), None);
-        assert_eq!(quota_of(&[("proc/self/cgroup", "0::/\n")]), None);
-        assert_eq!(quota_of(&[("proc/self/mountinfo", V2), ("sys/fs/cgroup/cpu.max", "1 1")]), None);
+        assert_eq!(quota_of(&[("proc/thread-self/cgroup", "0::/\n")]), None);
+        assert_eq!(quota_of(&[("proc/thread-self/mountinfo", V2), ("sys/fs/cgroup/cpu.max", "1 1")]), None);
         for mounts in
             ["", "30 23", "30 23 0:26 / /sys/fs/cgroup rw", "30 23 0:26 / /sys/fs/cgroup rw - cgroup2", "- - - -"]
         {
             let files = [
-                ("proc/self/cgroup", "0::/\n::\n0:\n\n:::::\n0"),
-                ("proc/self/mountinfo", mounts),
+                ("proc/thread-self/cgroup", "0::/\n::\n0:\n\n:::::\n0"),
+                ("proc/thread-self/mountinfo", mounts),
                 ("sys/fs/cgroup/cpu.max", "100000 100000"),
             ];
             assert_eq!(quota_of(&files), None, "{mounts:?}");

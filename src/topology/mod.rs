@@ -342,8 +342,8 @@ mod tests {
     #[test]
     fn the_smaller_of_mask_and_quota() {
         let root = cgroup::tests::Root::new(&[
-            ("proc/self/cgroup", "0::/app\n"),
-            ("proc/self/mountinfo", "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"),
+            ("proc/thread-self/cgroup", "0::/app\n"),
+            ("proc/thread-self/mountinfo", "30 23 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"),
             ("sys/fs/cgroup/app/cpu.max", "250000 100000\n"),
         ]);
         assert_eq!(usable_within(&root.0, 8), 3);
