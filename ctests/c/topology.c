@@ -1,9 +1,16 @@
 /* Topologies: this machine as far as this process may use it, and made-up machines for tests. */
 #include "support.h"
 
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <sched.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 static int allowed_cpus(void)
 {
@@ -258,16 +265,156 @@ TEST(without_placement_nobody_is_bound)
     runtime_end(runtime);
 }
 
-static void refresh_within(size_t index, void *arg)
+static int32_t a_cpu(void)
+{
+    cpu_set_t set;
+    int32_t cpu = 0;
+    REQUIRE(sched_getaffinity(0, sizeof set, &set) == 0);
+    while (!CPU_ISSET(cpu, &set))
+        cpu++;
+    return cpu;
+}
+
+static void run_on(int32_t cpu)
 {
     cpu_set_t one;
-    weft_runtime *runtime = ((void **)arg)[0];
-    int cpu = *(int *)((void **)arg)[1];
-    (void)index;
     CPU_ZERO(&one);
     CPU_SET(cpu, &one);
     REQUIRE(sched_setaffinity(0, sizeof one, &one) == 0);
-    OK(weft_topology_refresh(runtime));
+}
+
+static void party_of_a_bound_thread(size_t index, void *arg)
+{
+    struct party *party = ((void **)arg)[1];
+    (void)index;
+    run_on(a_cpu());
+    party_of(((void **)arg)[0], party, 4);
+}
+
+static weft_status party_of_a_task(weft_worker *worker, void *arg, void **result)
+{
+    CHECK(worker_stats(weft_worker_runtime(worker), (uint32_t)weft_worker_index(worker)).cpu >= 0);
+    party_of(((void **)arg)[0], ((void **)arg)[1], 4);
+    *result = NULL;
+    return WEFT_OK;
+}
+
+/* Threads of a runtime without placement start when there is work for them, and on the thread that has it. */
+TEST(who_starts_a_thread_does_not_matter)
+{
+    cpu_set_t all;
+    struct party party;
+    REQUIRE(sched_getaffinity(0, sizeof all, &all) == 0);
+    weft_runtime *bound = placed(1, WEFT_PLACEMENT_COMPACT, NULL);
+    for (int by_task = 0; by_task < 2; by_task++) {
+        weft_runtime *runtime = runtime_new(4);
+        void *arg[] = {runtime, &party};
+        if (by_task) {
+            weft_future *done;
+            OK(weft_async(bound, party_of_a_task, arg, NULL, &done));
+            OK(weft_future_wait(done, WEFT_FOREVER));
+            weft_future_release(done);
+        } else {
+            threads_together(1, party_of_a_bound_thread, arg);
+        }
+        for (int k = 0; k < 4; k++)
+            CHECK(CPU_EQUAL(&party.seen[k], &all));
+        runtime_end(runtime);
+    }
+    runtime_end(bound);
+}
+
+static void make_on_one_cpu(size_t index, void *arg)
+{
+    (void)index;
+    run_on(a_cpu());
+    *(weft_runtime **)arg = runtime_new(4);
+}
+
+TEST(who_makes_a_runtime_says_where)
+{
+    struct party party;
+    weft_runtime *runtime = NULL;
+    threads_together(1, make_on_one_cpu, &runtime);
+    party_of(runtime, &party, 4);
+    for (int k = 0; k < 4; k++)
+        CHECK(CPU_COUNT(&party.seen[k]) == 1 && CPU_ISSET(a_cpu(), &party.seen[k]));
+    runtime_end(runtime);
+}
+
+static void look_at_the_machine(weft_worker *worker, void *arg)
+{
+    (void)worker;
+    weft_topology *topology = NULL;
+    weft_runtime *inner = NULL;
+    int32_t cpus = *(int32_t *)arg;
+    CHECK_INT(allowed_cpus(), 1);
+    CHECK_INT(weft_optimal_worker_count(WEFT_LOAD_CPU), cpus);
+    OK(weft_runtime_new(NULL, &inner));
+    CHECK_INT(weft_runtime_workers(inner), cpus);
+    weft_runtime_release(inner);
+    inner = placed(0, WEFT_PLACEMENT_COMPACT, NULL);
+    CHECK_INT(weft_runtime_workers(inner), cpus);
+    weft_runtime_release(inner);
+    OK(weft_topology_new(&topology));
+    *(int32_t *)arg = (int32_t)weft_topology_cpus(topology);
+    weft_topology_release(topology);
+}
+
+/* The mask of a thread that Weft has bound is nobody's wish. */
+TEST(what_a_bound_task_may_use)
+{
+    int32_t cpus = weft_optimal_worker_count(WEFT_LOAD_CPU);
+    weft_runtime *runtime = placed(1, WEFT_PLACEMENT_COMPACT, NULL);
+    OK(weft_run(runtime, look_at_the_machine, &cpus));
+    CHECK_INT(cpus, allowed_cpus());
+    runtime_end(runtime);
+}
+
+/* From now on this thread is not told its mask; false where filters cannot be had. */
+static bool hide_the_mask(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_sched_getaffinity, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+        return false;
+    return syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0;
+}
+
+CHILD(refresh_without_a_mask)
+{
+    struct party party;
+    int32_t cpu = a_cpu();
+    run_on(cpu);
+    weft_runtime *bound = placed(2, WEFT_PLACEMENT_COMPACT, NULL), *unbound = runtime_new(2);
+    party_of(bound, &party, 2);
+    if (!hide_the_mask()) {
+        printf("seccomp is not available here\n");
+    } else {
+        CHECK_REFUSED(weft_topology_refresh(bound), WEFT_OS, "affinity mask");
+        CHECK_REFUSED(weft_topology_refresh(unbound), WEFT_OS, "affinity mask");
+    }
+    /* All is as it was. */
+    party_of(bound, &party, 2);
+    for (int k = 0; k < 2; k++)
+        CHECK_INT(party.told[k], cpu);
+    CHECK_INT(runtime_stats(bound).pin_failures, 0);
+    runtime_end(bound);
+    runtime_end(unbound);
+}
+
+TEST(a_refresh_without_a_mask) { child_succeeds("refresh_without_a_mask"); }
+
+static void refresh_within(size_t index, void *arg)
+{
+    (void)index;
+    run_on(*(int *)((void **)arg)[1]);
+    OK(weft_topology_refresh(((void **)arg)[0]));
 }
 
 /* The calling thread has lost CPUs; each worker is told before its next task. */
@@ -290,6 +437,35 @@ TEST(a_refresh_moves_threads)
         }
     }
     CHECK_INT(runtime_stats(runtime).pin_failures, 0);
+    runtime_end(runtime);
+}
+
+static void tell_start(weft_worker *worker, void *arg)
+{
+    (void)worker;
+    gate_open(arg);
+}
+
+/* Without placement, threads that start later. */
+TEST(a_refresh_sends_later_threads_elsewhere)
+{
+    gate started = GATE_INIT;
+    weft_runtime_options options;
+    weft_runtime *runtime = NULL;
+    OK(weft_runtime_options_init(&options, sizeof options));
+    options.workers = 2;
+    options.on_worker_start = tell_start;
+    options.hook_arg = &started;
+    OK(weft_runtime_new(&options, &runtime));
+    /* The first thread has its mask, and there is no work for a second one yet. */
+    gate_wait(&started);
+    struct party party;
+    int cpu = a_cpu();
+    void *arg[] = {runtime, &cpu};
+    threads_together(1, refresh_within, arg);
+    party_of(runtime, &party, 2);
+    /* One guest was the thread that was there before. */
+    CHECK_INT(CPU_COUNT(&party.seen[0]) + CPU_COUNT(&party.seen[1]), allowed_cpus() + 1);
     runtime_end(runtime);
 }
 
@@ -320,9 +496,16 @@ TEST(refreshing_while_tasks_run)
     weft_runtime_release(runtime);
 }
 
+/* hwloc takes many of these: as octal or hexadecimal numbers, untyped, with more CPUs than it says. Some end its process. */
 TEST(nonsense_is_refused)
 {
-    static const char *const texts[] = {"", " ", "pu", "pu:0", "pu:-1", "banana:3", "numa:4 core", "pu:4 core:2", "core:2:3", "\xff\xfe"};
+    static const char *const texts[] = {
+        "", " ", "pu", "pu:0", "pu:-1", "banana:3", "numa:4 core", "pu:4 core:2", "core:2:3", "\xff\xfe",
+        "100 100", "4", "pu:0x2000", "pu:0x2", "pu:010", "pu:+4100", "pu:+2", "pu: 20000", "pu: 2", "pu :2", "pu:2\n", "\tpu:2",
+        "core:2", "core:2 numa:2 pu:1", "core:2 core:2 pu:1", "memcache:2 pu:2", "machine:2 pu:2",
+        "(memory=1GB) pu:2", "numa:2(memory=1GB) pu:2", "pu:2(indexes=4000000000,1)", "core:2 [numa] pu:2",
+        "pu:4097", "core:100 pu:100", "core:65536 pu:65536", "pu:18446744073709551617",
+    };
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         weft_topology *topology = SENTINEL;
         CHECK_INVALID(weft_topology_from_string(texts[i], &topology), "synthetic");

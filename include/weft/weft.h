@@ -337,16 +337,21 @@ typedef struct weft_topology_cpu {
 } weft_topology_cpu;
 
 /*
- This machine, as far as this process may use it (cgroup, and the calling thread's affinity mask). Takes milliseconds.
- WEFT_OS: the system does not tell.
+ This machine, as far as the calling thread may use it: what the cgroup and its affinity mask leave, or on a thread that its
+ runtime has bound, what they leave to that runtime. Takes milliseconds. WEFT_OS: the system does not tell.
  */
 weft_status weft_topology_new(weft_topology **out);
 
 /*
- A machine that is not there, in hwloc's synthetic form, for tests: "numa:4 core:16 pu:1" has 64 cores on 4 nodes.
- WEFT_INVALID: hwloc does not accept it, or it has more than 4096 CPUs.
+ A machine that is not there, for tests, by its levels from the largest part to the CPUs: "numa:4 core:16 pu:1" has 64 cores
+ on 4 nodes. A level is a type, a colon, and how many of these each part of the level before has: decimal digits, not beginning
+ with 0. Levels have blanks (' ') between them. The types, in upper or lower case: pack (or package, socket), die, l5 to l1
+ (also l3cache and so on), core, pu, in this order and each once at most; numa (or numanode, node) once before l2; group
+ anywhere before core. pu, the logical CPU, comes last and is always there. hwloc reads the same as its synthetic form; what
+ else that can say is not understood. WEFT_INVALID: it is no such text, or there are more than 4096 CPUs or 32 levels.
  */
-weft_status weft_topology_from_string(const char *synthetic, weft_topology **out);
+weft_status weft_topology_from_string(const char *synthetic,
+                                      weft_topology **out);
 
 /* Its logical CPUs; 0 on a bad handle. */
 uint32_t weft_topology_cpus(const weft_topology *topology);
@@ -372,8 +377,8 @@ uint32_t weft_topology_distance(const weft_topology *topology, uint32_t from, ui
 
 /*
  How many workers suit a kind of work here: for WEFT_LOAD_CPU the CPUs that the calling thread may keep busy (its affinity
- mask, or what the CPU quotas of its control groups amount to, rounded up, if that is less), for WEFT_LOAD_IO twice as
- many, for WEFT_LOAD_MIXED one and a half times, rounded up. At least 1, at most 4096, the most a runtime can have. Asks
+ mask, or on a thread that its runtime has bound, the CPUs of that runtime; or what the CPU quotas of the thread's control
+ groups amount to, rounded up, if that is less), for WEFT_LOAD_IO twice as many, for WEFT_LOAD_MIXED one and a half times, rounded up. At least 1, at most 4096, the most a runtime can have. Asks
  the system each time. -1 for any other load.
  */
 int32_t weft_optimal_worker_count(int32_t load);
@@ -453,7 +458,12 @@ weft_status weft_runtime_resize(weft_runtime *runtime,
 
 /* Runtime --------------------------------------------------------------------------------------------------------- */
 
-/* Threads run where the system puts them. */
+/*
+ Threads run where the system puts them, among the CPUs that the thread which makes the runtime (for the default runtime, uses
+ it first) may run on at that time: its affinity mask, or if that is a thread that its runtime has bound, the CPUs of that
+ runtime. Who starts a thread later, and where that one is bound, does not matter. A thread's mask is seen to before
+ on_worker_start, and may be changed from there on.
+ */
 #define WEFT_PLACEMENT_NONE 0
 
 /*
@@ -514,8 +524,8 @@ typedef struct weft_runtime_options {
   /* Thread-name prefix; NULL: "weft". Copied. The system shows 15 bytes, of which the thread's number takes some. */
   const char *name;
   /*
-   Threads that run at once; 0: the CPUs this process may use (affinity mask, cgroup quota), or those of `topology`.
-   At most 4096.
+   Threads that run at once; 0: as many as weft_optimal_worker_count says of the calling thread for WEFT_LOAD_CPU, or the
+   CPUs of `topology`. At most 4096.
    */
   int32_t workers;
   /*
@@ -761,7 +771,8 @@ double weft_mean_task_ns(uint64_t busy_ns, uint64_t executed);
 /*
  Reads again which CPUs this process may use (the calling thread's affinity mask, or the process's first thread's when
  called on a thread that is bound itself; and the cgroup), and has the runtime's bound threads move accordingly, each before
- its next task. The number of workers stays. Without placement, or on a described machine, it changes nothing. Takes
+ its next task. The number of workers stays. Without placement, or on a described machine, no thread is moved; those that start
+ later run on these CPUs. Takes
  milliseconds. Any thread. A thread that is refused its CPU runs on all that are left; the log tells the first time,
  pin_failures counts. WEFT_OS: the system does not tell; all stays as it was.
  */

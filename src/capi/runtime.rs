@@ -52,8 +52,8 @@ pub struct weft_runtime_options {
     pub size: usize,
     /// Thread-name prefix; NULL: "weft". Copied. The system shows 15 bytes, of which the thread's number takes some.
     pub name: *const c_char,
-    /// Threads that run at once; 0: the CPUs this process may use (affinity mask, cgroup quota), or those of `topology`.
-    /// At most 4096.
+    /// Threads that run at once; 0: as many as weft_optimal_worker_count says of the calling thread for WEFT_LOAD_CPU, or the
+    /// CPUs of `topology`. At most 4096.
     pub workers: i32,
     /// Threads in all, those blocked inside a task included; 0: 256, or `workers` if that is more. At most 16383. When all
     /// of them are blocked, queued work waits until one goes on: a stall. The log, the statistics and on_stall tell at once.
@@ -102,7 +102,10 @@ impl args::SizePrefixed for weft_runtime_options {
     }
 }
 
-/// Threads run where the system puts them.
+/// Threads run where the system puts them, among the CPUs that the thread which makes the runtime (for the default runtime, uses
+/// it first) may run on at that time: its affinity mask, or if that is a thread that its runtime has bound, the CPUs of that
+/// runtime. Who starts a thread later, and where that one is bound, does not matter. A thread's mask is seen to before
+/// on_worker_start, and may be changed from there on.
 pub const WEFT_PLACEMENT_NONE: i32 = 0;
 /// Threads are bound to CPUs side by side: all cores of a cache and a node before those of the next, and SMT siblings only
 /// when every core has a thread. Good for tasks that share data.
@@ -562,7 +565,8 @@ pub extern "C" fn weft_mean_task_ns(busy_ns: u64, executed: u64) -> f64 {
 
 /// Reads again which CPUs this process may use (the calling thread's affinity mask, or the process's first thread's when
 /// called on a thread that is bound itself; and the cgroup), and has the runtime's bound threads move accordingly, each before
-/// its next task. The number of workers stays. Without placement, or on a described machine, it changes nothing. Takes
+/// its next task. The number of workers stays. Without placement, or on a described machine, no thread is moved; those that start
+/// later run on these CPUs. Takes
 /// milliseconds. Any thread. A thread that is refused its CPU runs on all that are left; the log tells the first time,
 /// pin_failures counts. WEFT_OS: the system does not tell; all stays as it was.
 #[unsafe(no_mangle)]

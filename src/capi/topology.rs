@@ -6,7 +6,7 @@ use super::args::{self, invalid, may_create, place, text};
 use super::boundary::{boundary, boundary_value};
 use super::handle::{Handle, Noun};
 use super::types::{weft_status, weft_topology};
-use crate::scheduler::MAX_WORKERS;
+use crate::scheduler::{self, MAX_WORKERS};
 use crate::topology::{self, Load, Topology};
 
 /// A logical CPU and what it shares with others. Cores, caches and nodes are numbered from 0, each kind for itself.
@@ -41,22 +41,26 @@ impl Noun for Topology {
     const NAME: &'static str = "topology";
 }
 
-/// This machine, as far as this process may use it (cgroup, and the calling thread's affinity mask). Takes milliseconds.
-/// WEFT_OS: the system does not tell.
+/// This machine, as far as the calling thread may use it: what the cgroup and its affinity mask leave, or on a thread that its
+/// runtime has bound, what they leave to that runtime. Takes milliseconds. WEFT_OS: the system does not tell.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_topology_new(out: *mut *mut weft_topology) -> weft_status {
     boundary(|| {
         let out = place(out, "out")?;
         may_create()?;
-        let topology = Topology::detect()?;
+        let topology = Topology::detect(scheduler::allowed().as_ref())?;
         // SAFETY: writable by contract.
         unsafe { *out = Handle::create(topology) };
         Ok(())
     })
 }
 
-/// A machine that is not there, in hwloc's synthetic form, for tests: "numa:4 core:16 pu:1" has 64 cores on 4 nodes.
-/// WEFT_INVALID: hwloc does not accept it, or it has more than 4096 CPUs.
+/// A machine that is not there, for tests, by its levels from the largest part to the CPUs: "numa:4 core:16 pu:1" has 64 cores
+/// on 4 nodes. A level is a type, a colon, and how many of these each part of the level before has: decimal digits, not beginning
+/// with 0. Levels have blanks (' ') between them. The types, in upper or lower case: pack (or package, socket), die, l5 to l1
+/// (also l3cache and so on), core, pu, in this order and each once at most; numa (or numanode, node) once before l2; group
+/// anywhere before core. pu, the logical CPU, comes last and is always there. hwloc reads the same as its synthetic form; what
+/// else that can say is not understood. WEFT_INVALID: it is no such text, or there are more than 4096 CPUs or 32 levels.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_topology_from_string(
     synthetic: *const c_char,
@@ -137,8 +141,8 @@ pub unsafe extern "C" fn weft_topology_distance(topology: *const weft_topology, 
 }
 
 /// How many workers suit a kind of work here: for WEFT_LOAD_CPU the CPUs that the calling thread may keep busy (its affinity
-/// mask, or what the CPU quotas of its control groups amount to, rounded up, if that is less), for WEFT_LOAD_IO twice as
-/// many, for WEFT_LOAD_MIXED one and a half times, rounded up. At least 1, at most 4096, the most a runtime can have. Asks
+/// mask, or on a thread that its runtime has bound, the CPUs of that runtime; or what the CPU quotas of the thread's control
+/// groups amount to, rounded up, if that is less), for WEFT_LOAD_IO twice as many, for WEFT_LOAD_MIXED one and a half times, rounded up. At least 1, at most 4096, the most a runtime can have. Asks
 /// the system each time. -1 for any other load.
 #[unsafe(no_mangle)]
 pub extern "C" fn weft_optimal_worker_count(load: i32) -> i32 {
@@ -149,7 +153,8 @@ pub extern "C" fn weft_optimal_worker_count(load: i32) -> i32 {
             WEFT_LOAD_MIXED => Load::Mixed,
             _ => return Err(invalid(format!("load: {load} is none"))),
         };
-        Ok(topology::optimal_workers(load, topology::usable_cpus()).min(MAX_WORKERS) as i32)
+        Ok(topology::optimal_workers(load, topology::usable_cpus(scheduler::allowed().as_ref())).min(MAX_WORKERS)
+            as i32)
     })
 }
 

@@ -5,8 +5,8 @@ use std::io;
 
 use libc::{c_int, cpu_set_t, pid_t};
 
-/// A set of CPUs, by the numbers the system gives them. As long as the system wants it: machines have more CPUs than
-/// fit libc's `cpu_set_t`.
+/// A set of CPUs, by the numbers the system gives them. As long as it has to be (machines have more CPUs than fit libc's
+/// `cpu_set_t`), with nothing but zeros left out: the system takes short sets, and equal sets compare equal.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Mask(Vec<u64>);
 
@@ -35,7 +35,7 @@ impl Mask {
                 libc::sched_getaffinity(thread, size_of_val(&*words), words.as_mut_ptr().cast::<cpu_set_t>())
             };
             if result == 0 {
-                return Ok(Mask(words));
+                return Ok(Self::trimmed(words));
             }
             let error = io::Error::last_os_error();
             // The kernel refuses a set that is smaller than its own.
@@ -44,6 +44,11 @@ impl Mask {
             }
             words = vec![0; 2 * words.len()];
         }
+    }
+
+    fn trimmed(mut words: Vec<u64>) -> Mask {
+        words.truncate(words.iter().rposition(|&word| word != 0).map_or(0, |last| last + 1));
+        Mask(words)
     }
 
     /// One CPU.
@@ -76,7 +81,7 @@ impl Mask {
 
 impl FromIterator<u32> for Mask {
     fn from_iter<I: IntoIterator<Item = u32>>(cpus: I) -> Mask {
-        let mut words = vec![0; WORDS];
+        let mut words = Vec::new();
         for cpu in cpus {
             let word = cpu as usize / 64;
             if word >= words.len() {
@@ -122,5 +127,14 @@ mod tests {
         assert_eq!(refused.raw_os_error(), Some(libc::EINVAL));
         assert_eq!(Mask::single(70_000).count(), 1);
         assert!(!Mask::single(3).contains(70_000));
+    }
+
+    #[test]
+    fn equal_sets_are_equal() {
+        let all = Mask::current().unwrap();
+        let same: Mask = (0..100_000).filter(|&cpu| all.contains(cpu)).collect();
+        assert_eq!(same, all);
+        assert_eq!(Mask::trimmed(vec![8, 0, 0]), Mask::single(3));
+        assert_eq!([].into_iter().collect::<Mask>().apply().unwrap_err().raw_os_error(), Some(libc::EINVAL));
     }
 }

@@ -67,6 +67,7 @@ pub use {
     lanes::{LaneStats, Priority},
     locals::{Key, Local},
     options::{Kind, MAX_WORKERS, Options, WorkerHook},
+    placement::allowed,
     places::Policy,
     runtime::{Core, RUNTIME_TAG},
     runtime::{Mode, NotSubmitted, Place, Runtime},

@@ -4,6 +4,7 @@ use std::ffi::CString;
 use std::sync::Arc;
 
 use super::idle::MAX_THREADS;
+use super::placement::allowed;
 use super::places::Policy;
 use super::stall::watcher::StallHook;
 use super::worker::Worker;
@@ -41,7 +42,7 @@ pub struct Options {
     pub kind: Kind,
     /// Thread-name prefix; None: "weft".
     pub name: Option<String>,
-    /// Threads that run at once; 0: the CPUs this process may use.
+    /// Threads that run at once; 0: the CPUs the calling thread may use.
     pub workers: u32,
     /// Threads in all, blocked ones included; 0: 256, or `workers` if that is more.
     pub max_threads: u32,
@@ -103,7 +104,7 @@ impl Options {
         let workers = match (self.workers, &self.topology) {
             (0, _) if self.kind == Kind::Single => 1,
             (0, Some(topology)) => (topology.cpus.len() as u32).clamp(1, MAX_WORKERS),
-            (0, None) => topology::usable_cpus().clamp(1, MAX_WORKERS),
+            (0, None) => topology::usable_cpus(allowed().as_ref()).clamp(1, MAX_WORKERS),
             (workers, _) => workers,
         };
         let is_single = self.kind == Kind::Auto && (workers == 1 || self.max_threads == 1);

@@ -6,6 +6,9 @@
 //! (any more) runs on all of the map's instead: that is logged once, and counted.
 //!
 //! Machines that are described and not there give an order of theft, and bind nobody.
+//!
+//! A thread begins with the affinity mask of the one that started it: whoever had work for it, on whatever CPU that one is bound
+//! to. So a thread that is not bound goes where the runtime's maker could run, if it is not there already.
 
 use std::cell::{Cell, Ref, RefCell};
 use std::io;
@@ -15,7 +18,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, AtomicU64, Ordering};
 use super::places::{Places, Policy};
 use super::victims::Victims;
 use super::worker::Worker;
-use crate::error::Result;
+use crate::error::{Failure, Result, Status};
 use crate::platform::affinity::Mask;
 use crate::sync::Lock;
 use crate::topology::Topology;
@@ -30,6 +33,8 @@ pub struct Placement {
     /// The machine that the map is of, where threads have places. Held by a refresh from its look to its end, so that none
     /// puts an older look in place of a newer one.
     machine: Lock<Option<Topology>>,
+    /// Where threads that are not bound run, if that is known.
+    home: Lock<Option<Arc<Mask>>>,
     /// Times a thread was refused its CPU.
     refused: AtomicU64,
     told: AtomicBool,
@@ -57,10 +62,11 @@ impl Map {
 }
 
 impl Placement {
-    /// The placement of a runtime of so many workers on a machine; None: this one.
+    /// The placement of a runtime of so many workers on a machine; None: this one. The calling thread makes the runtime.
     pub fn new(policy: Policy, machine: Option<Topology>, workers: u32) -> Result<Placement> {
+        let home = allowed();
         let machine = match machine {
-            None if policy != Policy::None => Some(Topology::detect()?),
+            None if policy != Policy::None => Some(Topology::detect(home.as_ref())?),
             machine => machine,
         };
         Ok(Placement {
@@ -69,6 +75,7 @@ impl Placement {
             version: AtomicU32::new(0),
             map: Lock::new(Arc::new(Map::new(machine.as_ref(), policy, workers))),
             machine: Lock::new(machine.filter(|_| policy != Policy::None)),
+            home: Lock::new(home.map(Arc::new)),
             refused: AtomicU64::new(0),
             told: AtomicBool::new(false),
         })
@@ -85,6 +92,18 @@ impl Placement {
         Stand { seat, version: Cell::new(map.version), map: RefCell::new(map) }
     }
 
+    /// Has the calling thread, one that begins, run where those run that are not bound. A mask that is right already is not set again: the
+    /// system takes a mask that was set as a wish, and keeps to it when it could give more CPUs.
+    pub fn go_home(&self) {
+        let home = self.home.lock().clone();
+        if let Some(home) = home
+            && Mask::current().is_ok_and(|mask| mask != *home)
+        {
+            // Refused when none of it is left: then what the system allows.
+            let _ = home.apply().or_else(|_| Mask::full().apply());
+        }
+    }
+
     fn map(&self) -> Arc<Map> {
         self.map.lock().clone()
     }
@@ -99,16 +118,25 @@ impl Placement {
         self.map().places.node_of(seat)
     }
 
-    /// Looks at this machine's CPUs again and has every worker settle by what it finds. Nothing changes where nobody is bound.
+    /// Looks at this machine's CPUs again and has every worker settle by what it finds. Where nobody is bound, only threads that
+    /// start from now on do.
     pub fn refresh(&self) -> Result<()> {
-        if self.map().all.is_none() {
-            return Ok(());
-        }
         let mut known = self.machine.lock();
         // A bound thread's own mask says only where it was put.
         let is_bound = Worker::current().is_some_and(|worker| worker.is_bound());
-        let mask = if is_bound { Mask::of_process() } else { Mask::current() };
-        let machine = Topology::detect_within(mask.ok().as_ref())?;
+        self.refresh_within(&mut known, if is_bound { Mask::of_process() } else { Mask::current() })
+    }
+
+    fn refresh_within(&self, known: &mut Option<Topology>, mask: io::Result<Mask>) -> Result<()> {
+        let mask = mask.map_err(|error| {
+            Failure::with(Status::Os, format!("the system does not tell the affinity mask: {error}"))
+        })?;
+        if self.map().all.is_none() {
+            *self.home.lock() = Some(Arc::new(mask));
+            return Ok(());
+        }
+        let machine = Topology::detect(Some(&mask))?;
+        *self.home.lock() = Some(Arc::new(mask));
         self.settle_by(&machine);
         *known = Some(machine);
         Ok(())
@@ -132,6 +160,16 @@ impl Placement {
         *current = Arc::new(map);
         // Under the lock, so that it never is ahead of the map.
         self.version.store(version, Ordering::Relaxed);
+    }
+}
+
+/// The CPUs meant for the calling thread: those of its affinity mask; on a thread that Weft has bound, and whose mask is
+/// nobody's wish, those of its runtime. None: the system does not tell.
+pub fn allowed() -> Option<Mask> {
+    let worker = Worker::current().filter(|worker| worker.is_bound());
+    match worker.and_then(|worker| worker.core().placement.map().all.clone()) {
+        Some(all) => Some(all),
+        None => Mask::current().ok(),
     }
 }
 
@@ -227,7 +265,7 @@ mod tests {
 
     #[test]
     fn threads_are_bound_to_their_places() {
-        let machine = Topology::detect().unwrap();
+        let machine = Topology::detect(allowed().as_ref()).unwrap();
         let workers = machine.cpus.len().min(8) as u32;
         for policy in [Policy::Compact, Policy::Scatter] {
             for topology in [None, Some(machine.clone())] {
@@ -252,9 +290,120 @@ mod tests {
         }
     }
 
+    /// On a thread of its own that runs on one CPU alone, one that this test's thread may use.
+    fn on_one_cpu<R: Send>(f: impl FnOnce(Mask) -> R + Send) -> R {
+        std::thread::scope(|scope| {
+            let run = || {
+                let all = Mask::current().unwrap();
+                let one = Mask::single((0..).find(|&cpu| all.contains(cpu)).unwrap());
+                one.apply().unwrap();
+                f(one)
+            };
+            scope.spawn(run).join().unwrap()
+        })
+    }
+
+    /// The mask of the second thread of a runtime, which `start` (spawns the task given) starts: the first is busy.
+    fn second_thread(runtime: &Runtime, start: impl FnOnce(&(dyn Fn() + Sync))) -> Mask {
+        use crate::scheduler::task::Call;
+        let gates = Arc::new([crate::sync::Gate::default(), crate::sync::Gate::default()]);
+        let busy = Arc::new(std::sync::Barrier::new(2));
+        let (first, at) = (gates.clone(), busy.clone());
+        runtime
+            .spawn(Call(move |_: &Worker| {
+                first[0].open();
+                // No wait that the runtime knows: the thread keeps its turn.
+                at.wait();
+            }))
+            .unwrap();
+        gates[0].wait(Deadline::Never);
+        let seen = Arc::new(Lock::new(None));
+        start(&|| {
+            let (seen, gates) = (seen.clone(), gates.clone());
+            let look = move |worker: &Worker| {
+                *seen.lock() = Some((Mask::current().unwrap(), worker.index()));
+                gates[1].open();
+            };
+            runtime.spawn(Call(look)).unwrap();
+        });
+        gates[1].wait(Deadline::Never);
+        busy.wait();
+        let (mask, index) = seen.lock().take().unwrap();
+        assert_eq!(index, 1);
+        mask
+    }
+
+    fn two_workers(placement: Policy) -> Runtime {
+        Runtime::new(Options { workers: 2, placement, ..Options::default() }).unwrap()
+    }
+
+    #[test]
+    fn who_starts_a_thread_does_not_matter() {
+        let all = Mask::current().unwrap();
+        let runtime = two_workers(Policy::None);
+        let seen = second_thread(&runtime, |spawn| on_one_cpu(|_| spawn()));
+        assert_eq!(seen, all);
+        runtime.shutdown(Mode::Drain, Deadline::Never).unwrap();
+        // Nor if it is a task that is bound.
+        let (bound, runtime) = (two_workers(Policy::Compact), two_workers(Policy::None));
+        let seen = second_thread(&runtime, |spawn| {
+            bound.run(|worker| (assert!(worker.is_bound()), spawn())).unwrap();
+        });
+        assert_eq!(seen, all);
+        for runtime in [runtime, bound] {
+            runtime.shutdown(Mode::Drain, Deadline::Never).unwrap();
+        }
+    }
+
+    #[test]
+    fn who_makes_a_runtime_says_where() {
+        let (one, runtime) = on_one_cpu(|one| (one, two_workers(Policy::None)));
+        assert_eq!(second_thread(&runtime, |spawn| spawn()), one);
+        runtime.shutdown(Mode::Drain, Deadline::Never).unwrap();
+    }
+
+    #[test]
+    fn being_bound_is_nobodys_wish() {
+        let all = Mask::current().unwrap();
+        let cpus = crate::topology::usable_cpus(Some(&all));
+        let bound = two_workers(Policy::Compact);
+        let made = bound.run(|_| {
+            let unbound = Runtime::new(Options::default()).unwrap();
+            let compact = Options { placement: Policy::Compact, ..Options::default() };
+            (unbound, Runtime::new(compact).unwrap(), two_workers(Policy::None), allowed().unwrap())
+        });
+        let (unbound, compact, two, told) = made.unwrap();
+        assert_eq!((unbound.workers(), compact.workers(), &told), (cpus, cpus, &all));
+        assert_eq!(compact.placement.map().all, Some(all.clone()));
+        assert_eq!(second_thread(&two, |spawn| spawn()), all);
+        for runtime in [unbound, compact, two, bound] {
+            runtime.shutdown(Mode::Drain, Deadline::Never).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_refresh_sends_later_threads_elsewhere() {
+        let runtime = two_workers(Policy::None);
+        let one = on_one_cpu(|one| runtime.refresh_topology().map(|()| one)).unwrap();
+        assert_eq!(second_thread(&runtime, |spawn| spawn()), one);
+        runtime.shutdown(Mode::Drain, Deadline::Never).unwrap();
+    }
+
+    #[test]
+    fn a_refresh_without_a_mask_changes_nothing() {
+        for policy in [Policy::None, Policy::Compact] {
+            let placement = on_one_cpu(|_| Placement::new(policy, None, 2)).unwrap();
+            let (stand, all, home) = (placement.stand(1), placement.map().all.clone(), placement.home.lock().clone());
+            let refused = placement.refresh_within(&mut None, Err(io::ErrorKind::PermissionDenied.into()));
+            assert!(refused.is_err_and(|failure| failure.is(Status::Os)));
+            assert!(!stand.is_stale(&placement));
+            assert_eq!((&placement.map().all, &*placement.home.lock()), (&all, &home));
+        }
+    }
+
     #[test]
     fn a_cpu_that_is_gone() {
-        let mut machine = Topology::detect().unwrap();
+        let mut machine = Topology::detect(allowed().as_ref()).unwrap();
         // Below the kernel's own limit, and on no machine that runs tests.
         machine.cpus[0].os = 8191;
         let all: Mask = machine.cpus.iter().map(|cpu| cpu.os).filter(|&os| os != 8191).collect();
@@ -265,7 +414,7 @@ mod tests {
 
     #[test]
     fn a_refresh_moves_bound_threads() {
-        let machine = Topology::detect().unwrap();
+        let machine = Topology::detect(allowed().as_ref()).unwrap();
         let options = Options { workers: 1, max_threads: 1, placement: Policy::Compact, ..Options::default() };
         let runtime = Runtime::new(options).unwrap();
         assert_eq!(runtime.run(where_am_i), Ok((Mask::single(machine.cpus[0].os), true)));

@@ -1,13 +1,15 @@
 //! What a machine looks like: its CPUs, what they share, and how far its NUMA nodes are apart, by hwloc, or by a
-//! description of a machine that is not there, for tests. What is read is copied into a table; nobody else meets hwloc.
+//! description of a machine that is not there, for tests ([`described`]). What is read is copied into a table; nobody else
+//! meets hwloc.
 //!
 //! How many CPUs a process can keep busy is another question, with a cheap answer: [`usable_cpus`].
 
 mod cgroup;
+mod described;
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hwlocality::Topology as Hwloc;
 use hwlocality::object::TopologyObject as Object;
@@ -17,29 +19,52 @@ use hwlocality::object::types::ObjectType;
 use crate::error::{Failure, Result, Status};
 use crate::platform;
 use crate::platform::affinity::Mask;
+use crate::platform::fork;
 use crate::sync::lock::RawLock;
 
 /// Held around every use of hwloc, and by fork(): hwloc has locks of its own, which a child must not inherit held.
 static IN_USE: RawLock = RawLock::new();
 
 fn with_hwloc<R>(f: impl FnOnce() -> R) -> R {
-    extern "C" fn before_fork() {
-        IN_USE.lock();
-    }
-    extern "C" fn after_fork() {
-        // SAFETY: locked before the fork by the thread that forked, which is this one, or its copy in the child.
-        unsafe { IN_USE.unlock() };
-    }
-    static REGISTERED: AtomicBool = AtomicBool::new(false);
-    if !REGISTERED.swap(true, Ordering::Relaxed) {
-        // SAFETY: the handlers are functions of this library, which is never unloaded.
-        unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(after_fork)) };
-    }
+    static WATCHED: fork::Once = fork::Once::new();
+    WATCHED.call(watch_forks);
     IN_USE.lock();
     let result = f();
     // SAFETY: locked above. `f` does not unwind: hwloc's bindings return errors.
     unsafe { IN_USE.unlock() };
     result
+}
+
+/// Has every fork() from now on hold [`IN_USE`]. May be called again.
+fn watch_forks() {
+    /// The thread that holds the lock for a fork; 0: none.
+    static FORKING: AtomicUsize = AtomicUsize::new(0);
+    /// The handlers that have begun and not ended, on that thread.
+    static HANDLERS: AtomicUsize = AtomicUsize::new(0);
+    fn me() -> usize {
+        // SAFETY: pthread_self has no requirements. It is the same in the child.
+        unsafe { libc::pthread_self() as usize }
+    }
+    // Of handlers that are registered several times, the first locks, the last unlocks. Relaxed: FORKING is this thread's only
+    // if this thread has stored it, and HANDLERS belongs to the thread in FORKING.
+    extern "C" fn before_fork() {
+        if FORKING.load(Ordering::Relaxed) != me() {
+            IN_USE.lock();
+            FORKING.store(me(), Ordering::Relaxed);
+        }
+        HANDLERS.store(HANDLERS.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+    extern "C" fn after_fork() {
+        let left = HANDLERS.load(Ordering::Relaxed) - 1;
+        HANDLERS.store(left, Ordering::Relaxed);
+        if left == 0 {
+            FORKING.store(0, Ordering::Relaxed);
+            // SAFETY: locked before the fork by the thread that forked, which is this one, or its copy in the child.
+            unsafe { IN_USE.unlock() };
+        }
+    }
+    // SAFETY: the handlers are functions of this library, which is never unloaded.
+    unsafe { libc::pthread_atfork(Some(before_fork), Some(after_fork), Some(after_fork)) };
 }
 
 /// A logical CPU that may be used, and what it shares with others. Groups are numbered from 0 in the order in which the
@@ -71,19 +96,24 @@ pub struct Topology {
     pub nodes: u32,
     /// Whether it is the machine that this process runs on.
     pub is_here: bool,
-    /// Row by row.
-    distances: Vec<u32>,
+    distances: Distances,
 }
 
-impl Topology {
-    /// This machine: what the cgroup and this thread's affinity mask leave of it.
-    pub fn detect() -> Result<Topology> {
-        // Without a mask to read, what the cgroup allows is the best answer.
-        Self::detect_within(Mask::current().ok().as_ref())
-    }
+/// How far nodes are apart, in hwloc's measure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Distances {
+    /// Row by row.
+    Matrix(Vec<u32>),
+    /// A tree that is the same everywhere: at each step from its root down, so many nodes are together.
+    Steps(Vec<u32>),
+}
 
-    /// This machine: what the cgroup and a mask leave of it.
-    pub fn detect_within(mask: Option<&Mask>) -> Result<Topology> {
+/// The distance of a node from itself.
+const LOCAL: u32 = 10;
+
+impl Topology {
+    /// This machine: what the cgroup and a mask leave of it; without a mask to go by, what the cgroup does.
+    pub fn detect(mask: Option<&Mask>) -> Result<Topology> {
         with_hwloc(|| {
             let hwloc = Hwloc::new().map_err(|error| unavailable(&error))?;
             // hwloc's environment variables can put another machine in place of this one. Masks speak of this one.
@@ -96,16 +126,17 @@ impl Topology {
         })
     }
 
-    /// A machine described in hwloc's synthetic form, such as "numa:4 core:16 pu:1".
-    pub fn from_string(synthetic: &str) -> Result<Topology> {
-        if described_cpus(synthetic) > MAX_CPUS {
-            return Err(Failure::with(Status::Invalid, format!("synthetic: more than {MAX_CPUS} CPUs")));
-        }
-        let refused = || Failure::with(Status::Invalid, format!("synthetic: hwloc does not accept {synthetic:?}"));
+    /// A machine described by its levels, such as "numa:4 core:16 pu:1".
+    pub fn from_string(text: &str) -> Result<Topology> {
+        described::machine(text)
+    }
+
+    /// What hwloc makes of a description.
+    #[cfg(test)]
+    fn by_hwloc(text: &str) -> Topology {
         with_hwloc(|| {
-            let builder = Hwloc::builder().from_synthetic(synthetic).map_err(|_| refused())?;
-            let hwloc = builder.build().map_err(|error| unavailable(&error))?;
-            Ok(Self::read(&hwloc, None, false))
+            let hwloc = Hwloc::builder().from_synthetic(text).unwrap().build().unwrap();
+            Self::read(&hwloc, None, false)
         })
     }
 
@@ -151,13 +182,19 @@ impl Topology {
                 node,
             });
         }
-        let distances = distances(hwloc, &homes);
+        let distances = Distances::Matrix(distances(hwloc, &homes));
         Topology { cpus, cores: cores.0.len() as u32, nodes: nodes.0.len() as u32, is_here, distances }
     }
 
     /// How far two nodes are from each other, in hwloc's measure: 10 is a node from itself.
     pub fn distance(&self, from: u32, to: u32) -> u32 {
-        self.distances[(from * self.nodes + to) as usize]
+        match &self.distances {
+            Distances::Matrix(rows) => rows[(from * self.nodes + to) as usize],
+            Distances::Steps(_) if from == to => LOCAL,
+            Distances::Steps(nodes) => {
+                LOCAL * (2 + nodes.iter().filter(|&nodes| from / nodes != to / nodes).count() as u32)
+            }
+        }
     }
 }
 
@@ -174,7 +211,6 @@ impl Groups {
 
 /// The distances between nodes: what the system says, else by how far down the tree two nodes have an ancestor in common.
 fn distances(hwloc: &Hwloc, nodes: &[Option<&Object>]) -> Vec<u32> {
-    const LOCAL: u32 = 10;
     let kind = DistancesKind::FROM_OS | DistancesKind::FROM_USER | DistancesKind::MEANS_LATENCY;
     let known = hwloc.distances_with_type(Some(kind), ObjectType::NUMANode).unwrap_or_default();
     let matrix = known.first();
@@ -201,27 +237,14 @@ fn distances(hwloc: &Hwloc, nodes: &[Option<&Object>]) -> Vec<u32> {
     pairs.map(|(from, to)| distance(from, to)).collect()
 }
 
-/// CPUs that a described machine may have: as many as a runtime may have workers. hwloc takes minutes over a hundred
-/// thousand.
-const MAX_CPUS: u64 = 4096;
-
-/// The product of the counts in a description, each behind the colon of its level.
-fn described_cpus(synthetic: &str) -> u64 {
-    let counts = synthetic.split(':').skip(1).map(|rest| {
-        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
-        if digits == 0 { 1 } else { rest[..digits].parse().unwrap_or(u64::MAX) }
-    });
-    counts.fold(1, u64::saturating_mul)
-}
-
 fn unavailable(error: &dyn std::fmt::Display) -> Failure {
     Failure::with(Status::Os, format!("hwloc cannot tell the topology: {error}"))
 }
 
-/// The CPUs the calling thread can keep busy: those of its affinity mask, or as many as its cgroup's CPU quota amounts to
-/// if that is less; at least 1.
-pub fn usable_cpus() -> u32 {
-    usable_within(Path::new("/"), Mask::current().map_or_else(|_| platform::online_cpus(), |mask| mask.count()))
+/// The CPUs a thread with this mask (None: it is not known) can keep busy: the mask's, or as many as the CPU quota of its
+/// cgroup amounts to if that is less; at least 1. The quota is the calling thread's.
+pub fn usable_cpus(mask: Option<&Mask>) -> u32 {
+    usable_within(Path::new("/"), mask.map_or_else(platform::online_cpus, Mask::count))
 }
 
 fn usable_within(root: &Path, allowed: u32) -> u32 {
@@ -267,10 +290,6 @@ mod tests {
         assert_eq!(counts("numa:4 core:16 pu:1"), (64, 64, 4));
         assert_eq!(counts("numa:1 core:2 pu:2"), (4, 2, 1));
         assert_eq!(counts("pu:3"), (3, 3, 1));
-        assert!(Topology::from_string("no machine").is_err_and(|failure| failure.is(Status::Invalid)));
-        assert!(Topology::from_string("").is_err());
-        assert!(Topology::from_string("core:100 pu:100").is_err_and(|failure| failure.is(Status::Invalid)));
-        assert!(Topology::from_string("pu:99999999999999999999999").is_err());
     }
 
     #[test]
@@ -320,7 +339,7 @@ mod tests {
 
     #[test]
     fn this_machine_has_something() {
-        let machine = Topology::detect().unwrap();
+        let machine = Topology::detect(Mask::current().ok().as_ref()).unwrap();
         let cpus = machine.cpus.len() as u32;
         assert!(machine.is_here);
         assert!(cpus >= machine.cores && machine.cores >= 1 && machine.nodes >= 1);
@@ -331,10 +350,37 @@ mod tests {
     }
 
     #[test]
+    fn forks_that_are_watched_more_than_once() {
+        /// What `f` returns in a child; 255: something else ended the child.
+        fn child(f: impl FnOnce() -> i32) -> i32 {
+            let mut status = 0;
+            // SAFETY: the child runs `f` alone and ends; `status` is a valid place.
+            unsafe {
+                match libc::fork() {
+                    0 => {
+                        libc::alarm(60);
+                        libc::_exit(f())
+                    }
+                    child => assert_eq!(libc::waitpid(child, &mut status, 0), child),
+                }
+            }
+            if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { 255 }
+        }
+        let cpus = || Topology::by_hwloc("pu:3").cpus.len() as i32;
+        assert_eq!(cpus(), 3);
+        let twice = || {
+            watch_forks();
+            watch_forks();
+            10 * child(cpus) + cpus()
+        };
+        assert_eq!(child(twice), 33);
+    }
+
+    #[test]
     fn a_mask_leaves_less() {
-        let all = Topology::detect().unwrap();
+        let all = Topology::detect(Mask::current().ok().as_ref()).unwrap();
         let last = all.cpus.last().unwrap().os;
-        let one = Topology::detect_within(Some(&Mask::single(last))).unwrap();
+        let one = Topology::detect(Some(&Mask::single(last))).unwrap();
         assert_eq!((one.cpus.len(), one.cores, one.nodes), (1, 1, 1));
         assert_eq!(one.cpus[0], Cpu { os: last, core: 0, sibling: 0, l2: 0, l3: 0, node: 0 });
     }
@@ -351,7 +397,7 @@ mod tests {
         assert_eq!(usable_within(&root.0, 0), 1);
         let none = cgroup::tests::Root::new(&[]);
         assert_eq!(usable_within(&none.0, 8), 8);
-        assert!((1..=platform::online_cpus()).contains(&usable_cpus()));
+        assert!((1..=platform::online_cpus()).contains(&usable_cpus(Mask::current().ok().as_ref())));
     }
 
     #[test]

@@ -27,6 +27,7 @@ impl Worker {
             core.count_started(self.index);
             self.standing.set(Standing::Searching);
         }
+        core.placement.go_home();
         core.settle(&self.stand, &self.seat().bound);
         self.arrive(core.options.stack_size / 4);
         let exit = self.work_to_the_end();
