@@ -1,6 +1,7 @@
 /* The process-wide default runtime: what a NULL runtime means outside of tasks. Each test is a fresh process, as a process has but one. */
 #include "support.h"
 
+#include <malloc.h>
 #include <string.h>
 
 static weft_runtime_options two_named(const char *name)
@@ -66,6 +67,47 @@ CHILD(starts_again_after_a_shutdown)
         OK(weft_runtime_shutdown(NULL, WEFT_SHUTDOWN_DRAIN, WEFT_FOREVER));
         CHECK_INT(ran, i + 1);
     }
+}
+
+static void meet(weft_worker *worker, void *arg)
+{
+    (void)worker;
+    tally_add(arg, 1);
+    tally_wait(arg, 4);
+}
+
+/* Bytes that the allocator has handed out. */
+static size_t memory_in_use(void)
+{
+    struct mallinfo2 info = mallinfo2();
+    return info.uordblks + info.hblkhd;
+}
+
+/* An ended default runtime stays, but not what its threads and tasks needed: 64 KiB for each thread, 64 bytes for each task that
+ * was queued. The submitting thread's outbox is kept: for so many tasks, some 50 KiB. */
+CHILD(restarts_keep_little)
+{
+    enum { ROUNDS = 20, TASKS = 5000 };
+    weft_runtime_options options;
+    OK(weft_runtime_options_init(&options, sizeof options));
+    options.workers = 4;
+    OK(weft_runtime_configure_default(&options));
+    size_t before = 0;
+    for (int round = -2; round < ROUNDS; round++) {
+        struct tally met = TALLY_INIT;
+        atomic_int ran = 0;
+        if (round == 0)
+            before = memory_in_use();
+        for (int i = 0; i < 4; i++)
+            OK(weft_spawn(NULL, meet, &met));
+        for (int i = 0; i < TASKS; i++)
+            OK(weft_spawn(NULL, count, &ran));
+        OK(weft_runtime_shutdown(NULL, WEFT_SHUTDOWN_DRAIN, WEFT_FOREVER));
+        CHECK_INT(ran, TASKS);
+    }
+    size_t after = memory_in_use();
+    printf("kept for each: %zd bytes\n", ((ssize_t)after - (ssize_t)before) / ROUNDS);
+    CHECK(after < before + ROUNDS * (size_t)(128 << 10));
 }
 
 CHILD(a_shutdown_does_not_start_it)
@@ -137,6 +179,7 @@ CHILD(no_options_are_the_defaults)
 TEST(it_is_configured_before_its_first_use) { child_succeeds("configured"); }
 TEST(it_is_started_by_use) { child_succeeds("started_by_use"); }
 TEST(it_starts_again_after_a_shutdown) { child_succeeds("starts_again_after_a_shutdown"); }
+TEST(an_ended_one_keeps_little) { child_succeeds("restarts_keep_little"); }
 TEST(a_shutdown_alone_does_not_start_it) { child_succeeds("a_shutdown_does_not_start_it"); }
 TEST(null_inside_a_task_is_its_runtime) { child_succeeds("inside_a_task_null_is_its_runtime"); }
 TEST(it_is_started_once) { child_succeeds("first_used_by_many_threads_at_once"); }

@@ -199,9 +199,15 @@ impl Depot {
     }
 }
 
-impl Drop for Depot {
-    fn drop(&mut self) {
-        let mut batch = self.batches.lock().top;
+impl Depot {
+    /// Gives all blocks back to the allocator.
+    pub fn clear(&self) {
+        let mut batch = {
+            let mut stack = self.batches.lock();
+            stack.len = 0;
+            self.len.store(0, Ordering::Relaxed);
+            std::mem::replace(&mut stack.top, ptr::null_mut())
+        };
         while !batch.is_null() {
             // SAFETY: owned batches; the link is read before its block goes.
             unsafe {
@@ -210,6 +216,12 @@ impl Drop for Depot {
                 batch = next;
             }
         }
+    }
+}
+
+impl Drop for Depot {
+    fn drop(&mut self) {
+        self.clear();
     }
 }
 

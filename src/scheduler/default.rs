@@ -22,9 +22,28 @@ struct Default {
 struct State {
     options: Options,
     exit_hook: bool,
-    /// All default runtimes there have been. They are never freed, so that a use that races with a shutdown
-    /// meets a runtime that refuses work instead of freed memory.
+    /// Default runtimes whose threads have not ended yet, as far as is known.
     runtimes: Vec<Runtime>,
+    /// What is left of those that have ended. They are never freed, so that a use that races with a shutdown
+    /// meets a runtime that refuses work instead of freed memory.
+    husks: Vec<Runtime>,
+}
+
+impl State {
+    /// Frees what runtimes that have ended had for their threads: no late use looks at that.
+    fn strip(&mut self) {
+        // Guests come and go as they like: what they sit on stays.
+        let is_over = |runtime: &mut Runtime| runtime.gone.is_open() && !runtime.kind().has_guests();
+        for runtime in self.runtimes.extract_if(.., is_over) {
+            for seat in runtime.seats.iter() {
+                drop(seat.vacant.lock().take());
+                // SAFETY: the threads have gone, and none is started any more. A husk is never dropped, nor stripped again.
+                unsafe { seat.region.pass_on() };
+            }
+            runtime.depot.clear();
+            self.husks.push(runtime);
+        }
+    }
 }
 
 static DEFAULT: ForkCell<Default> = ForkCell::new();
@@ -53,12 +72,13 @@ pub fn default_runtime() -> Result<&'static Core> {
     if default.exiting.load(Ordering::Relaxed) {
         return Err(Failure::new(Status::Shutdown, "the process is ending"));
     }
+    state.strip();
     let runtime = Runtime::new(state.options.clone())?;
     state.exit_hook = state.exit_hook || platform::at_exit(stop_at_exit);
     let core: *const Core = &*runtime;
     state.runtimes.push(runtime);
     default.current.store(core.cast_mut(), Ordering::Release);
-    // SAFETY: kept in `state.runtimes` for ever.
+    // SAFETY: kept in `state` for ever.
     Ok(unsafe { &*core })
 }
 
@@ -76,11 +96,13 @@ pub fn configure_default(options: Options) -> Result<()> {
 
 /// Shuts the default runtime down, or waits for the end of the last one. The next use starts a new one.
 pub fn shutdown_default(mode: Mode, deadline: Deadline) -> Result<()> {
+    let default = DEFAULT.get();
     // SAFETY: runtimes in `state` are never freed.
-    match unsafe { DEFAULT.get().current.load(Ordering::Acquire).as_ref() } {
-        Some(core) => core.shutdown(mode, deadline),
-        None => Ok(()),
+    if let Some(core) = unsafe { default.current.load(Ordering::Acquire).as_ref() } {
+        core.shutdown(mode, deadline)?;
+        default.state.lock().strip();
     }
+    Ok(())
 }
 
 extern "C" fn stop_at_exit() {

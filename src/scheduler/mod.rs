@@ -34,6 +34,8 @@ mod guests;
 #[cfg(not(weft_loom))]
 mod held;
 #[cfg(not(weft_loom))]
+mod home;
+#[cfg(not(weft_loom))]
 mod locals;
 #[cfg(not(weft_loom))]
 mod options;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI32, AtomicPtr, AtomicU32, AtomicUsize, Ordering};
 
 use crossbeam_deque::Stealer;
 
-use super::region::Region;
+use super::home::Home;
 use super::stats::Counters;
 use super::worker::{TaskPtr, Worker};
 use crate::sync::Lock;
@@ -16,7 +16,7 @@ use crate::sync::cancel::Source;
 /// One worker thread's place. It outlives the thread; tasks left in its deques stay reachable.
 pub struct Seat {
     pub tasks: Stealer<TaskPtr>,
-    pub region: Box<Region>,
+    pub region: Home,
     pub counters: Counters,
     /// The CPU that the thread is bound to, by the system's number; -1: none.
     pub bound: AtomicI32,

@@ -20,6 +20,7 @@ use crossbeam_deque::Worker as Deque;
 use super::blocks::{Block, Cache};
 use super::faults::Point;
 use super::frame::{self, Context, Frame};
+use super::home::Home;
 use super::idle::Slept;
 use super::lanes::Priority;
 use super::locals::Locals;
@@ -130,7 +131,7 @@ impl Worker {
     /// A seat, or None when there is no memory.
     pub(super) fn furnish(core: &Core, index: usize) -> Option<Seat> {
         let tasks = Deque::new_lifo();
-        let region = Region::new()?;
+        let region = Home::new()?;
         Some(Seat {
             tasks: tasks.stealer(),
             counters: Counters::default(),
