@@ -33,7 +33,7 @@ pub struct Placement {
     /// The machine that the map is of, where threads have places. Held by a refresh from its look to its end, so that none
     /// puts an older look in place of a newer one.
     machine: Lock<Option<Topology>>,
-    /// Where threads that are not bound run, if that is known.
+    /// Where threads that are not bound, or cannot be, run, if that is known.
     home: Lock<Option<Arc<Mask>>>,
     /// Times a thread was refused its CPU.
     refused: AtomicU64,
@@ -92,14 +92,15 @@ impl Placement {
         Stand { seat, version: Cell::new(map.version), map: RefCell::new(map) }
     }
 
-    /// Has the calling thread, one that begins, run where those run that are not bound. A mask that is right already is not set again: the
-    /// system takes a mask that was set as a wish, and keeps to it when it could give more CPUs.
+    /// Has the calling thread run where those run that are not bound, else on whatever the system allows. A mask that is
+    /// right already is not set again: the system takes a mask that was set as a wish, and keeps to it when it could give
+    /// more CPUs.
     pub fn go_home(&self) {
         let home = self.home.lock().clone();
         if let Some(home) = home
             && Mask::current().is_ok_and(|mask| mask != *home)
         {
-            // Refused when none of it is left: then what the system allows.
+            // Refused when none of it is left.
             let _ = home.apply().or_else(|_| Mask::full().apply());
         }
     }
@@ -199,8 +200,10 @@ impl Stand {
             match Mask::single(cpu).apply() {
                 Ok(()) => now = cpu as i32,
                 Err(error) => {
-                    // The CPU is no longer ours: back to all that are, or were, else to whatever the system allows.
-                    let _ = all.apply().or_else(|_| Mask::full().apply());
+                    // The CPU is no longer ours: back to all that are, or were.
+                    if all.apply().is_err() {
+                        placement.go_home();
+                    }
                     placement.refused.fetch_add(1, Ordering::Relaxed);
                     refused = Some((cpu, error)).filter(|_| !placement.told.swap(true, Ordering::Relaxed));
                 }
