@@ -354,7 +354,7 @@ TEST(what_is_no_task_is_refused)
     CHECK_INVALID(weft_submit(runtime, (weft_task *)(void *)(memory + 4)), "aligned");
     weft_task *pointer = &task;
     CHECK_INVALID(weft_submit_batch(runtime, NULL, 1), "tasks");
-    CHECK_INVALID(weft_submit_batch(runtime, &pointer, SIZE_MAX), "n: ");
+    CHECK_INVALID(weft_submit_batch(runtime, &pointer, SIZE_MAX), "tasks: ");
     task.fn = count;
     OK(weft_submit(runtime, &task));
     runtime_end(runtime);

@@ -223,6 +223,7 @@ class RuntimeTest < WeftTest::Case
       apart do
         memory = FFI::MemoryPointer.new(:int64, 2).write_array_of_int64([reader.fileno, 0])
         thread = waiting { @runtime.run_native(fixture(:read), memory) }
+        Thread.pass until in_flight.any? { |future| future.instance_variable_get(:@keep).equal?(memory) }
         thread.kill.join
       end
       5.times { GC.start }
