@@ -588,15 +588,20 @@ impl Worker {
     }
 
     /// This thread has something to run.
+    #[inline]
     pub(super) fn leave_search(&self) {
         if self.standing.get() == Standing::Searching {
-            self.turn_to(Doing::Busy);
-            let last = self.core().idle.end_search();
-            self.standing.set(Standing::Busy);
-            if last {
-                // What arrived while we searched has woken nobody.
-                self.core().notify_if_work();
-            }
+            self.end_search();
+        }
+    }
+
+    fn end_search(&self) {
+        self.turn_to(Doing::Busy);
+        let last = self.core().idle.end_search();
+        self.standing.set(Standing::Busy);
+        if last {
+            // What arrived while we searched has woken nobody.
+            self.core().notify_if_work();
         }
     }
 
@@ -632,6 +637,8 @@ impl Worker {
         }
     }
 
+    // Into the loops that call it, where it shares what they have looked up.
+    #[inline(always)]
     fn run(&self, unit: Unit) {
         match unit {
             Unit::Half(stolen) => self.run_half(stolen, |stolen| {
