@@ -38,8 +38,8 @@ use super::node::{Node, Queue};
 use crate::sync::atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering, UnsafeCell, fence};
 use crate::sync::{Lock, asymmetric};
 
-/// Entries of a segment; with its link it is a page.
-const SEGMENT: usize = if cfg!(weft_loom) { 2 } else { 511 };
+/// Entries of a segment: a power of two, for every push and take divides by it.
+const SEGMENT: usize = if cfg!(weft_loom) { 2 } else { 512 };
 
 /// Empty segments that consumers leave for the owner at most.
 const SPARES: usize = if cfg!(weft_loom) { 1 } else { 16 };
