@@ -192,7 +192,22 @@ TEST(a_discarding_end_drops_what_it_may_and_waits_for_the_rest)
     }
 }
 
-TEST(a_cancelled_one_is_dropped_when_its_time_comes)
+TEST(what_is_refused_is_the_callers)
+{
+    struct drops drops = {0};
+    weft_future *none = NULL, *out = SENTINEL;
+    weft_runtime *runtime = runtime_new(1);
+    weft_spawn_options options = after(&none, 1);
+    options.arg_drop = drop_count;
+    options.drop_ctx = &drops;
+    CHECK_INVALID(weft_async(runtime, run_in_order, NULL, &options, &out), "after[0]");
+    CHECK_INVALID(weft_spawn_with(runtime, add_one, NULL, &options), "after[0]");
+    CHECK(out == SENTINEL);
+    CHECK_INT(atomic_load(&drops.count), 0);
+    runtime_end(runtime);
+}
+
+TEST(a_cancelled_one_is_dropped_at_once)
 {
     struct drops drops = {0};
     weft_runtime *runtime = runtime_new(1);
@@ -207,9 +222,9 @@ TEST(a_cancelled_one_is_dropped_when_its_time_comes)
     options.drop_ctx = &drops;
     OK(weft_async(runtime, run_in_order, NULL, &options, &result));
     OK(weft_cancel_token_trigger(token, NULL));
-    CHECK_INT(weft_future_state(result), WEFT_FUTURE_PENDING);
-    OK(weft_promise_resolve(promise, NULL, NULL, NULL));
+    /* While what it waits for is pending. */
     CHECK_STATUS(weft_future_get(result, WEFT_FOREVER, &(void *){NULL}), WEFT_CANCELLED);
+    CHECK_INT(weft_future_state(future), WEFT_FUTURE_PENDING);
     runtime_end(runtime);
     CHECK_INT(atomic_load(&drops.count), 1);
     weft_cancel_token_release(token);

@@ -352,6 +352,89 @@ TEST(what_a_task_forgets_to_leave_ends_with_it)
     runtime_end(runtime);
 }
 
+static void leave_in_a_callback(weft_worker *worker, void *arg)
+{
+    (void)worker;
+    CHECK_STATUS(weft_cancel_token_leave(arg), WEFT_INVALID);
+    OK(weft_cancel_token_enter(arg));
+    OK(weft_cancel_token_leave(arg));
+}
+
+static void run_callbacks(weft_worker *worker, void *arg)
+{
+    OK(weft_cancel_token_enter(arg));
+    OK(weft_run(weft_worker_runtime(worker), leave_in_a_callback, arg));
+    OK(weft_cancel_token_leave(arg));
+}
+
+TEST(a_callback_leaves_only_what_it_has_entered)
+{
+    weft_runtime *runtime = runtime_new(1);
+    weft_cancel_token *token = token_new(NULL);
+    OK(weft_run(runtime, run_callbacks, token));
+    weft_cancel_token_release(token);
+    runtime_end(runtime);
+}
+
+static void enter_in_a_shield(weft_worker *worker, void *arg)
+{
+    struct waiting *waiting = arg;
+    weft_cancel_token *token = token_new(NULL);
+    uint64_t element = 0;
+    OK(weft_cancel_shield_begin());
+    OK(weft_cancel_token_enter(token));
+    tally_add(&waiting->ended, 1);
+    CHECK_STATUS(weft_channel_recv(waiting->channel, &element, 2000000), WEFT_TIMEOUT);
+    OK(weft_cancel_token_trigger(token, NULL));
+    CHECK_STATUS(weft_channel_recv(waiting->channel, &element, WEFT_FOREVER), WEFT_CANCELLED);
+    CHECK(weft_cancelled(worker));
+    OK(weft_cancel_token_leave(token));
+    OK(weft_cancel_shield_end());
+    weft_cancel_token_release(token);
+    tally_add(&waiting->ended, 1);
+}
+
+/* A token entered in a shield counts; what was there before, and the end of the runtime, do not. */
+TEST(a_token_in_a_shield)
+{
+    weft_runtime *runtime = runtime_new(1);
+    struct waiting waiting = {.channel = channel_new(8, 1), .ended = TALLY_INIT};
+    OK(weft_spawn(runtime, enter_in_a_shield, &waiting));
+    tally_wait(&waiting.ended, 1);
+    OK(weft_runtime_shutdown(runtime, WEFT_SHUTDOWN_DISCARD, WEFT_FOREVER));
+    CHECK_INT(tally_count(&waiting.ended), 2);
+    weft_channel_release(waiting.channel);
+    weft_runtime_release(runtime);
+}
+
+static void wait_for_cancelled(weft_worker *worker, void *arg)
+{
+    weft_cancel_token *token = token_new(NULL);
+    weft_spawn_options options = carrying(token);
+    weft_future *future = NULL;
+    options.arg_drop = drop_count;
+    options.drop_ctx = arg;
+    OK(weft_async(weft_worker_runtime(worker), call_never, NULL, &options, &future));
+    OK(weft_cancel_token_trigger(token, NULL));
+    CHECK_STATUS(weft_future_get(future, WEFT_FOREVER, &(void *){NULL}), WEFT_CANCELLED);
+    CHECK_INT(atomic_load(&((struct drops *)arg)->count), 1);
+    weft_future_release(future);
+    weft_cancel_token_release(token);
+}
+
+/* Nobody else could drop it. */
+TEST(who_waits_for_a_cancelled_task_drops_it)
+{
+    struct drops drops = {0};
+    weft_runtime *runtime = runtime_new_limited(1, 1);
+    OK(weft_run(runtime, wait_for_cancelled, &drops));
+    OK(weft_runtime_shutdown(runtime, WEFT_SHUTDOWN_DRAIN, WEFT_FOREVER));
+    weft_runtime_stats stats = runtime_stats(runtime);
+    CHECK_INT(stats.discarded, 1);
+    CHECK_INT(stats.executed, 1);
+    weft_runtime_release(runtime);
+}
+
 struct outsider {
     weft_cancel_token *token;
     weft_channel *channel;

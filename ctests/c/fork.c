@@ -405,6 +405,45 @@ struct forked_task {
     weft_worker *worker;
 };
 
+/* A child goes by no token of its parent's, and by those that it enters. */
+static void tokens_work(void)
+{
+    weft_cancel_token *token = NULL;
+    weft_channel *channel = channel_new(8, 1);
+    uint64_t element = 0;
+    CHECK(!weft_cancelled(NULL));
+    CHECK_STATUS(weft_channel_recv(channel, &element, 1), WEFT_TIMEOUT);
+    OK(weft_cancel_token_new(NULL, &token));
+    OK(weft_cancel_token_enter(token));
+    OK(weft_cancel_token_trigger(token, NULL));
+    CHECK_STATUS(weft_channel_recv(channel, &element, WEFT_FOREVER), WEFT_CANCELLED);
+    OK(weft_cancel_token_leave(token));
+    CHECK_STATUS(weft_channel_recv(channel, &element, 1), WEFT_TIMEOUT);
+    weft_cancel_token_release(token);
+    weft_channel_release(channel);
+}
+
+static void with_tokens(void *arg)
+{
+    CHECK_FORKED(weft_cancel_token_leave(arg));
+    OK(weft_after_fork());
+    tokens_work();
+}
+
+CHILD_WITHOUT_LEAK_CHECK(fork_with_a_token)
+{
+    weft_cancel_token *token = NULL;
+    OK(weft_cancel_token_new(NULL, &token));
+    OK(weft_cancel_token_enter(token));
+    OK(weft_cancel_token_trigger(token, "the parent's"));
+    in_forked_child(with_tokens, token);
+    CHECK(weft_cancelled(NULL));
+    OK(weft_cancel_token_leave(token));
+    weft_cancel_token_release(token);
+}
+
+TEST(a_child_goes_by_no_token_of_its_parents) { child_succeeds("fork_with_a_token"); }
+
 static void in_a_forked_task(void *arg)
 {
     struct forked_task *task = arg;
@@ -418,6 +457,7 @@ static void in_a_forked_task(void *arg)
         OK(weft_after_fork());
     }
     new_objects_work();
+    tokens_work();
     OK(weft_runtime_shutdown(NULL, WEFT_SHUTDOWN_DRAIN, WEFT_FOREVER));
 }
 

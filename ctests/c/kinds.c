@@ -380,6 +380,74 @@ TEST(a_signal_ends_a_lenders_sleep)
     runtime_end(runtimes[1]);
 }
 
+/* ---- runs from outside, which share what seats there are */
+
+struct crowd {
+    weft_runtime *runtime;
+    atomic_int ran;
+};
+
+static void count_run(weft_worker *worker, void *arg)
+{
+    (void)worker;
+    atomic_fetch_add(&((struct crowd *)arg)->ran, 1);
+}
+
+static void run_often(size_t index, void *arg)
+{
+    struct crowd *crowd = arg;
+    (void)index;
+    for (int i = 0; i < 300; i++)
+        OK(weft_run(crowd->runtime, count_run, crowd));
+}
+
+TEST(runs_from_many_threads_share_the_seats)
+{
+    for (int seats = 0; seats < 3; seats++) {
+        struct crowd crowd = {.runtime = runtime_of(seats ? WEFT_KIND_HOSTED : WEFT_KIND_SINGLE, seats ? seats : 1)};
+        threads_together(4, run_often, &crowd);
+        CHECK_INT(atomic_load(&crowd.ran), 1200);
+        runtime_end(crowd.runtime);
+    }
+}
+
+struct nested {
+    weft_runtime *inner;
+    gate other;
+};
+
+static void open_other(weft_worker *worker, void *arg)
+{
+    (void)worker;
+    gate_open(&((struct nested *)arg)->other);
+}
+
+static void block_inside(weft_worker *worker, void *arg)
+{
+    OK(weft_blocking_begin(worker));
+    gate_wait(&((struct nested *)arg)->other);
+    OK(weft_blocking_end(worker));
+    CHECK_STATUS(weft_blocking_end(worker), WEFT_INVALID);
+}
+
+static void go_inside(weft_worker *worker, void *arg)
+{
+    struct nested *nested = arg;
+    OK(weft_spawn(weft_worker_runtime(worker), open_other, nested));
+    OK(weft_run(nested->inner, block_inside, nested));
+    CHECK_STATUS(weft_blocking_end(worker), WEFT_INVALID);
+}
+
+/* The thread of the outer runtime's only worker blocks inside the inner one: the outer one goes on with another. */
+TEST(blocking_passes_the_turns_of_all_levels_on)
+{
+    struct nested nested = {.inner = runtime_of(WEFT_KIND_SINGLE, 1), .other = GATE_INIT};
+    weft_runtime *outer = runtime_new_limited(1, 2);
+    OK(weft_run(outer, go_inside, &nested));
+    runtime_end(outer);
+    runtime_end(nested.inner);
+}
+
 /* ---- a storm: threads that lend and leave, threads that submit, and the end in the middle of it */
 
 struct storm {

@@ -117,7 +117,7 @@ typedef void (*weft_drop_fn)(void *ctx, void *value);
 #define WEFT_WOULD_BLOCK 1
 /* Flow: the time allowed has passed. */
 #define WEFT_TIMEOUT 2
-/* Flow: cancelled. Kept for cancellation; nothing returns it yet. */
+/* Flow: the calling task or thread has been asked to stop, see Cancellation; or what was waited for has been. */
 #define WEFT_CANCELLED 3
 /* Flow: a signal ended the wait of a thread that asked for that, see weft_thread_interruptible. */
 #define WEFT_INTERRUPTED 4
@@ -596,11 +596,11 @@ typedef struct weft_runtime_stats {
   uint32_t idle;
   /* Threads that wait inside a task. */
   uint32_t blocked;
-  /* Tasks accepted. */
+  /* Tasks accepted; those with weft_spawn_options.after once their futures are settled. */
   uint64_t spawned;
   /* Tasks run to the end, panicked ones included. */
   uint64_t executed;
-  /* Tasks dropped unrun by a shutdown. */
+  /* Tasks dropped unrun, by a shutdown or because they were cancelled. */
   uint64_t discarded;
   /* Callbacks that ended in a Rust panic. */
   uint64_t panicked;
@@ -643,7 +643,10 @@ typedef struct weft_runtime_stats {
   uint64_t stalls;
   /* Threads that failed between two tasks, by a defect of Weft's, and were replaced. Nothing was lost with them. */
   uint64_t replaced;
-  /* Tasks that wait now, wherever, but for those that are bound to a thread (WEFT_HINT_NOT_STEALABLE). */
+  /*
+   Tasks that wait now, wherever, but for those that are bound to a thread (WEFT_HINT_NOT_STEALABLE) or wait for futures
+   (weft_spawn_options.after).
+   */
   uint64_t queued;
   /* The lanes of each priority, from the lowest: that of WEFT_PRIORITY_HIGH is lanes[WEFT_PRIORITY_HIGH - WEFT_PRIORITY_LOW]. */
   struct weft_lane_stats lanes[4];
@@ -720,13 +723,15 @@ void weft_runtime_release(weft_runtime *runtime);
 
 /*
  Ends a runtime: WEFT_OK once all its threads have gone. From now on work from outside is refused (WEFT_SHUTDOWN); by
- DISCARD, work from tasks, too. Tasks that have begun run to their end, blocked ones included. When the time is up
+ DISCARD, work from tasks, too. Tasks that have begun run to their end, blocked ones included; DISCARD wakes these, their
+ waits return WEFT_SHUTDOWN. When the time is up
  (WEFT_TIMEOUT, or WEFT_WOULD_BLOCK for 0), the end goes on by itself, and can be waited for by another call. Calling it
  again, or from several threads, is fine; DISCARD after DRAIN hurries it. From one of the runtime's own tasks only a
  timeout of 0 makes sense, any other gives WEFT_DEADLOCK and begins nothing. Runtime NULL ends the default runtime, if it
  runs; a later use starts a new one. A SINGLE or HOSTED runtime's tasks that are left are run (or dropped) by the guests that
  are inside, and by the calling thread where a seat is free; it looks at the time between tasks. When that is up, or was 0, the
- end goes on with whoever runs it, lends to it or shuts it down next. Ended default
+ end goes on with whoever runs it, lends to it or shuts it down next. WEFT_CANCELLED, WEFT_INTERRUPTED: the wait has
+ ended, the end goes on. Ended default
  runtimes keep about 10 KiB each until the process ends, and for each thread that submitted thousands of tasks up to
  150 KiB. Any thread.
  */
@@ -881,15 +886,16 @@ const char *weft_cancel_token_reason(const weft_cancel_token *token);
 weft_status weft_cancel_token_enter(weft_cancel_token *token);
 
 /*
- The task or thread goes by what it had before it entered this token. WEFT_INVALID: the token is not the one entered last.
+ The task or thread goes by what it had before it entered this token. WEFT_INVALID: the token is not the one entered last
+ within this callback.
  WEFT_BUSY: a fork made since then has not been synced. Never blocks.
  */
 weft_status weft_cancel_token_leave(weft_cancel_token *token);
 
 /*
- From here to weft_cancel_shield_end nothing ends the waits of the calling task or thread, neither a token nor a shutdown
- that discards, and weft_cancelled says false: cleanup may block. What it spawns meanwhile carries no token. Nests, also with
- entered tokens. Never blocks.
+ From here to weft_cancel_shield_end nothing that was there before ends the waits of the calling task or thread, neither a token
+ nor a shutdown that discards, and weft_cancelled says false: cleanup may block. What it spawns meanwhile carries no token.
+ Nests, also with entered tokens, which count as usual. Never blocks.
  */
 weft_status weft_cancel_shield_begin(void);
 
@@ -1249,11 +1255,13 @@ void weft_promise_release(weft_promise *promise);
 
 /*
  Waits until the future is settled, whatever the outcome. Blocks; inside a task the thread's turn passes to another.
- WEFT_TIMEOUT, WEFT_WOULD_BLOCK, WEFT_INTERRUPTED: it is still pending.
+ WEFT_TIMEOUT, WEFT_WOULD_BLOCK, WEFT_INTERRUPTED, WEFT_CANCELLED (the caller, see Cancellation) and WEFT_SHUTDOWN (the caller's
+ runtime discards what it has): it is still pending.
  In a task, a wait for a weft_async of the same runtime that has not begun runs it on this thread, if timeout_ns is
  WEFT_FOREVER; a thread of whose stack a quarter is used leaves it to another.
  */
-weft_status weft_future_wait(weft_future *future, int64_t timeout_ns);
+weft_status weft_future_wait(weft_future *future,
+                             int64_t timeout_ns);
 
 /*
  Waits for the value, which stays the future's: *value is good until the last release or weft_future_take. If the future
@@ -1315,7 +1323,8 @@ weft_status weft_channel_new(const struct weft_channel_options *options, weft_ch
 /*
  Copies *elem into the channel, waiting for room (at a rendezvous: for a receiver). Elements of one producer are received
  in their order. Blocks; inside a task the thread's turn passes to another. Any thread. On any failure the element is
- still the caller's: WEFT_CLOSED after weft_channel_close, WEFT_TIMEOUT, WEFT_WOULD_BLOCK, WEFT_INTERRUPTED, WEFT_NOMEM
+ still the caller's: WEFT_CLOSED after weft_channel_close, WEFT_TIMEOUT, WEFT_WOULD_BLOCK, WEFT_INTERRUPTED,
+ WEFT_CANCELLED (the caller, see Cancellation), WEFT_SHUTDOWN (its runtime discards what it has), WEFT_NOMEM
  (unbounded only).
  */
 weft_status weft_channel_send(weft_channel *channel,

@@ -92,7 +92,8 @@ pub unsafe extern "C" fn weft_cancel_token_enter(token: *mut weft_cancel_token) 
     })
 }
 
-/// The task or thread goes by what it had before it entered this token. WEFT_INVALID: the token is not the one entered last.
+/// The task or thread goes by what it had before it entered this token. WEFT_INVALID: the token is not the one entered last
+/// within this callback.
 /// WEFT_BUSY: a fork made since then has not been synced. Never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_cancel_token_leave(token: *mut weft_cancel_token) -> weft_status {
@@ -100,9 +101,9 @@ pub unsafe extern "C" fn weft_cancel_token_leave(token: *mut weft_cancel_token) 
     boundary(|| frame::leave(Some(unsafe { Handle::<Token>::get(token, "token")? })))
 }
 
-/// From here to weft_cancel_shield_end nothing ends the waits of the calling task or thread, neither a token nor a shutdown
-/// that discards, and weft_cancelled says false: cleanup may block. What it spawns meanwhile carries no token. Nests, also with
-/// entered tokens. Never blocks.
+/// From here to weft_cancel_shield_end nothing that was there before ends the waits of the calling task or thread, neither a token
+/// nor a shutdown that discards, and weft_cancelled says false: cleanup may block. What it spawns meanwhile carries no token.
+/// Nests, also with entered tokens, which count as usual. Never blocks.
 #[unsafe(no_mangle)]
 pub extern "C" fn weft_cancel_shield_begin() -> weft_status {
     boundary(|| {

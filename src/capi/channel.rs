@@ -128,7 +128,8 @@ unsafe fn get<'a>(channel: *const weft_channel) -> Result<&'a Channel> {
 
 /// Copies *elem into the channel, waiting for room (at a rendezvous: for a receiver). Elements of one producer are received
 /// in their order. Blocks; inside a task the thread's turn passes to another. Any thread. On any failure the element is
-/// still the caller's: WEFT_CLOSED after weft_channel_close, WEFT_TIMEOUT, WEFT_WOULD_BLOCK, WEFT_INTERRUPTED, WEFT_NOMEM
+/// still the caller's: WEFT_CLOSED after weft_channel_close, WEFT_TIMEOUT, WEFT_WOULD_BLOCK, WEFT_INTERRUPTED,
+/// WEFT_CANCELLED (the caller, see Cancellation), WEFT_SHUTDOWN (its runtime discards what it has), WEFT_NOMEM
 /// (unbounded only).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_channel_send(

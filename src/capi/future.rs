@@ -178,7 +178,8 @@ pub unsafe extern "C" fn weft_promise_release(promise: *mut weft_promise) {
 }
 
 /// Waits until the future is settled, whatever the outcome. Blocks; inside a task the thread's turn passes to another.
-/// WEFT_TIMEOUT, WEFT_WOULD_BLOCK, WEFT_INTERRUPTED: it is still pending.
+/// WEFT_TIMEOUT, WEFT_WOULD_BLOCK, WEFT_INTERRUPTED, WEFT_CANCELLED (the caller, see Cancellation) and WEFT_SHUTDOWN (the caller's
+/// runtime discards what it has): it is still pending.
 /// In a task, a wait for a weft_async of the same runtime that has not begun runs it on this thread, if timeout_ns is
 /// WEFT_FOREVER; a thread of whose stack a quarter is used leaves it to another.
 #[unsafe(no_mangle)]

@@ -150,11 +150,11 @@ pub struct weft_runtime_stats {
     pub idle: u32,
     /// Threads that wait inside a task.
     pub blocked: u32,
-    /// Tasks accepted.
+    /// Tasks accepted; those with weft_spawn_options.after once their futures are settled.
     pub spawned: u64,
     /// Tasks run to the end, panicked ones included.
     pub executed: u64,
-    /// Tasks dropped unrun by a shutdown.
+    /// Tasks dropped unrun, by a shutdown or because they were cancelled.
     pub discarded: u64,
     /// Callbacks that ended in a Rust panic.
     pub panicked: u64,
@@ -195,7 +195,8 @@ pub struct weft_runtime_stats {
     pub stalls: u64,
     /// Threads that failed between two tasks, by a defect of Weft's, and were replaced. Nothing was lost with them.
     pub replaced: u64,
-    /// Tasks that wait now, wherever, but for those that are bound to a thread (WEFT_HINT_NOT_STEALABLE).
+    /// Tasks that wait now, wherever, but for those that are bound to a thread (WEFT_HINT_NOT_STEALABLE) or wait for futures
+    /// (weft_spawn_options.after).
     pub queued: u64,
     /// The lanes of each priority, from the lowest: that of WEFT_PRIORITY_HIGH is lanes[WEFT_PRIORITY_HIGH - WEFT_PRIORITY_LOW].
     pub lanes: [weft_lane_stats; 4],
@@ -408,13 +409,15 @@ pub unsafe extern "C" fn weft_runtime_release(runtime: *mut weft_runtime) {
 }
 
 /// Ends a runtime: WEFT_OK once all its threads have gone. From now on work from outside is refused (WEFT_SHUTDOWN); by
-/// DISCARD, work from tasks, too. Tasks that have begun run to their end, blocked ones included. When the time is up
+/// DISCARD, work from tasks, too. Tasks that have begun run to their end, blocked ones included; DISCARD wakes these, their
+/// waits return WEFT_SHUTDOWN. When the time is up
 /// (WEFT_TIMEOUT, or WEFT_WOULD_BLOCK for 0), the end goes on by itself, and can be waited for by another call. Calling it
 /// again, or from several threads, is fine; DISCARD after DRAIN hurries it. From one of the runtime's own tasks only a
 /// timeout of 0 makes sense, any other gives WEFT_DEADLOCK and begins nothing. Runtime NULL ends the default runtime, if it
 /// runs; a later use starts a new one. A SINGLE or HOSTED runtime's tasks that are left are run (or dropped) by the guests that
 /// are inside, and by the calling thread where a seat is free; it looks at the time between tasks. When that is up, or was 0, the
-/// end goes on with whoever runs it, lends to it or shuts it down next. Ended default
+/// end goes on with whoever runs it, lends to it or shuts it down next. WEFT_CANCELLED, WEFT_INTERRUPTED: the wait has
+/// ended, the end goes on. Ended default
 /// runtimes keep about 10 KiB each until the process ends, and for each thread that submitted thousands of tasks up to
 /// 150 KiB. Any thread.
 #[unsafe(no_mangle)]
@@ -611,7 +614,7 @@ fn this_worker<'a>(worker: *mut weft_worker) -> Result<Option<&'a Worker>> {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_blocking_begin(worker: *mut weft_worker) -> weft_status {
     boundary(|| {
-        this_worker(worker)?.inspect(|worker| worker.begin_blocking());
+        this_worker(worker)?.inspect(|worker| worker.begin_blocking_all());
         Ok(())
     })
 }
@@ -621,7 +624,7 @@ pub unsafe extern "C" fn weft_blocking_begin(worker: *mut weft_worker) -> weft_s
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_blocking_end(worker: *mut weft_worker) -> weft_status {
     boundary(|| match this_worker(worker)? {
-        Some(worker) if !worker.end_blocking() => Err(invalid("there was no weft_blocking_begin".into())),
+        Some(worker) if !worker.end_blocking_all() => Err(invalid("there was no weft_blocking_begin".into())),
         _ => Ok(()),
     })
 }

@@ -21,7 +21,7 @@ pub const WEFT_OK: weft_status = 0;
 pub const WEFT_WOULD_BLOCK: weft_status = 1;
 /// Flow: the time allowed has passed.
 pub const WEFT_TIMEOUT: weft_status = 2;
-/// Flow: cancelled. Kept for cancellation; nothing returns it yet.
+/// Flow: the calling task or thread has been asked to stop, see Cancellation; or what was waited for has been.
 pub const WEFT_CANCELLED: weft_status = 3;
 /// Flow: a signal ended the wait of a thread that asked for that, see weft_thread_interruptible.
 pub const WEFT_INTERRUPTED: weft_status = 4;

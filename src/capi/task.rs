@@ -5,7 +5,7 @@ use std::fmt;
 use std::mem::{ManuallyDrop, MaybeUninit, offset_of};
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use super::args::{self, callback, invalid, place};
 use super::boundary::{boundary, call_back};
@@ -302,6 +302,8 @@ struct Async {
     token: Option<Token>,
     /// The highest that it is queued with.
     priority: AtomicI32,
+    /// Whether it was dropped by who waited for it.
+    dropped: AtomicBool,
 }
 
 // SAFETY: runtime and worker are only compared with; the call goes to one thread.
@@ -313,14 +315,33 @@ impl Async {
     fn is_cancelled(&self) -> bool {
         self.droppable && self.token.as_ref().is_some_and(Token::is_triggered)
     }
+
+    /// The argument's drop and a failed future, unless somebody runs it. Whether it has been dropped, now or before.
+    fn discard(&self) -> bool {
+        let Some(call) = self.call.take() else { return self.dropped.load(Ordering::Relaxed) };
+        // Relaxed: a statistic.
+        self.dropped.store(true, Ordering::Relaxed);
+        let AsyncCall { argument, promise, .. } = call;
+        drop(argument);
+        if self.is_cancelled() {
+            let text = "the task was cancelled before it began";
+            let _ = promise.settle(Err(Error::new(Status::Cancelled as i32, text, "a task that was not run")));
+        }
+        true
+    }
 }
 
 impl Begin for Async {
     fn begin_here(&self) {
-        if let Some(worker) = Worker::current()
-            && worker.may_run_in_place(self.runtime, self.droppable)
+        let Some(worker) = Worker::current() else { return };
+        if std::ptr::eq(worker.core(), self.runtime)
+            && self.droppable
+            && (self.is_cancelled() || worker.core().discards())
+        {
+            // What would be dropped when its turn comes; this thread may be the only one whose turn could come.
+            self.discard();
+        } else if worker.may_run_in_place(self.runtime, self.droppable)
             && (self.pinned.is_null() || std::ptr::eq(self.pinned, worker))
-            && !self.is_cancelled()
             && let Some(call) = self.call.take()
         {
             worker.run_in_place(|| call.run(worker, self.token.clone()));
@@ -391,14 +412,8 @@ impl Work for Called {
         }
     }
 
-    /// The argument's drop and a failed future, unless somebody runs it.
     fn discard(self) -> bool {
-        let Some(call) = self.0.call.take() else { return false };
-        if self.0.is_cancelled() {
-            let text = "the task was cancelled before it began";
-            let _ = call.promise.settle(Err(Error::new(Status::Cancelled as i32, text, "a task that was not run")));
-        }
-        true
+        self.0.discard()
     }
 }
 
@@ -419,11 +434,20 @@ pub unsafe extern "C" fn weft_spawn(runtime: *mut weft_runtime, r#fn: weft_task_
 }
 
 /// Queues work, at once or when all these futures are settled.
-fn spawn_after<W: Work>(core: &Core, work: W, place: Place, after: &[&Future<Value>]) -> Result<()> {
+fn spawn_after<W: Work>(
+    core: &Core,
+    work: W,
+    place: Place,
+    after: &[&Future<Value>],
+    cancel: Option<&Token>,
+) -> Result<()> {
     if after.is_empty() {
         return core.spawn_at(work, place);
     }
     let held = core.hold(work, place, after.len())?;
+    if let Some(token) = cancel {
+        held.heed(token);
+    }
     for future in after {
         let held = held.clone();
         future.when_settled(move || held.arrived());
@@ -449,7 +473,8 @@ pub unsafe extern "C" fn weft_spawn_with(
         // SAFETY: futures by contract.
         let after = unsafe { options.after(place)? };
         let argument = Argument { arg, drop: options.arg_drop, ctx: options.drop_ctx };
-        spawn_after(core, Spawned { function, argument, name, token }, place, &after)
+        let cancel = token.clone();
+        spawn_after(core, Spawned { function, argument, name, token }, place, &after, cancel.as_ref())
     })
 }
 
@@ -471,7 +496,8 @@ pub unsafe extern "C" fn weft_async(
         let (options, core) = unsafe { (args::options(options)?, args::runtime(runtime)?) };
         let at = options.place(core)?;
         // SAFETY: a C string and a handle by contract.
-        let (token, name) = unsafe { (options.token()?, Name::copy(options.name)) };
+        let (token, after, name) = unsafe { (options.token()?, options.after(at)?, Name::copy(options.name)) };
+        // Owns the argument: nothing fails from here on but with the work given back.
         let argument = Argument { arg, drop: options.arg_drop, ctx: options.drop_ctx };
         let (promise, future) = future::channel();
         let droppable = argument.drop.is_some();
@@ -487,10 +513,9 @@ pub unsafe extern "C" fn weft_async(
             pinned,
             token,
             priority: AtomicI32::new(options.priority),
+            dropped: AtomicBool::new(false),
         });
-        // SAFETY: futures by contract.
-        let after = unsafe { options.after(at)? };
-        spawn_after(core, Called(work.clone()), at, &after)?;
+        spawn_after(core, Called(work.clone()), at, &after, work.token.as_ref())?;
         // Who waits for it may not begin it before its time.
         let future = if after.is_empty() { future.with_work(work) } else { future };
         // SAFETY: writable by contract.

@@ -267,20 +267,19 @@ fn for_each_within(
         _ if outcome.exceeded.into_inner() => return (report, Err(failure)),
         OnFailure::Stop => return (report, Err(failure)),
         OnFailure::RedoSerially => std::mem::take(&mut *left.lock()),
-        OnFailure::RedoAllSerially => {
-            report.done = 0;
-            vec![range]
-        }
+        OnFailure::RedoAllSerially => vec![range],
     };
+    let all = options.on_failure == OnFailure::RedoAllSerially;
     left.sort_unstable_by_key(|range| range.start);
     worker.log_fallback(&failure);
-    let result = redo(worker, left, options.grain, &limits, body, &mut report);
+    let result = redo(worker, left, all, options.grain, &limits, body, &mut report);
     (report, result)
 }
 
 fn redo(
     worker: &Worker,
     left: Vec<Range<usize>>,
+    all: bool,
     grain: usize,
     limits: &Limits,
     body: Body<'_>,
@@ -296,6 +295,7 @@ fn redo(
             if !report.fell_back {
                 report.fell_back = true;
                 report.failed = 0;
+                report.done = if all { 0 } else { report.done };
             }
             let chunk = range.start..range.start + pace.chunk.min(range.len());
             range.start = chunk.end;

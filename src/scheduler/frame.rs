@@ -11,6 +11,7 @@ use std::ptr::{self, NonNull};
 use super::lanes::Priority;
 use super::worker::Worker;
 use crate::error::{Failure, Result, Status};
+use crate::platform::fork;
 use crate::sync::cancel::Token;
 use crate::sync::park::{self, Sources};
 
@@ -23,7 +24,7 @@ pub struct Context {
     pub token: Option<Token>,
     /// Where the task was queued.
     pub priority: Priority,
-    /// Whether nothing ends its waits.
+    /// Whether the end of its runtime leaves its waits alone.
     pub shielded: bool,
 }
 
@@ -40,16 +41,28 @@ pub struct Frame {
 }
 
 thread_local! {
-    /// The innermost frame of a thread that is not ours. A plain word: it may be used at any point of a thread's life.
-    static OUTSIDE: Cell<*const Frame> = const { Cell::new(ptr::null()) };
+    /// The innermost frame of a thread that is not ours, and the process it was entered in. Plain words: they may be used at
+    /// any point of a thread's life.
+    static OUTSIDE: (Cell<*const Frame>, Cell<u32>) = const { (Cell::new(ptr::null()), Cell::new(0)) };
 }
 
 /// The place of this thread's innermost frame.
 fn with_innermost<R>(f: impl FnOnce(&Cell<*const Frame>) -> R) -> R {
     match Worker::current() {
         Some(worker) => f(&worker.frame),
-        None => OUTSIDE.with(f),
+        None => OUTSIDE.with(|(frame, epoch)| {
+            // A forked child goes by nothing that its parent went by: that token's locks may be held by threads it has not.
+            if epoch.replace(fork::epoch()) != fork::epoch() {
+                frame.set(ptr::null());
+            }
+            f(frame)
+        }),
     }
+}
+
+/// The frame that the innermost callback of this thread's worker may not leave.
+fn floor() -> *const Frame {
+    Worker::current().map_or(ptr::null(), |worker| worker.floor.get())
 }
 
 /// The number of the next free slot of this thread's region.
@@ -74,17 +87,18 @@ fn outside_sources() -> Sources {
     [current().and_then(|context| context.token.as_ref()).map(|token| NonNull::from(token.source())), None]
 }
 
-/// From here on this thread goes by another token, or with None by none at all, a discarding shutdown's included; until
-/// [`leave`].
+/// From here on this thread goes by another token, or with None by nothing that it went by before, a discarding shutdown
+/// included; until [`leave`].
 pub fn enter(token: Option<Token>) {
-    if Worker::current().is_none() && !park::has_hook() {
+    // Also in a forked child, where the hook of a worker that is not here any more may be left.
+    if Worker::current().is_none() {
         park::set_hook(Some(park::Hook { before: || {}, after: || {}, sources: outside_sources }));
     }
     with_innermost(|innermost| {
         let outer = innermost.get();
         // SAFETY: in place while it is linked.
         let context = unsafe { outer.as_ref() }.map(|frame| frame.context.clone()).unwrap_or_default();
-        let context = Context { shielded: token.is_none(), token, ..context };
+        let context = Context { shielded: context.shielded || token.is_none(), token, ..context };
         innermost.set(Box::into_raw(Box::new(Frame { context, base: head(), outer, entered: true })));
     });
 }
@@ -95,6 +109,7 @@ pub fn leave(token: Option<&Token>) -> Result<()> {
         // SAFETY: in place while it is linked.
         let frame = unsafe { innermost.get().as_ref() }.filter(|frame| {
             frame.entered
+                && !ptr::eq(*frame, floor())
                 && match (&frame.context.token, token) {
                     (Some(entered), Some(token)) => entered.is(token),
                     (None, None) => true,

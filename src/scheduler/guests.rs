@@ -135,8 +135,28 @@ impl Core {
         } else {
             core.idle.depart();
             core.look_again();
+            if core.has_work() {
+                // For those who wait for something of it, and found no free seat.
+                core.bell.ring();
+            }
         }
         Ok(result)
+    }
+
+    /// Waits until `done`, and does what is queued whenever a seat is free: nobody else may come. The bell rings when
+    /// something is done that is waited for in this way, and when a guest leaves work behind.
+    pub(super) fn help_until(&self, done: impl Fn() -> bool) {
+        let may_sit = !Worker::is_here_for(self);
+        loop {
+            let heard = self.bell.listen();
+            if done() {
+                return;
+            }
+            let sit = || self.with_seat(|worker| worker.serve(&PATIENT), |left| *left == Left::Dismissed);
+            if !(may_sit && self.has_work() && sit().is_ok()) {
+                self.bell.wait_until_rung(heard);
+            }
+        }
     }
 
     /// A guest has gone. If the runtime is ending, and others came too late to be seen by those who were inside, they are run.

@@ -11,6 +11,7 @@ use super::runtime::{Core, Place};
 use super::task::{Task, Work};
 use crate::error::Result;
 use crate::sync::Lock;
+use crate::sync::cancel::{OnTrigger, Token};
 
 /// A task that waits.
 pub struct Held {
@@ -76,7 +77,19 @@ impl Core {
     }
 }
 
+impl OnTrigger for Held {
+    /// It need not wait any more: when its turn comes it is dropped.
+    fn triggered(&self) {
+        self.release_if(Task::droppable);
+    }
+}
+
 impl Held {
+    /// Does not wait once the token is triggered, if it may be dropped.
+    pub fn heed(self: &Arc<Self>, token: &Token) {
+        token.tell(Arc::downgrade(self) as Weak<dyn OnTrigger>);
+    }
+
     /// Something that it waits for has happened. Any thread, never blocks.
     pub fn arrived(&self) {
         // AcqRel: what came before any of the arrivals comes before the task.

@@ -398,6 +398,9 @@ impl Core {
         let f = match self.kind().has_guests() {
             true => match self.run_as_guest(&WHAT, frame::token(), f) {
                 Ok(result) => return result.map_err(panicked),
+                Err(_) if self.kind() == Kind::Single && Worker::is_here_for(self) => {
+                    return Err(Failure::new(Status::Deadlock, "the runtime's only thread would wait for itself"));
+                }
                 Err(f) => f,
             },
             false => f,
@@ -424,6 +427,9 @@ impl Core {
                     (*frame).waiter.claim();
                     Waiter::finish(&raw const (*frame).waiter, 0);
                 }
+                if worker.core().kind().has_guests() {
+                    worker.core().bell.ring();
+                }
             }
         }
         let mut frame = Frame { f: Some(f), result: None, token: frame::token(), waiter: Waiter::new() };
@@ -431,6 +437,9 @@ impl Core {
         self.spawn(Run(frame))?;
         // SAFETY: the frame is alive, and what the worker does with it comes before the wait's end.
         unsafe {
+            if self.kind().has_guests() {
+                self.help_until(|| (*frame).waiter.is_done());
+            }
             (*frame).waiter.wait_until_fired();
             (*frame).result.take().expect("the task ran").map_err(panicked)
         }
@@ -502,14 +511,14 @@ impl Core {
         // Rule 1 of `idle`: the phase is set, now look whether everybody sleeps already; they look the other way round.
         fence(Ordering::SeqCst);
         if self.discards() {
-            self.seats.iter().for_each(|seat| seat.stop.fire(SHUTDOWN));
+            self.seats.iter().for_each(|seat| seat.stop.fire(SHUTDOWN, None));
             self.held.release_droppable();
         }
         self.look_again();
     }
 
     /// Whether what is queued is dropped if it may be.
-    pub(super) fn discards(&self) -> bool {
+    pub fn discards(&self) -> bool {
         self.phase() == Phase::Discard
     }
 

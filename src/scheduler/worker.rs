@@ -105,6 +105,8 @@ pub struct Worker {
     next_outbox: Cell<usize>,
     /// The task it runs; the ones that wait for it further out on the same stack.
     pub(super) frame: Cell<*const Frame>,
+    /// The frame in which the innermost callback began; that callback may not leave it.
+    pub(super) floor: Cell<*const Frame>,
     /// The priority of the task that it runs, or is about to.
     priority: Cell<Priority>,
     /// The region's head at the last spawn.
@@ -157,6 +159,7 @@ impl Worker {
                 lane_first: Cell::new(false),
                 next_outbox: Cell::new(0),
                 frame: Cell::new(ptr::null()),
+                floor: Cell::new(ptr::null()),
                 priority: Cell::default(),
                 spawned_at: Cell::new(ptr::null_mut()),
                 sweeps: Cell::new(find::SWEEPS),
@@ -262,8 +265,8 @@ impl Worker {
     /// Whether what it runs has been asked to stop: by its token, or because the runtime discards what it has.
     pub fn is_cancelled(&self) -> bool {
         match self.context() {
-            Some(context) if context.shielded => false,
             Some(Context { token: Some(token), .. }) if token.is_triggered() => true,
+            Some(context) if context.shielded => false,
             _ => self.core().phase() == Phase::Discard,
         }
     }
@@ -271,16 +274,16 @@ impl Worker {
     /// What may end a wait that begins now.
     fn sources(&self) -> Sources {
         let context = self.context();
+        let token = context.and_then(|context| context.token.as_ref()).map(|token| NonNull::from(token.source()));
         if context.is_some_and(|context| context.shielded) {
-            return [None; 2];
+            return [token, None];
         }
         let stop = &self.seat().stop;
         // A seat that was taken after the end had begun may have been missed by it. One that was taken before was not, or the
         // phase is seen here: `block` has a fence, and so has the end between the phase and the look at the seats.
         if self.core().phase() == Phase::Discard {
-            stop.fire(SHUTDOWN);
+            stop.fire(SHUTDOWN, None);
         }
-        let token = context.and_then(|context| context.token.as_ref()).map(|token| NonNull::from(token.source()));
         [token, Some(NonNull::from(stop))]
     }
 
@@ -325,7 +328,9 @@ impl Worker {
     pub fn protect<R>(&self, what: &dyn Display, body: impl FnOnce() -> R) -> Result<R, String> {
         let (base, blocking, frame) = (self.region().head(), self.blocking.get(), self.frame.get());
         let title = Title { task: self.task_name(), what };
+        let floor = self.floor.replace(frame);
         let result = panics::catch(&title, body);
+        self.floor.set(floor);
         if self.region().head() != base || self.blocking.get() > blocking || self.frame.get() != frame {
             self.abandon(base);
             while self.frame.get() != frame {
@@ -333,7 +338,7 @@ impl Worker {
                 unsafe { frame::pop(&self.frame) };
             }
             while self.blocking.get() > blocking {
-                self.end_blocking();
+                self.end_blocking_all();
             }
             if result.is_ok() {
                 let what = "ended between a fork and its sync, the beginning and the end of blocking or of a shield, or \
@@ -390,6 +395,20 @@ impl Worker {
             self.go_on();
         }
         true
+    }
+
+    /// `begin_blocking` for a callback, on all levels on which this thread works.
+    pub fn begin_blocking_all(&self) {
+        std::iter::successors(Some(self), |worker| worker.outer()).for_each(Worker::begin_blocking);
+    }
+
+    /// `end_blocking` for a callback. False if it has not begun.
+    pub fn end_blocking_all(&self) -> bool {
+        let ended = self.end_blocking();
+        if ended && let Some(outer) = self.outer() {
+            outer.end_blocking_all();
+        }
+        ended
     }
 
     fn go_on(&self) {

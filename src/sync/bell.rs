@@ -38,12 +38,18 @@ impl Bell {
 
     /// Waits until it has rung more often than `heard`, or until something else ends the wait.
     pub fn wait(&self, heard: u32, deadline: Deadline) -> Ended {
-        if self.listen() != heard {
-            return Ended::Fired(RANG);
-        }
-        if deadline == Deadline::Now {
+        if deadline == Deadline::Now && self.listen() == heard {
             return Ended::TimedOut;
         }
+        self.wait_by(heard, |waiter| waiter.wait(deadline))
+    }
+
+    /// Waits until it has rung more often than `heard`, whatever comes.
+    pub fn wait_until_rung(&self, heard: u32) {
+        self.wait_by(heard, |waiter| Ended::Fired(waiter.wait_until_fired()));
+    }
+
+    fn wait_by(&self, heard: u32, wait: impl FnOnce(&Waiter) -> Ended) -> Ended {
         let waiter = Waiter::new();
         let mut node = WaitNode::new(&waiter, std::ptr::null_mut());
         {
@@ -54,7 +60,7 @@ impl Bell {
             // SAFETY: this frame stays until the wait was fired, or until the node is unlinked below.
             unsafe { waiting.push(&mut node) };
         }
-        let ended = waiter.wait(deadline);
+        let ended = wait(&waiter);
         if !matches!(ended, Ended::Fired(_)) {
             // SAFETY: the node was pushed to this list above.
             unsafe { self.waiting.lock().unlink(&mut node) };

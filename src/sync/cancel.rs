@@ -8,10 +8,10 @@
 //! any length.
 
 use std::ffi::{CStr, CString};
-use std::sync::{Arc, OnceLock, Weak};
+use std::sync::{Arc, Weak};
 
 use super::Lock;
-use super::atomic::{AtomicU32, Ordering};
+use super::atomic::{AtomicU32, Ordering, UnsafeCell};
 use super::park;
 use super::wait::{WaitList, WaitNode};
 use crate::error::{Failure, Status};
@@ -28,18 +28,24 @@ const QUIET: u32 = 0;
 pub struct Source {
     /// QUIET, or the outcome of the waits.
     fired: AtomicU32,
-    reason: OnceLock<CString>,
+    /// Written under the lock before it is fired, and never after that.
+    reason: UnsafeCell<Option<CString>>,
     waits: Lock<WaitList>,
 }
 
+// SAFETY: the reason is written by the one thread that fires, before `fired` says so, and read after that.
+unsafe impl Sync for Source {}
+
 impl Source {
-    /// Ends all waits, and those to come, with this outcome; the first time.
-    pub fn fire(&self, outcome: u32) {
+    /// Ends all waits, and those to come, with this outcome, for this reason; the first time.
+    pub fn fire(&self, outcome: u32, reason: Option<&CStr>) {
         let waits = {
             let mut waits = self.waits.lock();
             if self.fired().is_some() {
                 return;
             }
+            // SAFETY: under the lock, and nobody reads before it is fired.
+            self.reason.with_mut(|place| unsafe { *place = reason.map(CStr::to_owned) });
             // Release pairs with the Acquire in `fired`: the reason comes with it.
             self.fired.store(outcome, Ordering::Release);
             waits.claim_all()
@@ -58,7 +64,8 @@ impl Source {
     /// Why it was fired, if that was said.
     pub fn reason(&self) -> Option<&CStr> {
         self.fired()?;
-        self.reason.get().map(CString::as_c_str)
+        // SAFETY: fired, so nobody writes it any more.
+        self.reason.with(|reason| unsafe { (*reason).as_deref() })
     }
 
     /// Lets it end a wait; the outcome if it has been fired already.
@@ -105,29 +112,43 @@ fn because(reason: Option<&CStr>) -> Failure {
 #[derive(Clone)]
 pub struct Token(Arc<Node>);
 
+/// Something that is to know of a trigger. Called once at most, on the thread that triggers, which holds no lock of the
+/// token's; it does not unwind.
+pub trait OnTrigger: Send + Sync {
+    /// The token has been triggered.
+    fn triggered(&self);
+}
+
 struct Node {
     source: Source,
-    children: Lock<Children>,
+    children: Lock<Weaks<Node>>,
+    told: Lock<Weaks<dyn OnTrigger>>,
     /// Keeps those alive that this one is triggered by.
     parents: [Option<Token>; 2],
 }
 
-#[derive(Default)]
-struct Children {
-    nodes: Vec<Weak<Node>>,
+/// Things that are known weakly.
+struct Weaks<T: ?Sized> {
+    all: Vec<Weak<T>>,
     /// How many there may be before the dead ones are taken out: twice those that were left the last time.
     room: usize,
 }
 
-impl Children {
+impl<T: ?Sized> Default for Weaks<T> {
+    fn default() -> Self {
+        Weaks { all: Vec::new(), room: 0 }
+    }
+}
+
+impl<T: ?Sized> Weaks<T> {
     const ROOM: usize = 8;
 
-    fn add(&mut self, child: Weak<Node>) {
-        if self.nodes.len() >= self.room {
-            self.nodes.retain(|child| child.strong_count() > 0);
-            self.room = (2 * self.nodes.len()).max(Self::ROOM);
+    fn add(&mut self, one: Weak<T>) {
+        if self.all.len() >= self.room {
+            self.all.retain(|one| one.strong_count() > 0);
+            self.room = (2 * self.all.len()).max(Self::ROOM);
         }
-        self.nodes.push(child);
+        self.all.push(one);
     }
 }
 
@@ -135,7 +156,12 @@ impl Token {
     /// A token that is triggered by itself, or with either of its parents.
     pub fn new(parents: [Option<&Token>; 2]) -> Token {
         let parents = parents.map(|parent| parent.cloned());
-        let token = Token(Arc::new(Node { source: Source::default(), children: Lock::default(), parents }));
+        let token = Token(Arc::new(Node {
+            source: Source::default(),
+            children: Lock::default(),
+            told: Lock::default(),
+            parents,
+        }));
         for parent in token.0.parents.iter().flatten() {
             parent.0.children.lock().add(Arc::downgrade(&token.0));
             // After the entry: a trigger that missed the entry has been there before, and is seen here.
@@ -150,10 +176,21 @@ impl Token {
     pub fn trigger(&self, reason: &CStr) {
         let mut work = vec![self.clone()];
         while let Some(Token(node)) = work.pop() {
-            let _ = node.source.reason.set(reason.to_owned());
-            node.source.fire(CANCELLED);
+            node.source.fire(CANCELLED, Some(reason));
+            let told = std::mem::take(&mut *node.told.lock());
+            told.all.iter().filter_map(Weak::upgrade).for_each(|one| one.triggered());
             let children = std::mem::take(&mut *node.children.lock());
-            work.extend(children.nodes.iter().filter_map(Weak::upgrade).map(Token));
+            work.extend(children.all.iter().filter_map(Weak::upgrade).map(Token));
+        }
+    }
+
+    /// Tells of the trigger: when it comes, or here and now if it has.
+    pub fn tell(&self, one: Weak<dyn OnTrigger>) {
+        self.0.told.lock().add(one);
+        // After the entry, as for children.
+        if self.is_triggered() {
+            let told = std::mem::take(&mut *self.0.told.lock());
+            told.all.iter().filter_map(Weak::upgrade).for_each(|one| one.triggered());
         }
     }
 
@@ -307,7 +344,7 @@ mod tests {
         for _ in 0..10_000 {
             Token::new([Some(&root), None]);
         }
-        assert!(root.0.children.lock().nodes.len() <= 2 * kept.len() + Children::ROOM);
+        assert!(root.0.children.lock().all.len() <= 2 * kept.len() + Weaks::<Node>::ROOM);
         root.trigger(c"root");
         assert!(kept.iter().all(Token::is_triggered));
     }

@@ -117,6 +117,11 @@ impl Waiter {
         (word >= DONE).then(|| word - DONE)
     }
 
+    /// Whether it has been fired.
+    pub fn is_done(&self) -> bool {
+        self.done().is_some()
+    }
+
     /// Ends the wait from the waiter's side; false when it has been fired, and DONE is about to come.
     pub fn give_up(&self) -> bool {
         let mut word = self.word.load(Ordering::Relaxed);
