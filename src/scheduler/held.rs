@@ -98,3 +98,6 @@ impl Held {
         self.core.let_go();
     }
 }
+
+#[cfg(test)]
+mod tests;
