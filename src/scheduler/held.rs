@@ -111,3 +111,6 @@ impl Held {
         self.core.let_go();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,9 +10,13 @@ use crate::observe;
 use crate::sync::wait::Ended;
 use crate::sync::{Deadline, Gate};
 
+mod default;
 mod edges;
 mod failure;
+mod frames;
+mod in_place;
 mod lanes;
+mod locals;
 
 /// The log has one sink in a process: tests that set it take turns.
 static LOG: std::sync::Mutex<()> = std::sync::Mutex::new(());
