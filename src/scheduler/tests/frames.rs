@@ -51,7 +51,7 @@ fn enter_and_leave(before: Option<&Token>) {
     assert!(goes_by(None) && frame::current().unwrap().shielded);
     assert!(is(frame::leave(Some(&b)), Status::Invalid));
     frame::enter(Some(a.clone()));
-    assert!(goes_by(Some(&a)) && !frame::current().unwrap().shielded);
+    assert!(goes_by(Some(&a)) && frame::current().unwrap().shielded);
     frame::leave(Some(&a)).unwrap();
     assert!(goes_by(None) && frame::current().unwrap().shielded);
     frame::leave(None).unwrap();
