@@ -1230,7 +1230,8 @@ weft_status weft_promise_new(weft_promise **promise, weft_future **future);
 /*
  Settles the future with a value, which belongs to the future from then on: drop(ctx, value) is called at the
  future's end, on whatever thread that is, unless the value is taken. `drop` may be NULL. WEFT_BUSY: settled already; the
- value is still the caller's. Any thread, never blocks.
+ value is still the caller's. Any thread. Never blocks; but a task that waits for this (weft_spawn_options.after) in a SINGLE or HOSTED
+ runtime whose last handle has gone runs here.
  */
 weft_status weft_promise_resolve(weft_promise *promise,
                                  void *value,
