@@ -398,8 +398,9 @@ void weft_topology_release(weft_topology *topology);
  The runtime has no thread. Tasks run on the thread that calls weft_runtime_run, one thread at a time, in an order that depends
  on nothing but what was submitted. What is submitted meanwhile waits. A task that blocks blocks the runtime: no other
  task runs on its stack, where it would meet the blocked one's locks. (Forks and loops run in place, and so does a
- weft_async of the runtime's own that has not begun and is waited for without a timeout, on up to half of the stack.) So what such a task waits for must come from another thread; the log
- and ceiling_hits tell when tasks wait behind one that is blocked.
+ weft_async of the runtime's own that has not begun and is waited for without a timeout, on up to half of the stack.) So
+ what such a task waits for must come from another thread; the log and ceiling_hits tell when tasks wait behind one that
+ is blocked.
  */
 #define WEFT_KIND_SINGLE 1
 

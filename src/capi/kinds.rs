@@ -13,8 +13,9 @@ pub const WEFT_KIND_MULTI: i32 = 0;
 /// The runtime has no thread. Tasks run on the thread that calls weft_runtime_run, one thread at a time, in an order that depends
 /// on nothing but what was submitted. What is submitted meanwhile waits. A task that blocks blocks the runtime: no other
 /// task runs on its stack, where it would meet the blocked one's locks. (Forks and loops run in place, and so does a
-/// weft_async of the runtime's own that has not begun and is waited for without a timeout, on up to half of the stack.) So what such a task waits for must come from another thread; the log
-/// and ceiling_hits tell when tasks wait behind one that is blocked.
+/// weft_async of the runtime's own that has not begun and is waited for without a timeout, on up to half of the stack.) So
+/// what such a task waits for must come from another thread; the log and ceiling_hits tell when tasks wait behind one that
+/// is blocked.
 pub const WEFT_KIND_SINGLE: i32 = 1;
 /// The runtime has `workers` seats and no thread; threads of the program's sit down by weft_runtime_lend. What is submitted
 /// meanwhile waits. A task that blocks keeps its seat.

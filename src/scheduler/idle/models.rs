@@ -329,7 +329,8 @@ impl Hall {
             if std::mem::take(&mut searching) {
                 self.end_search();
             }
-            self.ran.fetch_add(1, Ordering::Relaxed);
+            self.ran.fetch_add(1, Ordering::Release);
+            self.bell.ring();
             if !self.is_closed() {
                 break;
             }
@@ -337,9 +338,41 @@ impl Hall {
         if searching {
             self.end_search();
         }
+        self.leave();
+        true
+    }
+
+    /// Gives the seat back: `Core::with_seat` in small.
+    fn leave(&self) {
         self.idle.depart();
         self.look_again();
-        true
+        if self.has_work() {
+            self.bell.ring();
+        }
+    }
+
+    /// Takes a seat for something that is not queued. False: there is none.
+    fn visit(&self) -> bool {
+        let seated = self.idle.enter().is_ok();
+        if seated {
+            self.end_search();
+            self.leave();
+        }
+        seated
+    }
+
+    /// Runs a task that is queued because there was no seat, here or elsewhere: `Core::help_until` in small.
+    fn run(&self) {
+        self.push();
+        loop {
+            let heard = self.bell.listen();
+            if self.ran.load(Ordering::Acquire) == 1 {
+                return;
+            }
+            if !(self.has_work() && self.step()) {
+                self.bell.wait_until_rung(heard);
+            }
+        }
     }
 
     fn see_to_the_end(&self) {
@@ -373,8 +406,7 @@ impl Hall {
                 }
                 Ended::Fired(_) => {}
                 _ => {
-                    self.idle.depart();
-                    self.look_again();
+                    self.leave();
                     return self.see_to_the_end();
                 }
             }
@@ -448,4 +480,23 @@ fn loom_idle_a_guest_who_goes_passes_the_wake_up_on() {
         guests.into_iter().for_each(|guest| guest.join().unwrap());
         assert_eq!(hall.ran.load(Ordering::SeqCst), 1);
     });
+}
+
+/// A run from outside that finds the seat taken, by one who came for something else or by one who takes the task: it ends.
+#[test]
+fn loom_idle_a_run_finds_no_seat() {
+    for takes in [false, true] {
+        model(3, move || {
+            let hall = Hall::new(1);
+            let guest = {
+                let hall = hall.clone();
+                loom::thread::spawn(move || if takes { hall.step() } else { hall.visit() })
+            };
+            if !hall.visit() {
+                hall.run();
+                assert_eq!(hall.ran.load(Ordering::SeqCst), 1);
+            }
+            guest.join().unwrap();
+        });
+    }
 }
