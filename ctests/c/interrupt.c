@@ -164,3 +164,75 @@ TEST(signals_do_not_change_a_timeout)
     weft_promise_release(promise);
     weft_future_release(future);
 }
+
+/* ---- weft_thread_interrupt */
+
+struct waiting {
+    weft_thread *self;
+    weft_channel *channel;
+    gate begins;
+    weft_status first, second;
+};
+
+static void wait_twice(void *arg)
+{
+    struct waiting *waiting = arg;
+    uint64_t element = 7;
+    waiting->self = weft_thread_self();
+    gate_open(&waiting->begins);
+    waiting->first = weft_channel_recv(waiting->channel, &element, WEFT_FOREVER);
+    waiting->second = weft_channel_recv(waiting->channel, &element, WEFT_FOREVER);
+}
+
+TEST(an_interrupt_ends_the_current_or_next_wait_once)
+{
+    struct waiting waiting = {.begins = GATE_INIT, .channel = channel_new(8, 1)};
+    struct thread thread;
+    uint64_t element = 1;
+    thread_start(&thread, wait_twice, &waiting);
+    gate_wait(&waiting.begins);
+    OK(weft_thread_interrupt(waiting.self));
+    OK(weft_channel_send(waiting.channel, &element, WEFT_FOREVER));
+    thread_join(&thread);
+    /* Interrupted once; the element came to the other wait, or to both when the interrupt came last. */
+    CHECK((waiting.first == WEFT_INTERRUPTED && waiting.second == WEFT_OK) ||
+          (waiting.first == WEFT_OK && waiting.second == WEFT_INTERRUPTED));
+    OK(weft_thread_interrupt(waiting.self));
+    weft_thread_release(waiting.self);
+    weft_channel_release(waiting.channel);
+}
+
+TEST(an_interrupt_waits_for_a_wait)
+{
+    weft_thread *self = weft_thread_self();
+    weft_channel *channel = channel_new(8, 1);
+    uint64_t element = 7;
+    OK(weft_thread_interrupt(self));
+    OK(weft_thread_interrupt(self));
+    OK(weft_channel_send(channel, &element, WEFT_FOREVER));
+    OK(weft_channel_recv(channel, &element, WEFT_FOREVER));
+    CHECK_STATUS(weft_channel_recv(channel, &element, 0), WEFT_WOULD_BLOCK);
+    CHECK_STATUS(weft_channel_recv(channel, &element, WEFT_FOREVER), WEFT_INTERRUPTED);
+    CHECK_STATUS(weft_channel_recv(channel, &element, 1), WEFT_TIMEOUT);
+    weft_thread_release(self);
+    weft_channel_release(channel);
+}
+
+static void interrupt_self_then_block(weft_worker *worker, void *arg)
+{
+    weft_thread *self = weft_thread_self();
+    uint64_t element;
+    (void)worker;
+    OK(weft_thread_interrupt(self));
+    CHECK_STATUS(weft_channel_recv(arg, &element, WEFT_FOREVER), WEFT_INTERRUPTED);
+    weft_thread_release(self);
+}
+
+TEST(a_task_is_interrupted_on_its_thread)
+{
+    weft_runtime *runtime = runtime_new(1);
+    weft_channel *channel = channel_new(8, 1);
+    OK(weft_run(runtime, interrupt_self_then_block, channel));
+    weft_channel_release(channel);
+    runtime_end(runtime);
+}

@@ -35,6 +35,8 @@ struct zoo *zoo_new(void)
     OK(weft_promise_new(&zoo->promise, &zoo->future));
     zoo->channel = channel_new(8, 2);
     OK(weft_cancel_token_new(NULL, &zoo->token));
+    zoo->thread = weft_thread_self();
+    REQUIRE(zoo->thread != NULL);
     OK(weft_spawn(zoo->runtime, lend_worker, zoo));
     gate_wait(&zoo->worker_lent);
     zoo->handle[BYTES] = zoo->bytes;
@@ -44,6 +46,7 @@ struct zoo *zoo_new(void)
     zoo->handle[FUTURE] = zoo->future;
     zoo->handle[CHANNEL] = zoo->channel;
     zoo->handle[TOKEN] = zoo->token;
+    zoo->handle[THREAD] = zoo->thread;
     zoo->handle[WORKER] = zoo->worker;
     zoo->handle[NO_NOUN] = no_handle;
     return zoo;
@@ -70,6 +73,7 @@ void zoo_end(struct zoo *zoo)
     weft_channel_release(zoo->channel);
     CHECK(!weft_cancel_token_triggered(zoo->token));
     weft_cancel_token_release(zoo->token);
+    weft_thread_release(zoo->thread);
     free(zoo);
 }
 

@@ -56,6 +56,42 @@ MISUSE(weft_after_fork)
     CHECK_STATUS(weft_after_fork(), WEFT_OK);
 }
 
+MISUSE(weft_thread_self)
+{
+    /* It has no arguments. Each call is a reference. */
+    weft_thread *self = weft_thread_self(), *again = weft_thread_self();
+    CHECK(self != NULL && again != NULL);
+    weft_thread_release(self);
+    weft_thread_release(again);
+}
+
+MISUSE(weft_thread_interrupt)
+{
+    struct zoo *zoo = zoo_new();
+    CHECK_INVALID(weft_thread_interrupt(NULL), "thread");
+    FOR_WRONG(zoo, THREAD, h)
+        CHECK_INVALID(weft_thread_interrupt(h), "thread");
+    zoo_end(zoo);
+}
+
+MISUSE(weft_thread_retain)
+{
+    struct zoo *zoo = zoo_new();
+    CHECK(weft_thread_retain(NULL) == NULL);
+    FOR_WRONG(zoo, THREAD, h)
+        CHECK_NULL(weft_thread_retain(h), "thread");
+    zoo_end(zoo);
+}
+
+MISUSE(weft_thread_release)
+{
+    struct zoo *zoo = zoo_new();
+    weft_thread_release(NULL);
+    FOR_WRONG(zoo, THREAD, h)
+        COMPLAINS(weft_thread_release(h), "thread");
+    zoo_end(zoo);
+}
+
 MISUSE(weft_thread_interruptible)
 {
     CHECK_INT(weft_thread_interruptible(INT32_MIN), 0);

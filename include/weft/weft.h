@@ -70,6 +70,9 @@ typedef struct weft_promise weft_promise;
 /* Worker threads and their queues. */
 typedef struct weft_runtime weft_runtime;
 
+/* A thread, the program's or a worker's. */
+typedef struct weft_thread weft_thread;
+
 /* What a machine looks like. */
 typedef struct weft_topology weft_topology;
 
@@ -221,6 +224,26 @@ int64_t weft_deadline(int64_t timeout_ns);
  Always WEFT_OK.
  */
 weft_status weft_after_fork(void);
+
+/*
+ The calling thread, for others to interrupt. One reference, good also after the thread's end. NULL: this process was forked,
+ and has not called weft_after_fork. From the first call on, each wait of this thread costs a few nanoseconds more.
+ */
+weft_thread *weft_thread_self(void);
+
+/*
+ Has the thread's current wait return WEFT_INTERRUPTED, or else its next one that would have to wait; once. For virtual
+ machines, timeouts and Ctrl-C. Not ended are waits that must finish: weft_sync, weft_join, weft_run, loops. Interrupts do
+ not add up: two before the next wait are one. A worker's thread runs many tasks, and the next wait may be another one's: to
+ stop a task, use its cancel token. A thread that has ended: nothing. Any thread, never blocks.
+ */
+weft_status weft_thread_interrupt(weft_thread *thread);
+
+/* One more reference. Returns its argument; NULL on a bad handle. */
+weft_thread *weft_thread_retain(weft_thread *thread);
+
+/* One reference less. Never blocks. */
+void weft_thread_release(weft_thread *thread);
 
 /*
  Whether a signal handler that runs on the calling thread ends the thread's current wait with WEFT_INTERRUPTED (`on` not

@@ -1,10 +1,14 @@
 //! Time, threads and processes.
 
+use std::sync::Arc;
+
 use super::args;
-use super::boundary::boundary;
-use super::types::weft_status;
+use super::boundary::{boundary, boundary_value};
+use super::handle::{Handle, Noun};
+use super::types::{weft_status, weft_thread};
 use crate::observe;
 use crate::platform::{clock::now_ns, fork};
+use crate::sync::interrupt::Thread;
 use crate::sync::park;
 
 /// Nanoseconds on CLOCK_MONOTONIC, the clock of all timeouts.
@@ -32,6 +36,49 @@ pub extern "C" fn weft_after_fork() -> weft_status {
         }
         Ok(())
     })
+}
+
+impl Noun for Arc<Thread> {
+    type Opaque = weft_thread;
+    const TAG: u32 = u32::from_le_bytes(*b"Wthr");
+    const NAME: &'static str = "thread";
+}
+
+/// The calling thread, for others to interrupt. One reference, good also after the thread's end. NULL: this process was forked,
+/// and has not called weft_after_fork. From the first call on, each wait of this thread costs a few nanoseconds more.
+#[unsafe(no_mangle)]
+pub extern "C" fn weft_thread_self() -> *mut weft_thread {
+    boundary_value(std::ptr::null_mut(), || {
+        args::may_create()?;
+        Ok(Handle::create(Thread::current()))
+    })
+}
+
+/// Has the thread's current wait return WEFT_INTERRUPTED, or else its next one that would have to wait; once. For virtual
+/// machines, timeouts and Ctrl-C. Not ended are waits that must finish: weft_sync, weft_join, weft_run, loops. Interrupts do
+/// not add up: two before the next wait are one. A worker's thread runs many tasks, and the next wait may be another one's: to
+/// stop a task, use its cancel token. A thread that has ended: nothing. Any thread, never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_thread_interrupt(thread: *mut weft_thread) -> weft_status {
+    boundary(|| {
+        // SAFETY: a handle by contract.
+        unsafe { Handle::<Arc<Thread>>::get(thread, "thread")? }.interrupt();
+        Ok(())
+    })
+}
+
+/// One more reference. Returns its argument; NULL on a bad handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_thread_retain(thread: *mut weft_thread) -> *mut weft_thread {
+    // SAFETY: a handle by contract.
+    unsafe { Handle::<Arc<Thread>>::retain(thread) }
+}
+
+/// One reference less. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_thread_release(thread: *mut weft_thread) {
+    // SAFETY: a handle by contract.
+    unsafe { Handle::<Arc<Thread>>::release(thread) }
 }
 
 /// Whether a signal handler that runs on the calling thread ends the thread's current wait with WEFT_INTERRUPTED (`on` not

@@ -15,6 +15,11 @@ pub struct weft_error {
     _private: [u8; 0],
 }
 
+/// A thread, the program's or a worker's.
+pub struct weft_thread {
+    _private: [u8; 0],
+}
+
 /// What a machine looks like.
 pub struct weft_topology {
     _private: [u8; 0],

@@ -425,7 +425,7 @@ impl Core {
                     let run = |f: F| worker.within(context, || worker.protect(&WHAT, || f(worker)));
                     (*frame).result = f.map(run);
                     (*frame).waiter.claim();
-                    Waiter::finish(&raw const (*frame).waiter, 0);
+                    Waiter::finish(&raw const (*frame).waiter, 0, 0);
                 }
                 if worker.core().kind().has_guests() {
                     worker.core().bell.ring();
@@ -438,7 +438,7 @@ impl Core {
         // SAFETY: the frame is alive, and what the worker does with it comes before the wait's end.
         unsafe {
             if self.kind().has_guests() {
-                self.help_until(|| (*frame).waiter.is_done());
+                self.help_until(|| (*frame).waiter.fired().is_some());
             }
             (*frame).waiter.wait_until_fired();
             (*frame).result.take().expect("the task ran").map_err(panicked)

@@ -17,6 +17,7 @@ pub mod cancel;
 pub mod deadline;
 pub mod futex;
 pub mod gate;
+pub mod interrupt;
 pub mod lock;
 pub mod park;
 pub mod semaphore;

@@ -1,6 +1,6 @@
 //! The one waiting protocol.
 //!
-//! A [`Waiter`] is one wait of one thread. Its claim word goes
+//! A [`Waiter`] is one wait. Its claim word goes
 //!
 //! ```text
 //! WAITING --claim--> CLAIMED --finish--> DONE + outcome
@@ -14,17 +14,22 @@
 //! gone, and no wake-up is swallowed: a fired wait always reports that it was fired. Whoever cancels a wait
 //! ([`super::cancel`]) fires it, too, with an outcome of its own.
 //!
+//! Who waits is a thread, which sleeps on the word, or whatever a [`Waker`] stands for (a poll task, a callback, a file
+//! descriptor): that is called instead, once, by whoever has fired the wait, after DONE.
+//!
 //! A [`WaitList`] is the queue of waits on one object. It is intrusive (nodes live in the waiters' frames)
 //! and is guarded by the object's own lock. A waiter that gave up unlinks its node under that lock before its
-//! frame goes.
+//! frame goes. A waiter may have a node in each of several lists; the *case* of the node by which it was fired is left with it.
 
 use std::marker::PhantomPinned;
 use std::ptr;
+use std::task::Waker;
 
-use super::atomic::Ordering;
+use super::atomic::{Ordering, UnsafeCell};
 use super::cancel::{self, CANCELLED, SHUTDOWN};
 use super::deadline::Deadline;
 use super::futex::{Futex, PARKED, Woken};
+use super::interrupt::{self, INTERRUPTED};
 use super::{park, spin};
 use crate::error::{Failure, Status};
 
@@ -41,7 +46,7 @@ pub enum Ended {
     Fired(u32),
     /// The deadline passed first.
     TimedOut,
-    /// A signal came first, on a thread that asked for it.
+    /// The thread was interrupted first, or a signal came, on a thread that asked for that.
     Interrupted,
     /// What waited was asked to stop.
     Cancelled,
@@ -54,6 +59,7 @@ impl Ended {
         match outcome {
             CANCELLED => Ended::Cancelled,
             SHUTDOWN => Ended::Shutdown,
+            INTERRUPTED => Ended::Interrupted,
             outcome => Ended::Fired(outcome),
         }
     }
@@ -62,7 +68,7 @@ impl Ended {
     pub fn failure(self) -> Option<Failure> {
         match self {
             Ended::Fired(_) | Ended::TimedOut => None,
-            Ended::Interrupted => Some(Failure::new(Status::Interrupted, "a signal ended the wait")),
+            Ended::Interrupted => Some(Failure::new(Status::Interrupted, "the wait was interrupted")),
             Ended::Shutdown => {
                 Some(Failure::new(Status::Shutdown, "the runtime of the task that waits is shutting down"))
             }
@@ -71,10 +77,17 @@ impl Ended {
     }
 }
 
-/// One wait of one thread.
+/// One wait.
 pub struct Waiter {
     word: Futex,
+    /// Of the node by which it was fired. Whoever has claimed the wait writes it.
+    case: UnsafeCell<usize>,
+    /// Who is told instead of a thread. Belongs to whoever has claimed the wait, or to its owner when that has given it up.
+    waker: UnsafeCell<Option<Waker>>,
 }
+
+// SAFETY: the claim word says whose the cells are.
+unsafe impl Sync for Waiter {}
 
 impl Default for Waiter {
     fn default() -> Self {
@@ -83,9 +96,14 @@ impl Default for Waiter {
 }
 
 impl Waiter {
-    /// A wait that nobody has fired.
+    /// A wait of this thread that nobody has fired.
     pub fn new() -> Self {
-        Waiter { word: Futex::new(WAITING) }
+        Waiter { word: Futex::new(WAITING), case: UnsafeCell::new(0), waker: UnsafeCell::new(None) }
+    }
+
+    /// A wait that ends in a call of `waker`, on the thread that fires it, which holds no lock of Weft's.
+    pub fn with_waker(waker: Waker) -> Self {
+        Waiter { waker: UnsafeCell::new(Some(waker)), ..Self::new() }
     }
 
     /// Wins the right to end this wait; false when it has ended already. Whoever wins must finish.
@@ -105,10 +123,18 @@ impl Waiter {
     ///
     /// # Safety
     /// The caller won `claim` on this waiter, finishes once, and does not touch it afterwards.
-    pub unsafe fn finish(this: *const Waiter, outcome: u32) {
-        // SAFETY: a claimed waiter stays in its frame until DONE is stored. The store releases what was
-        // written into the frame to the Acquire load in `done`.
-        unsafe { Futex::publish(&raw const (*this).word, DONE + outcome) }
+    pub unsafe fn finish(this: *const Waiter, case: usize, outcome: u32) {
+        // SAFETY: a claimed waiter stays in its frame until DONE is stored, and its cells are the claimer's. The store
+        // releases what was written into the frame to the Acquire load in `done`.
+        let waker = unsafe {
+            (*this).case.with_mut(|place| *place = case);
+            let waker = (*this).waker.with_mut(|waker| (*waker).take());
+            Futex::publish(&raw const (*this).word, DONE + outcome);
+            waker
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 
     fn done(&self) -> Option<u32> {
@@ -117,9 +143,16 @@ impl Waiter {
         (word >= DONE).then(|| word - DONE)
     }
 
-    /// Whether it has been fired.
-    pub fn is_done(&self) -> bool {
-        self.done().is_some()
+    /// How it was fired, if it was.
+    pub fn fired(&self) -> Option<Ended> {
+        self.done().map(Ended::of)
+    }
+
+    /// The case of the node by which it was fired. For the owner, after that.
+    pub fn case(&self) -> usize {
+        debug_assert!(self.done().is_some(), "fired waits have a case");
+        // SAFETY: fired, so nobody writes it any more.
+        self.case.with(|case| unsafe { *case })
     }
 
     /// Ends the wait from the waiter's side; false when it has been fired, and DONE is about to come.
@@ -135,8 +168,8 @@ impl Waiter {
         false
     }
 
-    /// Waits until fired, until the deadline, until what the thread runs is asked to stop, or until a signal on a thread that
-    /// asked for that. Spins a little, then parks, between the calls of the thread's hook.
+    /// Waits until fired, until the deadline, until what the thread runs is asked to stop, or until the thread is interrupted,
+    /// by another or by a signal if it asked for that. Spins a little, then parks, between the calls of the thread's hook.
     pub fn wait(&self, deadline: Deadline) -> Ended {
         let interruptible = park::interruptible();
         self.wait_by(interruptible, || self.sleep_watched(deadline, interruptible))
@@ -161,13 +194,14 @@ impl Waiter {
         }
     }
 
-    /// `sleep` that the thread's sources may end.
+    /// `sleep` that the thread's sources may end, and whoever interrupts the thread.
     fn sleep_watched(&self, deadline: Deadline, interruptible: bool) -> Ended {
-        let sources = park::sources();
-        if sources.iter().all(Option::is_none) {
+        let (sources, thread) = (park::sources(), interrupt::this_thread());
+        if thread.is_none() && sources.iter().all(Option::is_none) {
             return self.sleep(deadline, interruptible);
         }
         let mut nodes = [0, 1].map(|_| WaitNode::new(self, ptr::null_mut()));
+        let mut own = WaitNode::new(self, ptr::null_mut());
         let mut stopped = None;
         for (source, node) in sources.iter().zip(&mut nodes) {
             // SAFETY: a hook's sources stay during the wait. The node stays in this frame until it is unlinked below.
@@ -175,17 +209,30 @@ impl Waiter {
                 stopped = Some(outcome);
             }
         }
-        let ended = match stopped {
-            Some(outcome) if self.give_up() => Ended::of(outcome),
+        let mut ended = match stopped {
+            Some(outcome) if self.give_up() => Some(Ended::of(outcome)),
+            _ => None,
+        };
+        if ended.is_none()
+            && let Some(thread) = thread
+        {
+            // SAFETY: as above.
+            ended = unsafe { thread.watch(self, &mut own) }.then_some(Ended::Interrupted);
+        }
+        let ended = ended.unwrap_or_else(|| match stopped {
             // Claimed by another: DONE is about to come.
             Some(_) => self.sleep(Deadline::Never, false),
             None => self.sleep(deadline, interruptible),
-        };
+        });
         for (source, node) in sources.iter().zip(&mut nodes) {
             if let Some(source) = source {
                 // SAFETY: as above; the node was given to this source, or to none.
                 unsafe { source.as_ref().let_go(node) };
             }
+        }
+        if let Some(thread) = thread {
+            // SAFETY: as above.
+            unsafe { thread.let_go(&mut own) };
         }
         ended
     }
@@ -230,6 +277,8 @@ pub struct WaitNode {
     previous: *mut WaitNode,
     linked: bool,
     waiter: *const Waiter,
+    /// Which of its waiter's nodes it is.
+    case: usize,
     /// Where an element goes to or comes from; what it means is the object's business.
     pub slot: *mut u8,
     _pinned: PhantomPinned,
@@ -238,11 +287,17 @@ pub struct WaitNode {
 impl WaitNode {
     /// A node for `waiter`. Both must stay where they are while the node is linked.
     pub fn new(waiter: &Waiter, slot: *mut u8) -> Self {
+        Self::of_case(waiter, 0, slot)
+    }
+
+    /// One of several nodes of `waiter`.
+    pub fn of_case(waiter: &Waiter, case: usize, slot: *mut u8) -> Self {
         WaitNode {
             next: ptr::null_mut(),
             previous: ptr::null_mut(),
             linked: false,
             waiter,
+            case,
             slot,
             _pinned: PhantomPinned,
         }
@@ -270,6 +325,7 @@ impl Default for WaitList {
 #[must_use = "a claimed waiter waits for finish"]
 pub struct Claimed {
     waiter: *const Waiter,
+    case: usize,
     /// The node's slot.
     pub slot: *mut u8,
 }
@@ -278,7 +334,7 @@ impl Claimed {
     /// Ends the wait with this outcome.
     pub fn finish(self, outcome: u32) {
         // SAFETY: a Claimed exists only for a waiter whose claim was won, and is consumed here.
-        unsafe { Waiter::finish(self.waiter, outcome) }
+        unsafe { Waiter::finish(self.waiter, self.case, outcome) }
     }
 }
 
@@ -349,9 +405,9 @@ impl WaitList {
             // before the frame goes; after a won one the frame stays until we finish.
             unsafe {
                 self.unlink(node);
-                let (waiter, slot) = ((*node).waiter, (*node).slot);
+                let (waiter, case, slot) = ((*node).waiter, (*node).case, (*node).slot);
                 if (*waiter).claim() {
-                    return Some(Claimed { waiter, slot });
+                    return Some(Claimed { waiter, case, slot });
                 }
             }
         }
@@ -394,8 +450,8 @@ impl ClaimedAll {
         while !node.is_null() {
             // SAFETY: the chain consists of claimed nodes; each is read before its waiter is finished.
             unsafe {
-                let (waiter, next) = ((*node).waiter, (*node).next);
-                Waiter::finish(waiter, outcome);
+                let (waiter, case, next) = ((*node).waiter, (*node).case, (*node).next);
+                Waiter::finish(waiter, case, outcome);
                 node = next;
             }
         }
@@ -405,8 +461,7 @@ impl ClaimedAll {
 #[cfg(all(test, weft_loom))]
 mod models {
     use super::*;
-    use crate::sync::Lock;
-    use loom::cell::UnsafeCell;
+    use crate::sync::{Lock, model};
     use loom::sync::Arc;
 
     /// A frame that a waiter owns: freed (dropped) as soon as its wait is over.
@@ -428,7 +483,7 @@ mod models {
                 unsafe {
                     assert!((*frame).waiter.claim());
                     (*frame).value.with_mut(|value| *value = 7);
-                    Waiter::finish(&raw const (*frame).waiter, 3);
+                    Waiter::finish(&raw const (*frame).waiter, 0, 3);
                 }
             });
             unsafe {
@@ -475,6 +530,76 @@ mod models {
             }
             let fired = firers.into_iter().filter(|_| true).map(|f| f.join().unwrap()).filter(|&f| f).count();
             assert_eq!(fired + gave_up as usize, 1);
+        });
+    }
+
+    /// One wait for two objects: it is fired by one of them, by the case that is told, or given up, and nothing is linked.
+    #[test]
+    fn loom_fire_by_one_of_two_cases() {
+        model(3, || {
+            let lists = Arc::new([0, 1].map(|_| Lock::new(WaitList::new())));
+            let waiter = Waiter::new();
+            let mut nodes = [0, 1].map(|case| WaitNode::of_case(&waiter, case, ptr::null_mut()));
+            for (list, node) in lists.iter().zip(&mut nodes) {
+                unsafe { list.lock().push(node) };
+            }
+            let firers = [0, 1].map(|case| {
+                let lists = lists.clone();
+                loom::thread::spawn(move || {
+                    let claimed = lists[case].lock().claim_first();
+                    let fired = claimed.is_some();
+                    claimed.into_iter().for_each(|claimed| claimed.finish(case as u32));
+                    fired
+                })
+            });
+            let ended = waiter.wait(Deadline::At(0));
+            for (list, node) in lists.iter().zip(&mut nodes) {
+                unsafe { list.lock().unlink(node) };
+            }
+            let fired = firers.map(|firer| firer.join().unwrap());
+            match ended {
+                Ended::Fired(outcome) => {
+                    assert_eq!(waiter.case(), outcome as usize);
+                    assert!(fired[waiter.case()] && !fired[1 - waiter.case()]);
+                }
+                _ => assert_eq!(fired, [false; 2]),
+            }
+            assert!(lists.iter().all(|list| list.lock().is_empty()));
+        });
+    }
+
+    /// A waiter that is no thread, and is freed by whoever ends the wait: its waker is called once if it was fired, and never
+    /// if it has given up.
+    #[test]
+    fn loom_fire_calls_the_waker_or_nobody() {
+        struct Count(loom::sync::atomic::AtomicU32);
+        impl std::task::Wake for Count {
+            fn wake(self: std::sync::Arc<Self>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        model(3, || {
+            let calls = std::sync::Arc::new(Count(loom::sync::atomic::AtomicU32::new(0)));
+            let list = Arc::new(Lock::new(WaitList::new()));
+            let waiter = Box::new(Waiter::with_waker(calls.clone().into()));
+            let mut node = Box::new(WaitNode::new(&waiter, ptr::null_mut()));
+            unsafe { list.lock().push(&mut *node) };
+            let firer = {
+                let list = list.clone();
+                loom::thread::spawn(move || {
+                    let claimed = list.lock().claim_first();
+                    let fired = claimed.is_some();
+                    claimed.into_iter().for_each(|claimed| claimed.finish(0));
+                    fired
+                })
+            };
+            let gave_up = waiter.give_up();
+            if gave_up {
+                unsafe { list.lock().unlink(&mut *node) };
+                drop((node, waiter));
+            }
+            assert_eq!(firer.join().unwrap(), !gave_up);
+            assert_eq!(calls.0.load(Ordering::Relaxed), u32::from(!gave_up));
         });
     }
 }

@@ -33,6 +33,7 @@ const TYPES: &[&str] = &[
     "weft_status",
     "weft_bytes",
     "weft_error",
+    "weft_thread",
     "weft_topology",
     "weft_runtime",
     "weft_worker",
