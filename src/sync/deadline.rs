@@ -11,6 +11,25 @@ pub enum Deadline {
     Never,
 }
 
+impl Deadline {
+    /// The one that comes first.
+    pub fn earlier(self, other: Deadline) -> Deadline {
+        match (self, other) {
+            (Deadline::Now, _) | (_, Deadline::Now) => Deadline::Now,
+            (Deadline::Never, at) | (at, Deadline::Never) => at,
+            (Deadline::At(one), Deadline::At(other)) => Deadline::At(one.min(other)),
+        }
+    }
+}
+
+#[cfg(weft_loom)]
+impl Deadline {
+    /// In a model a deadline of 0 has passed and any other never does.
+    pub fn has_passed(self) -> bool {
+        matches!(self, Deadline::Now | Deadline::At(0))
+    }
+}
+
 #[cfg(not(weft_loom))]
 impl Deadline {
     /// The deadline `timeout_ns` from now, in the C API's form: 0 or less does not wait, `i64::MAX` waits for ever.

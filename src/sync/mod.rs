@@ -20,6 +20,7 @@ pub mod gate;
 pub mod interrupt;
 pub mod lock;
 pub mod park;
+pub mod select;
 pub mod semaphore;
 pub mod spin;
 pub mod tokens;

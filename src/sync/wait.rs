@@ -39,6 +39,9 @@ const ABORTED: u32 = 2;
 /// DONE with outcome n is DONE + n.
 const DONE: u32 = 4;
 
+/// The case of nodes that stand for the wait as a whole: in the thread's sources, and for its interruption.
+pub const ITSELF: usize = usize::MAX;
+
 /// How a wait ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -143,16 +146,11 @@ impl Waiter {
         (word >= DONE).then(|| word - DONE)
     }
 
-    /// How it was fired, if it was.
-    pub fn fired(&self) -> Option<Ended> {
-        self.done().map(Ended::of)
-    }
-
-    /// The case of the node by which it was fired. For the owner, after that.
-    pub fn case(&self) -> usize {
-        debug_assert!(self.done().is_some(), "fired waits have a case");
+    /// The case of the node by which it was fired and the outcome, if it was. [`ITSELF`]: by what ends waits whatever they are for.
+    pub fn fired(&self) -> Option<(usize, u32)> {
+        let outcome = self.done()?;
         // SAFETY: fired, so nobody writes it any more.
-        self.case.with(|case| unsafe { *case })
+        Some((self.case.with(|case| unsafe { *case }), outcome))
     }
 
     /// Ends the wait from the waiter's side; false when it has been fired, and DONE is about to come.
@@ -177,10 +175,8 @@ impl Waiter {
 
     /// Waits until fired, whatever comes; the outcome.
     pub fn wait_until_fired(&self) -> u32 {
-        match self.wait_by(false, || self.sleep(Deadline::Never, false)) {
-            Ended::Fired(outcome) => outcome,
-            _ => unreachable!("nothing else ends this wait"),
-        }
+        self.wait_by(false, || self.sleep(Deadline::Never, false));
+        self.done().expect("nothing else ends this wait")
     }
 
     fn wait_by(&self, interruptible: bool, sleep: impl FnOnce() -> Ended) -> Ended {
@@ -200,8 +196,8 @@ impl Waiter {
         if thread.is_none() && sources.iter().all(Option::is_none) {
             return self.sleep(deadline, interruptible);
         }
-        let mut nodes = [0, 1].map(|_| WaitNode::new(self, ptr::null_mut()));
-        let mut own = WaitNode::new(self, ptr::null_mut());
+        let mut nodes = [0, 1].map(|_| WaitNode::of_case(self, ITSELF, ptr::null_mut()));
+        let mut own = WaitNode::of_case(self, ITSELF, ptr::null_mut());
         let mut stopped = None;
         for (source, node) in sources.iter().zip(&mut nodes) {
             // SAFETY: a hook's sources stay during the wait. The node stays in this frame until it is unlinked below.
@@ -559,8 +555,9 @@ mod models {
             let fired = firers.map(|firer| firer.join().unwrap());
             match ended {
                 Ended::Fired(outcome) => {
-                    assert_eq!(waiter.case(), outcome as usize);
-                    assert!(fired[waiter.case()] && !fired[1 - waiter.case()]);
+                    let case = outcome as usize;
+                    assert_eq!(waiter.fired(), Some((case, outcome)));
+                    assert!(fired[case] && !fired[1 - case]);
                 }
                 _ => assert_eq!(fired, [false; 2]),
             }
