@@ -342,12 +342,7 @@ CHILD_WITHOUT_LEAK_CHECK(generations)
 
 TEST(children_of_children) { child_succeeds("generations"); }
 
-/* ---- forks while the library is at work: whatever lock is held just then, the child must not meet it
- *
- * Not under AddressSanitizer: the allocator of gcc 12's knows no fork, and a child of a thread that forks while another one
- * allocates may wait for ever for a lock of that allocator's.
- */
-#ifndef __SANITIZE_ADDRESS__
+/* ---- forks while the library is at work: whatever lock is held just then, the child must not meet it */
 
 struct work {
     weft_runtime *runtime;
@@ -402,7 +397,6 @@ CHILD_WITHOUT_LEAK_CHECK(forks_under_load)
 }
 
 TEST(forks_while_everything_works) { child_succeeds("forks_under_load"); }
-#endif
 
 /* ---- a fork from inside a task: the child's only thread was a worker, and is none any more */
 

@@ -19,15 +19,33 @@ pub fn epoch() -> u32 {
 
 /// Starts counting forks. Called before anything is made that a fork would break.
 pub fn watch() {
+    extern "C" fn before() {
+        let step = BEFORE.load(Ordering::Relaxed);
+        if !step.is_null() {
+            // SAFETY: `complete_before` stores nothing but functions of this type.
+            let step = unsafe { std::mem::transmute::<*mut (), fn()>(step) };
+            step();
+        }
+    }
     extern "C" fn in_child() {
         EPOCH.fetch_add(1, Ordering::Relaxed);
     }
     static WATCHED: Once = Once::new();
     // Registered twice it would raise the epoch by two, which is as good.
     WATCHED.call(|| {
-        // SAFETY: the handler is a function of this library, which is never unloaded, and it is async-signal-safe.
-        unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+        // SAFETY: the handlers are functions of this library, which is never unloaded; the child's is async-signal-safe.
+        unsafe { libc::pthread_atfork(Some(before), None, Some(in_child)) };
     });
+}
+
+static BEFORE: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
+
+/// Runs `step` now, and on the thread that forks before each fork. For what another thread may be in the middle of making,
+/// once for all, and a child would wait for: when `step` has returned, it has been made. One step for the whole process.
+pub fn complete_before(step: fn()) {
+    // Relaxed: a function, which stands for itself.
+    BEFORE.store(step as *mut (), Ordering::Relaxed);
+    step();
 }
 
 /// What has to be done before anybody goes on, and does no harm when threads that come together do it twice. std's Once would

@@ -29,6 +29,7 @@ use crate::memory::Header;
 use crate::observe::{self, Level, Origin};
 use crate::panics;
 use crate::platform::clock::now_ns;
+use crate::platform::fork;
 use crate::platform::thread::Thread;
 use crate::sync::cancel::{SHUTDOWN, Token};
 use crate::sync::futex::Futex;
@@ -154,6 +155,8 @@ impl Runtime {
     pub fn new(options: Options) -> Result<Runtime> {
         let mut options = options.resolve()?;
         panics::backtrace::watch();
+        // The deques' garbage collector is made by whoever needs it first, and others wait for that.
+        fork::complete_before(|| _ = crossbeam_epoch::default_collector());
         let placement = Placement::new(options.placement, options.topology.take(), options.workers)?;
         let core = Arc::new(Core {
             header: Header::new(RUNTIME_TAG),
