@@ -342,7 +342,12 @@ CHILD_WITHOUT_LEAK_CHECK(generations)
 
 TEST(children_of_children) { child_succeeds("generations"); }
 
-/* ---- forks while the library is at work: whatever lock is held just then, the child must not meet it */
+/* ---- forks while the library is at work: whatever lock is held just then, the child must not meet it
+ *
+ * Not under AddressSanitizer: its own child does meet one, that of the quarantine of freed memory (Drain in
+ * sanitizer_quarantine.h), which it does not take before a fork. One child in some hundreds waits for it when its threads end.
+ */
+#ifndef __SANITIZE_ADDRESS__
 
 struct work {
     weft_runtime *runtime;
@@ -397,6 +402,7 @@ CHILD_WITHOUT_LEAK_CHECK(forks_under_load)
 }
 
 TEST(forks_while_everything_works) { child_succeeds("forks_under_load"); }
+#endif
 
 /* ---- a fork from inside a task: the child's only thread was a worker, and is none any more */
 
