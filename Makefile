@@ -3,7 +3,7 @@
 SHELL = /bin/bash
 .SHELLFLAGS = -euo pipefail -c
 .DEFAULT_GOAL = help
-.PHONY: help setup-demo setup-test setup-bench configure build demo test soak bench install clean
+.PHONY: help setup-demo setup-test setup-bench configure build demo test soak bench bench-channels install clean
 
 BUILD = target/cmake
 PREFIX ?= /usr/local
@@ -19,6 +19,7 @@ help:
 	@echo 'make test             install what is missing, build, and run every test'
 	@echo 'make soak             install what is missing, and mix everything at random for SOAK_SECONDS (600)'
 	@echo 'make bench            install what is missing, build, and run the benchmarks'
+	@echo 'make bench-channels   of these, channels and futures beside their peers (WEFT_BENCH_QUICK=1: a quick look)'
 	@echo 'make build            build libweft.so and libweft.a in $(BUILD) (BUILD_TYPE=Debug for a debug build)'
 	@echo 'make install PREFIX=  install headers, libraries, CMake package and weft.pc (default /usr/local; DESTDIR= too)'
 	@echo 'make clean            remove everything that was built (target/)'
@@ -50,7 +51,7 @@ soak: setup-demo
 bench: setup-bench
 	@$(CONFIGURE) >/dev/null
 	@cmake --build $(BUILD) --target bench_abi bench_idle bench_forkjoin bench_instructions bench_tbb
-	@cargo build --locked --release --package weft-peers
+	@cargo build --locked --release --package weft-peers --features channels
 	@$(BUILD)/benches/bench_abi
 	@target/release/spawn
 	@$(BUILD)/benches/bench_idle
@@ -58,7 +59,16 @@ bench: setup-bench
 	@target/release/forkjoin
 	@$(BUILD)/benches/bench_tbb
 	@benches/instructions.sh $(BUILD)/benches/instructions_{gcc,clang}_{inline,called}
-	@cargo bench --locked --workspace
+	@cargo bench --locked --workspace --features weft-peers/channels
+	@$(MAKE) --no-print-directory bench-channels
+
+# Go's channels take part where there is a Go compiler.
+bench-channels: setup-bench
+	@$(CONFIGURE) >/dev/null
+	@cmake --build $(BUILD) --target weft_shared bench_channels
+	@cargo build --locked --release --package weft-peers --features channels --bin channels --bin futures
+	@target/release/channels $(BUILD)/libweft.so $$(compgen -G '$(BUILD)/benches/channels_*' || true)
+	@target/release/futures $(BUILD)/libweft.so
 
 # Does not build when there is a build: `sudo make install` need not know the user's Rust toolchain.
 install:

@@ -40,6 +40,7 @@ has_python_for_venv() { python_for_venv >/dev/null; }
 compiles_c() { has cc; }
 compiles_cxx() { has c++ && has g++; }
 found_pc() { has pkg-config && pkg-config --exists "$@"; }
+found_header() { has c++ && printf '#include <%s>\n' "$1" | c++ -std=c++20 -fsyntax-only -x c++ - 2>/dev/null; }
 # Debian's Ruby where there is one, as the tests choose it: only that one finds Debian's ruby-ffi.
 ruby_has() {
     local ruby=/usr/bin/ruby
@@ -80,6 +81,7 @@ probe_each() {
         need gcc has gcc
         need clang has clang
         need libtbb-dev found_pc tbb
+        need libconcurrentqueue-dev found_header concurrentqueue/blockingconcurrentqueue.h
         need valgrind has valgrind
     fi
     [ "$profile" = test ] || return 0

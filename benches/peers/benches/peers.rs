@@ -1,12 +1,10 @@
-//! The same work on Weft and on its peers, side by side: a fork-join tree, tasks from outside, a channel between two
-//! threads. Weft is called through its Rust face here; `benches/abi.c` measures the C ABI.
+//! The same work on Weft and on its peers, side by side: a fork-join tree, tasks from outside. Weft is called through
+//! its Rust face here; `benches/abi.c` measures the C ABI.
 
-use std::alloc::Layout;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use weft::channel::{Capacity, Channel};
 use weft::parallel::join;
 use weft::scheduler::task::Call;
 use weft::scheduler::{Mode, Options, Runtime, Worker};
@@ -104,44 +102,9 @@ fn spawn(c: &mut Criterion) {
     }
 }
 
-fn channel(c: &mut Criterion) {
-    const MESSAGES: u64 = 100_000;
-    let mut group = c.benchmark_group("channel of 1024, two threads");
-    group.throughput(Throughput::Elements(MESSAGES));
-    group.bench_function("weft", |b| {
-        b.iter(|| {
-            let channel = Channel::new(Layout::new::<u64>(), Capacity::Bounded(1024), None).expect("memory");
-            std::thread::scope(|scope| {
-                scope.spawn(|| {
-                    for i in 0..MESSAGES {
-                        // SAFETY: the channel carries u64s.
-                        unsafe { channel.send((&raw const i).cast(), Deadline::Never) }.expect("open");
-                    }
-                });
-                for _ in 0..MESSAGES {
-                    let mut got = 0u64;
-                    // SAFETY: as above.
-                    unsafe { channel.receive((&raw mut got).cast(), Deadline::Never) }.expect("open");
-                }
-            })
-        })
-    });
-    group.bench_function("crossbeam", |b| {
-        b.iter(|| {
-            let (sender, receiver) = crossbeam_channel::bounded(1024);
-            std::thread::scope(|scope| {
-                scope.spawn(move || (0..MESSAGES).for_each(|i| sender.send(i).expect("open")));
-                (0..MESSAGES).for_each(|_| {
-                    std::hint::black_box(receiver.recv().expect("open"));
-                });
-            })
-        })
-    });
-}
-
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(20);
-    targets = fork_join, spawn, channel
+    targets = fork_join, spawn
 }
 criterion_main!(benches);
