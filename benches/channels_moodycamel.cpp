@@ -192,8 +192,8 @@ struct work {
                     q.enqueue(token, make<Words>(over));
             return std::uint64_t{0};
         });
-        // There is no close, and no order between producers: a consumer that meets an end tells when it met it, and
-        // what is still there is received afterwards, inside the measured time.
+        // There is no close. The last producer sends an end for each consumer; as producers have no order among each
+        // other, who meets an end goes on until nothing is left. Ends are not eaten twice: what is too much goes back.
         parts.resize(producers + consumers, [&] {
             moodycamel::ConsumerToken token(q);
             std::uint64_t total = 0;
