@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 
@@ -20,7 +20,7 @@ fn receive(channel: &Channel, deadline: Deadline) -> Result<u64> {
 #[test]
 fn behaves_like_a_simple_queue() {
     for capacity in [Capacity::Bounded(1), Capacity::Bounded(3), Capacity::Bounded(64), Capacity::Unbounded] {
-        let channel = Channel::new(Layout::new::<u64>(), capacity, None).unwrap();
+        let channel = Channel::new(Layout::new::<u64>(), capacity, Options::default()).unwrap();
         let mut queue = VecDeque::new();
         let mut random = 0x2545_F491_4F6C_DD1Du64;
         for i in 0..20_000u64 {
@@ -53,7 +53,9 @@ fn what_is_never_received_is_discarded_once() {
                 discarded.fetch_add(unsafe { element.cast::<u64>().read() } as usize, Ordering::Relaxed);
             })
         };
-        let channel = Channel::new(Layout::new::<u64>(), capacity, Some(discard)).unwrap();
+        let channel =
+            Channel::new(Layout::new::<u64>(), capacity, Options { discard: Some(discard), ..Options::default() })
+                .unwrap();
         (1..=600).for_each(|i| send(&channel, i, Deadline::Now).unwrap());
         (1..=300).for_each(|i| assert_eq!(receive(&channel, Deadline::Now), Ok(i)));
         channel.close();
@@ -65,19 +67,18 @@ fn what_is_never_received_is_discarded_once() {
 
 #[test]
 fn timeouts_leave_nothing_behind() {
-    let channel = Channel::new(Layout::new::<u64>(), Capacity::Bounded(0), None).unwrap();
+    let channel = Channel::new(Layout::new::<u64>(), Capacity::Bounded(0), Options::default()).unwrap();
     assert!(send(&channel, 1, Deadline::At(1)).is_err_and(|failure| failure.is(Status::Timeout)));
     assert!(receive(&channel, Deadline::At(1)).is_err_and(|failure| failure.is(Status::Timeout)));
     assert!(send(&channel, 1, Deadline::Now).is_err_and(|failure| failure.is(Status::WouldBlock)));
-    let state = channel.state.lock();
-    assert!(state.senders.is_empty() && state.receivers.is_empty());
+    assert_eq!([Direction::Send, Direction::Receive].map(|direction| channel.waiting(direction)), [0, 0]);
 }
 
 #[test]
 fn absurd_sizes_are_refused() {
     let huge = Layout::from_size_align(1 << 40, 8).unwrap();
     for capacity in [usize::MAX - 1, 1 << 40, usize::MAX >> 3] {
-        let refused = Channel::new(huge, Capacity::Bounded(capacity), None);
+        let refused = Channel::new(huge, Capacity::Bounded(capacity), Options::default());
         assert!(refused.is_err_and(|failure| failure.is(Status::NoMemory)));
     }
 }
