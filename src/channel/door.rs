@@ -29,7 +29,7 @@ const FENCED: u32 = 1 << 1;
 /// Everybody who is inside has seen FENCED, or is outside by now.
 const ALL_FENCED: u32 = 1 << 2;
 /// Nobody comes in any more.
-pub const BARRED: u32 = 1 << 3;
+const BARRED: u32 = 1 << 3;
 /// Somebody waits at the other side for what is done here.
 pub const WAITERS: u32 = 1 << 4;
 /// One of them has been told, and has not tried yet.
@@ -330,7 +330,10 @@ mod models {
             let room = room(true);
             let others = [0, 1].map(|which| {
                 let room = room.clone();
-                loom::thread::spawn(move || if which == 0 { drop(pass(&room)) } else { room.0.bar() })
+                loom::thread::spawn(move || match which {
+                    0 => assert!(pass(&room) != Entered::Misused),
+                    _ => room.0.bar(),
+                })
             });
             room.0.bar();
             let count = room.1.with(|count| unsafe { *count });

@@ -4,7 +4,6 @@
 //! can neither lose nor double an element. Those who wait are served in their order.
 
 use std::alloc::Layout;
-use std::ptr;
 
 use super::direction::{Attempt, Direction};
 use super::memory::{Memory, copy};
@@ -76,7 +75,7 @@ impl Locked<'_> {
         self.0.state.with_mut(|state| f(unsafe { &mut *state }))
     }
 
-    /// Does it, if nobody has to come first; the other side is told by [`Met::tell`], when the lock is free. It meets whoever is queued, so
+    /// Does it, if nobody has to come first; the other side is told by [`HandOff::finish`], when the lock is free. It meets whoever is queued, so
     /// it never meets the caller's own wait as long as that is not.
     ///
     /// # Safety
@@ -294,12 +293,7 @@ impl HandOff {
         added
     }
 
-    /// The address that stands for its lock in the order of locks.
-    pub fn address(&self) -> *const () {
-        ptr::from_ref(self).cast()
-    }
-
-    #[cfg(test)]
+    #[cfg(all(test, weft_loom))]
     pub fn nobody_waits(&self) -> bool {
         [Direction::Send, Direction::Receive].iter().all(|&direction| self.waiting(direction) == 0)
     }

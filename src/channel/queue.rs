@@ -23,7 +23,7 @@ use std::alloc::Layout;
 use std::ptr;
 
 use super::direction::{Attempt, Direction};
-use super::door::{BARRED, Door, Entered, OBSERVED, TOLD, WAITERS};
+use super::door::{Door, Entered, OBSERVED, TOLD, WAITERS};
 use super::list::Block;
 use super::memory::copy;
 use super::observers::{Observer, Observers};
@@ -40,9 +40,11 @@ pub const ENDED: u32 = 1;
 /// Places for elements in a row, as one side goes through them.
 #[derive(Clone, Copy)]
 pub struct Run {
+    /// Where they begin.
     pub base: *mut u8,
     /// The next.
     pub at: usize,
+    /// How many there are.
     pub end: usize,
     /// The list's block that they are in.
     pub block: *mut Block,
@@ -563,12 +565,7 @@ impl<S: Store> Queue<S> {
         true
     }
 
-    /// Whether nobody receives any more.
-    pub fn is_abandoned(&self) -> bool {
-        self.consumer.door.flags() & BARRED != 0
-    }
-
-    #[cfg(test)]
+    #[cfg(all(test, weft_loom))]
     pub fn nobody_waits(&self) -> bool {
         let idle = |door: &Door| door.flags() & (WAITERS | TOLD) == 0;
         [Direction::Send, Direction::Receive].iter().all(|&direction| self.waiting(direction) == 0)
@@ -577,8 +574,8 @@ impl<S: Store> Queue<S> {
     }
 
     /// Stands for a thread that is in the middle of an operation.
-    #[cfg(test)]
-    pub fn hold_door(&self, direction: Direction) -> bool {
+    #[cfg(all(test, not(weft_loom)))]
+    pub(super) fn hold_door(&self, direction: Direction) -> bool {
         self.door(direction).try_enter()
     }
 }

@@ -82,3 +82,60 @@ fn absurd_sizes_are_refused() {
         assert!(refused.is_err_and(|failure| failure.is(Status::NoMemory)));
     }
 }
+
+/// Two threads on a side that is for one: the second is told, and the first goes on.
+#[test]
+#[cfg(debug_assertions)]
+fn a_single_side_tells_the_second_thread() {
+    let options = || Options { single_producer: true, single_consumer: true, ..Options::default() };
+    let channel = Channel::new(Layout::new::<u64>(), Capacity::Bounded(4), options()).unwrap();
+    let Flavour::Ring(queue) = &channel.flavour else { panic!("four are a ring") };
+    send(&channel, 1, Deadline::Now).unwrap();
+    for direction in [Direction::Send, Direction::Receive] {
+        assert!(queue.hold_door(direction));
+    }
+    let mut element = 0u64;
+    let place = (&raw mut element).cast::<u8>();
+    // SAFETY: a u64's place.
+    unsafe {
+        assert_eq!((channel.fast_send(place), channel.fast_receive(place)), (Fast::No, Fast::No));
+    }
+    assert!(send(&channel, 2, Deadline::Never).is_err_and(|failure| failure.is(Status::Busy)));
+    assert!(receive(&channel, Deadline::Never).is_err_and(|failure| failure.is(Status::Busy)));
+    assert_eq!((channel.len(), element), (1, 0));
+}
+
+/// An observer is told of every operation, of the end, and by no lock of the channel's: it looks at the channel.
+#[test]
+fn observers_are_told_of_everything() {
+    for capacity in [Capacity::Bounded(1), Capacity::Bounded(2), Capacity::Unbounded] {
+        let channel = Arc::new(Channel::new(Layout::new::<u64>(), capacity, Options::default()).unwrap());
+        let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let observer = || -> Observer {
+            let (seen, channel) = (seen.clone(), Arc::downgrade(&channel));
+            Box::new(move || {
+                let channel = channel.upgrade().unwrap();
+                seen.lock().unwrap().push((channel.len(), channel.is_closed()));
+            })
+        };
+        assert!(channel.observe(Direction::Receive, observer()));
+        assert!(!channel.observe(Direction::Receive, observer()));
+        let mut element = 7u64;
+        let place = (&raw mut element).cast::<u8>();
+        // SAFETY: a u64's place. The fast way first, as the C ABI does it.
+        unsafe {
+            if channel.fast_send(place) != Fast::No {
+                channel.attend(Direction::Send);
+            } else {
+                channel.send(place, Deadline::Now).unwrap();
+            }
+            if channel.fast_receive(place) != Fast::No {
+                channel.attend(Direction::Receive);
+            } else {
+                channel.receive(place, Deadline::Now).unwrap();
+            }
+        }
+        channel.close();
+        assert_eq!(*seen.lock().unwrap(), [(1, false), (0, false), (0, true)]);
+    }
+}
