@@ -107,7 +107,7 @@ impl Failure {
 }
 
 /// What most functions of the crate return.
-pub type Result<T> = std::result::Result<T, Failure>;
+pub type Result<T, E = Failure> = std::result::Result<T, E>;
 
 /// Tells errors from handles.
 pub const ERROR_TAG: u32 = u32::from_le_bytes(*b"Werr");

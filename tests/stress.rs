@@ -10,7 +10,7 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use weft::channel::{Capacity, Channel};
+use weft::channel::{Capacity, Channel, Options};
 use weft::error::{Result, Status};
 use weft::future;
 use weft::parallel::{LoopOptions, for_each, join};
@@ -387,7 +387,7 @@ fn discards(random: &mut Random) {
 }
 
 fn pair(capacity: Capacity) -> (Arc<Channel>, Arc<Channel>) {
-    let channel = Arc::new(Channel::new(Layout::new::<u64>(), capacity, None).expect("memory"));
+    let channel = Arc::new(Channel::new(Layout::new::<u64>(), capacity, Options::default()).expect("memory"));
     (channel.clone(), channel)
 }
 

@@ -1,4 +1,4 @@
-/* Channels with someone waiting in them: calls that may not block meet the waiting partner, elements pass by every way there is, and a
+/* Channels with someone waiting in them: calls that may not block meet the waiting partner, or leave it what it waits for, elements pass by every way there is, and a
  * wait that gave up leaves nothing behind.
  *
  * Certainty about who waits comes from a runtime with one worker: the second task runs only while the first waits.
@@ -46,7 +46,9 @@ static void try_to_send(weft_worker *worker, void *arg)
     (void)worker;
     CHECK_INT(weft_channel_len(scene->channel), 0);
     CHECK_STATUS(weft_channel_send(scene->channel, &element, 0), WEFT_OK);
-    CHECK_INT(weft_channel_len(scene->channel), 0);
+    /* Up to a capacity of 1 it is in the receiver's hands already; else the receiver is told to come for it. */
+    if (weft_channel_capacity(scene->channel) <= 1)
+        CHECK_INT(weft_channel_len(scene->channel), 0);
 }
 
 TEST(a_send_that_may_not_block_meets_a_waiting_receiver)
@@ -72,7 +74,8 @@ static void try_to_receive(weft_worker *worker, void *arg)
         CHECK_STATUS(weft_channel_recv(scene->channel, &element, 0), WEFT_OK);
         CHECK_INT(element, i);
     }
-    CHECK_STATUS(weft_channel_recv(scene->channel, &element, 0), WEFT_OK);
+    /* Up to a capacity of 1 the waiting element has moved up; else its sender has been told that there is room. */
+    CHECK_STATUS(weft_channel_recv(scene->channel, &element, capacity <= 1 ? 0 : WEFT_FOREVER), WEFT_OK);
     CHECK_INT(element, 30);
     CHECK_STATUS(weft_channel_recv(scene->channel, &element, 0), WEFT_WOULD_BLOCK);
 }

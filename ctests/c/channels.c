@@ -21,6 +21,7 @@ TEST(init_fills_in_the_defaults)
     CHECK_INT(options.elem_size, 0);
     CHECK_INT(options.elem_align, 0);
     CHECK_INT(options.capacity, 1000);
+    CHECK(options.single_producer == WEFT_DEFAULT && options.single_consumer == WEFT_DEFAULT);
     CHECK(options.drop == NULL && options.drop_ctx == NULL && options.name == NULL);
 
     OK(weft_channel_new(NULL, &channel));
@@ -190,6 +191,19 @@ TEST(alignments_that_are_none)
     for (size_t i = 0; i < sizeof aligns / sizeof aligns[0]; i++) {
         options.elem_align = aligns[i];
         refused(&options, "elem_align");
+    }
+}
+
+TEST(flags_that_are_none)
+{
+    static const int32_t flags[] = {-1, 3, INT32_MAX, INT32_MIN};
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+        weft_channel_options options = defaults();
+        options.single_producer = flags[i];
+        refused(&options, "single_producer");
+        options = defaults();
+        options.single_consumer = flags[i];
+        refused(&options, "single_consumer");
     }
 }
 

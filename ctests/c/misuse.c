@@ -34,6 +34,7 @@ struct zoo *zoo_new(void)
     zoo->runtime = runtime_new(2);
     OK(weft_promise_new(&zoo->promise, &zoo->future));
     zoo->channel = channel_new(8, 2);
+    OK(weft_channel_ends(NULL, &zoo->sender, &zoo->receiver));
     OK(weft_cancel_token_new(NULL, &zoo->token));
     zoo->thread = weft_thread_self();
     REQUIRE(zoo->thread != NULL);
@@ -45,6 +46,8 @@ struct zoo *zoo_new(void)
     zoo->handle[PROMISE] = zoo->promise;
     zoo->handle[FUTURE] = zoo->future;
     zoo->handle[CHANNEL] = zoo->channel;
+    zoo->handle[SENDER] = zoo->sender;
+    zoo->handle[RECEIVER] = zoo->receiver;
     zoo->handle[TOKEN] = zoo->token;
     zoo->handle[THREAD] = zoo->thread;
     zoo->handle[WORKER] = zoo->worker;
@@ -71,6 +74,10 @@ void zoo_end(struct zoo *zoo)
     weft_promise_release(zoo->promise);
     weft_future_release(zoo->future);
     weft_channel_release(zoo->channel);
+    CHECK(!weft_channel_is_closed(weft_sender_channel(zoo->sender)));
+    CHECK(weft_sender_channel(zoo->sender) == weft_receiver_channel(zoo->receiver));
+    weft_sender_release(zoo->sender);
+    weft_receiver_release(zoo->receiver);
     CHECK(!weft_cancel_token_triggered(zoo->token));
     weft_cancel_token_release(zoo->token);
     weft_thread_release(zoo->thread);

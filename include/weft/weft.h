@@ -49,6 +49,13 @@ extern "C" {
 
 /* Types ----------------------------------------------------------------------------------------------------------- */
 
+/* A flag of options, as the init function leaves it: what the member's comment says. */
+#define WEFT_DEFAULT 0
+/* A flag of options: yes. */
+#define WEFT_ON 1
+/* A flag of options: no. */
+#define WEFT_OFF 2
+
 /* Bytes with a reference count. */
 typedef struct weft_bytes weft_bytes;
 
@@ -67,8 +74,14 @@ typedef struct weft_future weft_future;
 /* The end of a result that settles it. */
 typedef struct weft_promise weft_promise;
 
+/* A counted receiving end of a channel. */
+typedef struct weft_receiver weft_receiver;
+
 /* Worker threads and their queues. */
 typedef struct weft_runtime weft_runtime;
+
+/* A counted sending end of a channel. */
+typedef struct weft_sender weft_sender;
 
 /* A thread, the program's or a worker's. */
 typedef struct weft_thread weft_thread;
@@ -1329,8 +1342,15 @@ typedef struct weft_channel_options {
    */
   size_t capacity;
   /*
-   drop(drop_ctx, pointer to the element) is called for each element that is never received, at the last release;
-   NULL: nothing.
+   A WEFT_ON, _OFF or _DEFAULT (off). On: no two threads send at once (one after the other may), and sending takes no lock.
+   Two at once is undefined; a build with debug assertions answers WEFT_BUSY and logs it. No effect on capacities 0 and 1.
+   */
+  int32_t single_producer;
+  /* The same for receiving. */
+  int32_t single_consumer;
+  /*
+   drop(drop_ctx, pointer to the element) is called for each element that is never received: at the last release, or when the
+   last weft_receiver goes. It may call back into the channel, as long as that is there. NULL: nothing.
    */
   weft_drop_fn drop;
   /* Handed to drop. */
@@ -1365,6 +1385,29 @@ weft_status weft_channel_recv(weft_channel *channel,
                               int64_t timeout_ns);
 
 /*
+ Sends n elements that lie in a row, in their order, waiting for room until all are in: WEFT_OK. On any failure (as of
+ weft_channel_send) the first *sent are in, and the others are still the caller's. *sent is written in any case, unless it is NULL
+ (WEFT_INVALID). Elements of others may come in between. Those who receive are woken once for what goes in at once. n = 0:
+ WEFT_OK, and elems may be NULL. Blocks. Any thread.
+ */
+weft_status weft_channel_send_batch(weft_channel *channel,
+                                    const void *elems,
+                                    size_t n,
+                                    int64_t timeout_ns,
+                                    size_t *sent);
+
+/*
+ Receives up to max elements into elems, in a row: waits until there is one, and takes what is there then. WEFT_OK: *received
+ elements, at least one (none if max is 0; elems may be NULL then). On any failure, as of weft_channel_recv, there are
+ none, *received is 0 and elems is as it was. *received is written in any case, unless it is NULL (WEFT_INVALID). Blocks. Any thread.
+ */
+weft_status weft_channel_recv_batch(weft_channel *channel,
+                                    void *elems,
+                                    size_t max,
+                                    int64_t timeout_ns,
+                                    size_t *received);
+
+/*
  Refuses what is sent from now on. Waiting senders get WEFT_CLOSED and keep their element; what is in the channel can still
  be received, then receivers get WEFT_CLOSED. Again: nothing. Any thread, never blocks.
  */
@@ -1379,6 +1422,14 @@ size_t weft_channel_len(const weft_channel *channel);
 /* Elements it holds at most: WEFT_UNBOUNDED, or the number given; 0 on a bad handle. */
 size_t weft_channel_capacity(const weft_channel *channel);
 
+/*
+ How many wait to send and to receive at the moment (each NULL: not asked): a hint, for a channel is never still. Any thread.
+ WEFT_INVALID: a bad handle.
+ */
+weft_status weft_channel_waiting(const weft_channel *channel,
+                                 size_t *senders,
+                                 size_t *receivers);
+
 /* One more reference. Returns its argument; NULL on a bad handle. */
 weft_channel *weft_channel_retain(weft_channel *channel);
 
@@ -1387,6 +1438,39 @@ weft_channel *weft_channel_retain(weft_channel *channel);
  Never blocks.
  */
 void weft_channel_release(weft_channel *channel);
+
+/*
+ A channel with counted ends, one reference to each. The last release of either end closes it. What is queued can still be received when
+ the last sender has gone; when the last receiver goes it is dropped at once. NULL options and WEFT_NOMEM as for
+ weft_channel_new.
+ */
+weft_status weft_channel_ends(const struct weft_channel_options *options,
+                              weft_sender **sender,
+                              weft_receiver **receiver);
+
+/*
+ The channel that an end belongs to, for all that channels can do: borrowed, good while the end is held. NULL on a bad
+ handle. Whoever keeps it longer takes a reference (weft_channel_retain); such references count for no end.
+ */
+weft_channel *weft_sender_channel(const weft_sender *sender);
+
+/* One more reference. Returns its argument; NULL on a bad handle. */
+weft_sender *weft_sender_retain(weft_sender *sender);
+
+/* One reference less. The last one closes the channel. Never blocks. */
+void weft_sender_release(weft_sender *sender);
+
+/* As weft_sender_channel. */
+weft_channel *weft_receiver_channel(const weft_receiver *receiver);
+
+/* One more reference. Returns its argument; NULL on a bad handle. */
+weft_receiver *weft_receiver_retain(weft_receiver *receiver);
+
+/*
+ One reference less. The last one closes the channel and drops what is queued, on this thread. Blocks no longer than those
+ drops take.
+ */
+void weft_receiver_release(weft_receiver *receiver);
 
 #ifdef __cplusplus
 } /* extern "C" */

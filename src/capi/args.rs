@@ -8,7 +8,7 @@ use crate::memory::Header;
 use crate::platform::fork;
 use crate::scheduler::{Core, RUNTIME_TAG, Worker, default_runtime};
 
-use super::types::{weft_runtime, weft_worker};
+use super::types::{WEFT_DEFAULT, WEFT_OFF, WEFT_ON, weft_runtime, weft_worker};
 
 /// No size-prefixed struct is or will be larger; beyond that, a size is garbage, and reading that far is dangerous.
 const MAX_STRUCT: usize = 4096;
@@ -110,6 +110,16 @@ pub unsafe fn runtime<'a>(runtime: *const weft_runtime) -> Result<&'a Core> {
     unsafe {
         check_header(runtime.cast(), RUNTIME_TAG, "runtime", "runtime")?;
         Ok(&*runtime.cast())
+    }
+}
+
+/// A flag of options.
+pub fn flag(flag: i32, default: bool, name: &str) -> Result<bool> {
+    match flag {
+        WEFT_DEFAULT => Ok(default),
+        WEFT_ON => Ok(true),
+        WEFT_OFF => Ok(false),
+        other => Err(invalid(format!("options->{name}: {other} is not WEFT_DEFAULT, WEFT_ON or WEFT_OFF"))),
     }
 }
 

@@ -2,12 +2,14 @@
 
 use std::alloc::Layout;
 use std::ffi::{c_char, c_void};
+use std::ops::Deref;
 
 use super::args::{self, invalid, may_create, place, pointer};
 use super::boundary::{boundary, boundary_value};
 use super::handle::{Handle, Noun};
-use super::types::{weft_channel, weft_drop_fn, weft_status};
-use crate::channel::{Capacity, Channel, Discard};
+use super::types::{WEFT_DEFAULT, weft_channel, weft_drop_fn, weft_receiver, weft_sender, weft_status};
+use crate::channel::ends::{Receiver, Sender};
+use crate::channel::{Capacity, Channel, Direction, Discard, Fast, Options};
 use crate::error::Result;
 use crate::panics;
 use crate::sync::Deadline;
@@ -24,8 +26,13 @@ pub struct weft_channel_options {
     /// Elements it holds; 0: none, each send waits for its receiver (rendezvous); WEFT_UNBOUNDED: as many as there is
     /// memory for. init sets 1000.
     pub capacity: usize,
-    /// drop(drop_ctx, pointer to the element) is called for each element that is never received, at the last release;
-    /// NULL: nothing.
+    /// A WEFT_ON, _OFF or _DEFAULT (off). On: no two threads send at once (one after the other may), and sending takes no lock.
+    /// Two at once is undefined; a build with debug assertions answers WEFT_BUSY and logs it. No effect on capacities 0 and 1.
+    pub single_producer: i32,
+    /// The same for receiving.
+    pub single_consumer: i32,
+    /// drop(drop_ctx, pointer to the element) is called for each element that is never received: at the last release, or when the
+    /// last weft_receiver goes. It may call back into the channel, as long as that is there. NULL: nothing.
     pub drop: weft_drop_fn,
     /// Handed to drop.
     pub drop_ctx: *mut c_void,
@@ -45,6 +52,8 @@ impl args::SizePrefixed for weft_channel_options {
             elem_size: 0,
             elem_align: 0,
             capacity: CAPACITY,
+            single_producer: WEFT_DEFAULT,
+            single_consumer: WEFT_DEFAULT,
             drop: None,
             drop_ctx: std::ptr::null_mut(),
             name: std::ptr::null(),
@@ -94,6 +103,24 @@ impl DropCallback {
     }
 }
 
+unsafe fn create(options: *const weft_channel_options) -> Result<Channel> {
+    // SAFETY: options by contract.
+    let options = unsafe { args::options(options)? };
+    may_create()?;
+    let layout = layout(options.elem_size, options.elem_align)?;
+    let capacity = match options.capacity {
+        usize::MAX => Capacity::Unbounded,
+        capacity => Capacity::Bounded(capacity),
+    };
+    let single_producer = args::flag(options.single_producer, false, "single_producer")?;
+    let single_consumer = args::flag(options.single_consumer, false, "single_consumer")?;
+    let discard = options.drop.map(|function| {
+        let callback = DropCallback { function, ctx: options.drop_ctx };
+        Box::new(move |element: *mut u8| callback.call(element)) as Discard
+    });
+    Channel::new(layout, capacity, Options { discard, single_producer, single_consumer })
+}
+
 /// A channel. NULL options: pointers, up to 1000. The handle is both ends. WEFT_NOMEM: no memory for the capacity.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_channel_new(
@@ -103,18 +130,7 @@ pub unsafe extern "C" fn weft_channel_new(
     boundary(|| {
         let out = place(out, "out")?;
         // SAFETY: options by contract.
-        let options = unsafe { args::options(options)? };
-        may_create()?;
-        let layout = layout(options.elem_size, options.elem_align)?;
-        let capacity = match options.capacity {
-            usize::MAX => Capacity::Unbounded,
-            capacity => Capacity::Bounded(capacity),
-        };
-        let discard = options.drop.map(|function| {
-            let callback = DropCallback { function, ctx: options.drop_ctx };
-            Box::new(move |element: *mut u8| callback.call(element)) as Discard
-        });
-        let channel = Channel::new(layout, capacity, discard)?;
+        let channel = unsafe { create(options)? };
         // SAFETY: writable by contract.
         unsafe { *out = Handle::create(channel) };
         Ok(())
@@ -137,10 +153,47 @@ pub unsafe extern "C" fn weft_channel_send(
     elem: *const c_void,
     timeout_ns: i64,
 ) -> weft_status {
-    boundary(|| {
-        // SAFETY: a handle and an element of the channel's size by contract.
-        unsafe { get(channel)?.send(pointer(elem, "elem")?.cast(), Deadline::after(timeout_ns)) }
-    })
+    // A leaf that calls nothing: whatever takes longer is a tail call.
+    // SAFETY: a handle and an element of the channel's size by contract.
+    match unsafe { Handle::<Channel>::peek(channel) } {
+        // SAFETY: as above.
+        Some(open) if !elem.is_null() => match unsafe { open.fast_send(elem.cast()) } {
+            Fast::Done => 0,
+            Fast::Attend => sent(open),
+            // SAFETY: as above.
+            Fast::No => unsafe { send(channel, elem, timeout_ns) },
+        },
+        // SAFETY: as above.
+        _ => unsafe { send(channel, elem, timeout_ns) },
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn sent(channel: &Channel) -> weft_status {
+    attend(channel, Direction::Send)
+}
+
+#[cold]
+#[inline(never)]
+fn received(channel: &Channel) -> weft_status {
+    attend(channel, Direction::Receive)
+}
+
+/// The element has passed, whatever comes of this.
+fn attend(channel: &Channel, direction: Direction) -> weft_status {
+    boundary_value((), || {
+        channel.attend(direction);
+        Ok(())
+    });
+    0
+}
+
+#[cold]
+#[inline(never)]
+unsafe fn send(channel: *mut weft_channel, elem: *const c_void, timeout_ns: i64) -> weft_status {
+    // SAFETY: as for weft_channel_send.
+    boundary(|| unsafe { get(channel)?.send(pointer(elem, "elem")?.cast(), Deadline::after(timeout_ns)) })
 }
 
 /// Copies the oldest element out into *elem, waiting for one. Blocks as weft_channel_send does. Any thread. WEFT_CLOSED once
@@ -151,10 +204,87 @@ pub unsafe extern "C" fn weft_channel_recv(
     elem: *mut c_void,
     timeout_ns: i64,
 ) -> weft_status {
+    // SAFETY: a handle and a place of the channel's element size by contract.
+    match unsafe { Handle::<Channel>::peek(channel) } {
+        // SAFETY: as above.
+        Some(open) if !elem.is_null() => match unsafe { open.fast_receive(elem.cast()) } {
+            Fast::Done => 0,
+            Fast::Attend => received(open),
+            // SAFETY: as above.
+            Fast::No => unsafe { receive(channel, elem, timeout_ns) },
+        },
+        // SAFETY: as above.
+        _ => unsafe { receive(channel, elem, timeout_ns) },
+    }
+}
+
+#[cold]
+#[inline(never)]
+unsafe fn receive(channel: *mut weft_channel, elem: *mut c_void, timeout_ns: i64) -> weft_status {
+    // SAFETY: as for weft_channel_recv.
+    boundary(|| unsafe { get(channel)?.receive(place(elem, "elem")?.cast(), Deadline::after(timeout_ns)) })
+}
+
+/// Sends n elements that lie in a row, in their order, waiting for room until all are in: WEFT_OK. On any failure (as of
+/// weft_channel_send) the first *sent are in, and the others are still the caller's. *sent is written in any case, unless it is NULL
+/// (WEFT_INVALID). Elements of others may come in between. Those who receive are woken once for what goes in at once. n = 0:
+/// WEFT_OK, and elems may be NULL. Blocks. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_channel_send_batch(
+    channel: *mut weft_channel,
+    elems: *const c_void,
+    n: usize,
+    timeout_ns: i64,
+    sent: *mut usize,
+) -> weft_status {
     boundary(|| {
-        // SAFETY: a handle and a place of the channel's element size by contract.
-        unsafe { get(channel)?.receive(place(elem, "elem")?.cast(), Deadline::after(timeout_ns)) }
+        let sent = place(sent, "sent")?;
+        // SAFETY: writable by contract.
+        unsafe { *sent = 0 };
+        // SAFETY: a handle by contract.
+        let channel = unsafe { get(channel)? };
+        let elems = batch(channel, elems.cast_mut(), n, "elems", "n")?;
+        // SAFETY: n elements by contract.
+        let (count, result) = unsafe { channel.send_batch(elems, n, Deadline::after(timeout_ns)) };
+        // SAFETY: as above.
+        unsafe { *sent = count };
+        result
     })
+}
+
+/// Receives up to max elements into elems, in a row: waits until there is one, and takes what is there then. WEFT_OK: *received
+/// elements, at least one (none if max is 0; elems may be NULL then). On any failure, as of weft_channel_recv, there are
+/// none, *received is 0 and elems is as it was. *received is written in any case, unless it is NULL (WEFT_INVALID). Blocks. Any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_channel_recv_batch(
+    channel: *mut weft_channel,
+    elems: *mut c_void,
+    max: usize,
+    timeout_ns: i64,
+    received: *mut usize,
+) -> weft_status {
+    boundary(|| {
+        let received = place(received, "received")?;
+        // SAFETY: writable by contract.
+        unsafe { *received = 0 };
+        // SAFETY: a handle by contract.
+        let channel = unsafe { get(channel)? };
+        let elems = batch(channel, elems, max, "elems", "max")?;
+        // SAFETY: max places by contract; *received is writable.
+        unsafe { *received = channel.receive_batch(elems, max, Deadline::after(timeout_ns))? };
+        Ok(())
+    })
+}
+
+/// Elements in a row; NULL if there are none.
+fn batch(channel: &Channel, elems: *mut c_void, n: usize, name: &str, count: &str) -> Result<*mut u8> {
+    if n == 0 {
+        return Ok(std::ptr::null_mut());
+    }
+    if n > isize::MAX as usize / channel.elem_size().max(1) {
+        return Err(invalid(format!("{count}: {n} elements are more than memory can hold")));
+    }
+    Ok(place(elems, name)?.cast())
 }
 
 /// Refuses what is sent from now on. Waiting senders get WEFT_CLOSED and keep their element; what is in the channel can still
@@ -194,6 +324,27 @@ pub unsafe extern "C" fn weft_channel_capacity(channel: *const weft_channel) -> 
     })
 }
 
+/// How many wait to send and to receive at the moment (each NULL: not asked): a hint, for a channel is never still. Any thread.
+/// WEFT_INVALID: a bad handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_channel_waiting(
+    channel: *const weft_channel,
+    senders: *mut usize,
+    receivers: *mut usize,
+) -> weft_status {
+    boundary(|| {
+        // SAFETY: a handle by contract.
+        let channel = unsafe { get(channel)? };
+        for (place, direction) in [(senders, Direction::Send), (receivers, Direction::Receive)] {
+            if !place.is_null() {
+                // SAFETY: writable by contract.
+                unsafe { *place = channel.waiting(direction) };
+            }
+        }
+        Ok(())
+    })
+}
+
 /// One more reference. Returns its argument; NULL on a bad handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_channel_retain(channel: *mut weft_channel) -> *mut weft_channel {
@@ -207,4 +358,107 @@ pub unsafe extern "C" fn weft_channel_retain(channel: *mut weft_channel) -> *mut
 pub unsafe extern "C" fn weft_channel_release(channel: *mut weft_channel) {
     // SAFETY: a handle by contract.
     unsafe { Handle::<Channel>::release(channel) }
+}
+
+/// A reference to a channel's handle.
+pub struct Held(*mut weft_channel);
+
+// SAFETY: channels may be used from any thread.
+unsafe impl Send for Held {}
+// SAFETY: as above.
+unsafe impl Sync for Held {}
+
+impl Deref for Held {
+    type Target = Channel;
+    fn deref(&self) -> &Channel {
+        // SAFETY: a reference of our own to a channel of this process: ends of another are not let in.
+        unsafe { Handle::<Channel>::peek(self.0) }.expect("a live channel")
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // SAFETY: our reference, once.
+        unsafe { Handle::<Channel>::release(self.0) }
+    }
+}
+
+impl Noun for Sender<Held> {
+    type Opaque = weft_sender;
+    const TAG: u32 = u32::from_le_bytes(*b"Wsnd");
+    const NAME: &'static str = "sender";
+}
+
+impl Noun for Receiver<Held> {
+    type Opaque = weft_receiver;
+    const TAG: u32 = u32::from_le_bytes(*b"Wrcv");
+    const NAME: &'static str = "receiver";
+}
+
+/// A channel with counted ends, one reference to each. The last release of either end closes it. What is queued can still be received when
+/// the last sender has gone; when the last receiver goes it is dropped at once. NULL options and WEFT_NOMEM as for
+/// weft_channel_new.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_channel_ends(
+    options: *const weft_channel_options,
+    sender: *mut *mut weft_sender,
+    receiver: *mut *mut weft_receiver,
+) -> weft_status {
+    boundary(|| {
+        let sender = place(sender, "sender")?;
+        let receiver = place(receiver, "receiver")?;
+        // SAFETY: options by contract.
+        let channel = Handle::create(unsafe { create(options)? });
+        // SAFETY: writable by contract; the channel has two references, one for each end.
+        unsafe {
+            Handle::<Channel>::retain(channel);
+            *sender = Handle::create(Sender(Held(channel)));
+            *receiver = Handle::create(Receiver(Held(channel)));
+        }
+        Ok(())
+    })
+}
+
+/// The channel that an end belongs to, for all that channels can do: borrowed, good while the end is held. NULL on a bad
+/// handle. Whoever keeps it longer takes a reference (weft_channel_retain); such references count for no end.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_sender_channel(sender: *const weft_sender) -> *mut weft_channel {
+    // SAFETY: a handle by contract.
+    boundary_value(std::ptr::null_mut(), || Ok(unsafe { Handle::<Sender<Held>>::get(sender, "sender")? }.0.0))
+}
+
+/// One more reference. Returns its argument; NULL on a bad handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_sender_retain(sender: *mut weft_sender) -> *mut weft_sender {
+    // SAFETY: a handle by contract.
+    unsafe { Handle::<Sender<Held>>::retain(sender) }
+}
+
+/// One reference less. The last one closes the channel. Never blocks.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_sender_release(sender: *mut weft_sender) {
+    // SAFETY: a handle by contract.
+    unsafe { Handle::<Sender<Held>>::release(sender) }
+}
+
+/// As weft_sender_channel.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_receiver_channel(receiver: *const weft_receiver) -> *mut weft_channel {
+    // SAFETY: a handle by contract.
+    boundary_value(std::ptr::null_mut(), || Ok(unsafe { Handle::<Receiver<Held>>::get(receiver, "receiver")? }.0.0))
+}
+
+/// One more reference. Returns its argument; NULL on a bad handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_receiver_retain(receiver: *mut weft_receiver) -> *mut weft_receiver {
+    // SAFETY: a handle by contract.
+    unsafe { Handle::<Receiver<Held>>::retain(receiver) }
+}
+
+/// One reference less. The last one closes the channel and drops what is queued, on this thread. Blocks no longer than those
+/// drops take.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_receiver_release(receiver: *mut weft_receiver) {
+    // SAFETY: a handle by contract.
+    unsafe { Handle::<Receiver<Held>>::release(receiver) }
 }

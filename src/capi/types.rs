@@ -56,6 +56,23 @@ pub struct weft_channel {
     _private: [u8; 0],
 }
 
+/// A counted sending end of a channel.
+pub struct weft_sender {
+    _private: [u8; 0],
+}
+
+/// A counted receiving end of a channel.
+pub struct weft_receiver {
+    _private: [u8; 0],
+}
+
+/// A flag of options, as the init function leaves it: what the member's comment says.
+pub const WEFT_DEFAULT: i32 = 0;
+/// A flag of options: yes.
+pub const WEFT_ON: i32 = 1;
+/// A flag of options: no.
+pub const WEFT_OFF: i32 = 2;
+
 /// A task.
 pub type weft_task_fn = Option<unsafe extern "C-unwind" fn(worker: *mut weft_worker, arg: *mut c_void)>;
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 
@@ -20,7 +20,7 @@ fn receive(channel: &Channel, deadline: Deadline) -> Result<u64> {
 #[test]
 fn behaves_like_a_simple_queue() {
     for capacity in [Capacity::Bounded(1), Capacity::Bounded(3), Capacity::Bounded(64), Capacity::Unbounded] {
-        let channel = Channel::new(Layout::new::<u64>(), capacity, None).unwrap();
+        let channel = Channel::new(Layout::new::<u64>(), capacity, Options::default()).unwrap();
         let mut queue = VecDeque::new();
         let mut random = 0x2545_F491_4F6C_DD1Du64;
         for i in 0..20_000u64 {
@@ -53,7 +53,9 @@ fn what_is_never_received_is_discarded_once() {
                 discarded.fetch_add(unsafe { element.cast::<u64>().read() } as usize, Ordering::Relaxed);
             })
         };
-        let channel = Channel::new(Layout::new::<u64>(), capacity, Some(discard)).unwrap();
+        let channel =
+            Channel::new(Layout::new::<u64>(), capacity, Options { discard: Some(discard), ..Options::default() })
+                .unwrap();
         (1..=600).for_each(|i| send(&channel, i, Deadline::Now).unwrap());
         (1..=300).for_each(|i| assert_eq!(receive(&channel, Deadline::Now), Ok(i)));
         channel.close();
@@ -65,19 +67,75 @@ fn what_is_never_received_is_discarded_once() {
 
 #[test]
 fn timeouts_leave_nothing_behind() {
-    let channel = Channel::new(Layout::new::<u64>(), Capacity::Bounded(0), None).unwrap();
+    let channel = Channel::new(Layout::new::<u64>(), Capacity::Bounded(0), Options::default()).unwrap();
     assert!(send(&channel, 1, Deadline::At(1)).is_err_and(|failure| failure.is(Status::Timeout)));
     assert!(receive(&channel, Deadline::At(1)).is_err_and(|failure| failure.is(Status::Timeout)));
     assert!(send(&channel, 1, Deadline::Now).is_err_and(|failure| failure.is(Status::WouldBlock)));
-    let state = channel.state.lock();
-    assert!(state.senders.is_empty() && state.receivers.is_empty());
+    assert_eq!([Direction::Send, Direction::Receive].map(|direction| channel.waiting(direction)), [0, 0]);
 }
 
 #[test]
 fn absurd_sizes_are_refused() {
     let huge = Layout::from_size_align(1 << 40, 8).unwrap();
     for capacity in [usize::MAX - 1, 1 << 40, usize::MAX >> 3] {
-        let refused = Channel::new(huge, Capacity::Bounded(capacity), None);
+        let refused = Channel::new(huge, Capacity::Bounded(capacity), Options::default());
         assert!(refused.is_err_and(|failure| failure.is(Status::NoMemory)));
+    }
+}
+
+/// Two threads on a side that is for one: the second is told, and the first goes on.
+#[test]
+#[cfg(debug_assertions)]
+fn a_single_side_tells_the_second_thread() {
+    let options = || Options { single_producer: true, single_consumer: true, ..Options::default() };
+    let channel = Channel::new(Layout::new::<u64>(), Capacity::Bounded(4), options()).unwrap();
+    let Flavour::Ring(queue) = &channel.flavour else { panic!("four are a ring") };
+    send(&channel, 1, Deadline::Now).unwrap();
+    for direction in [Direction::Send, Direction::Receive] {
+        assert!(queue.hold_door(direction));
+    }
+    let mut element = 0u64;
+    let place = (&raw mut element).cast::<u8>();
+    // SAFETY: a u64's place.
+    unsafe {
+        assert_eq!((channel.fast_send(place), channel.fast_receive(place)), (Fast::No, Fast::No));
+    }
+    assert!(send(&channel, 2, Deadline::Never).is_err_and(|failure| failure.is(Status::Busy)));
+    assert!(receive(&channel, Deadline::Never).is_err_and(|failure| failure.is(Status::Busy)));
+    assert_eq!((channel.len(), element), (1, 0));
+}
+
+/// An observer is told of every operation, of the end, and by no lock of the channel's: it looks at the channel.
+#[test]
+fn observers_are_told_of_everything() {
+    for capacity in [Capacity::Bounded(1), Capacity::Bounded(2), Capacity::Unbounded] {
+        let channel = Arc::new(Channel::new(Layout::new::<u64>(), capacity, Options::default()).unwrap());
+        let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let observer = || -> Observer {
+            let (seen, channel) = (seen.clone(), Arc::downgrade(&channel));
+            Box::new(move || {
+                let channel = channel.upgrade().unwrap();
+                seen.lock().unwrap().push((channel.len(), channel.is_closed()));
+            })
+        };
+        assert!(channel.observe(Direction::Receive, observer()));
+        assert!(!channel.observe(Direction::Receive, observer()));
+        let mut element = 7u64;
+        let place = (&raw mut element).cast::<u8>();
+        // SAFETY: a u64's place. The fast way first, as the C ABI does it.
+        unsafe {
+            if channel.fast_send(place) != Fast::No {
+                channel.attend(Direction::Send);
+            } else {
+                channel.send(place, Deadline::Now).unwrap();
+            }
+            if channel.fast_receive(place) != Fast::No {
+                channel.attend(Direction::Receive);
+            } else {
+                channel.receive(place, Deadline::Now).unwrap();
+            }
+        }
+        channel.close();
+        assert_eq!(*seen.lock().unwrap(), [(1, false), (0, false), (0, true)]);
     }
 }

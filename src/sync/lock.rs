@@ -81,6 +81,10 @@ impl RawLock {
     }
 }
 
+/// A lock that is taken and freed by calls, for whoever holds several at once. In models other than its own, loom's mutex.
+#[cfg(not(weft_loom))]
+pub type Bolt = RawLock;
+
 /// A value behind a lock.
 #[cfg(not(weft_loom))]
 #[derive(Default)]
@@ -162,6 +166,30 @@ impl<T> Lock<T> {
 
     pub fn try_lock(&self) -> Option<Guard<'_, T>> {
         self.0.try_lock().ok()
+    }
+}
+
+#[cfg(weft_loom)]
+#[derive(Default)]
+pub struct Bolt {
+    mutex: loom::sync::Mutex<()>,
+    guard: std::cell::UnsafeCell<Option<loom::sync::MutexGuard<'static, ()>>>,
+}
+
+#[cfg(weft_loom)]
+impl Bolt {
+    pub fn lock(&self) {
+        let guard = self.mutex.lock().unwrap();
+        // SAFETY: the guard goes before the mutex; the cell belongs to whoever holds it.
+        unsafe { *self.guard.get() = Some(std::mem::transmute(guard)) };
+    }
+
+    /// # Safety
+    /// As for `RawLock::unlock`.
+    pub unsafe fn unlock(&self) {
+        // SAFETY: as above. Taken out first: the next owner has the cell as soon as the guard goes.
+        let guard = unsafe { (*self.guard.get()).take() };
+        drop(guard);
     }
 }
 

@@ -41,6 +41,8 @@ const TYPES: &[&str] = &[
     "weft_promise",
     "weft_future",
     "weft_channel",
+    "weft_sender",
+    "weft_receiver",
     "weft_task_fn",
     "weft_call_fn",
     "weft_drop_fn",

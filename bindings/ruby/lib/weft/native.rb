@@ -95,8 +95,8 @@ module Weft
 
     # struct weft_channel_options
     class ChannelOptions < FFI::Struct
-      layout :size, :size_t, :elem_size, :size_t, :elem_align, :size_t, :capacity, :size_t, :drop, :pointer,
-             :drop_ctx, :pointer, :name, :pointer
+      layout :size, :size_t, :elem_size, :size_t, :elem_align, :size_t, :capacity, :size_t,
+             :single_producer, :int32, :single_consumer, :int32, :drop, :pointer, :drop_ctx, :pointer, :name, :pointer
     end
 
     attach_function :weft_abi_version, [], :uint32

@@ -138,6 +138,7 @@ const size_t fixture_layout_spawn_options[] = {
 const size_t fixture_layout_channel_options[] = {
     sizeof(weft_channel_options), offsetof(weft_channel_options, size), offsetof(weft_channel_options, elem_size),
     offsetof(weft_channel_options, elem_align), offsetof(weft_channel_options, capacity),
+    offsetof(weft_channel_options, single_producer), offsetof(weft_channel_options, single_consumer),
     offsetof(weft_channel_options, drop), offsetof(weft_channel_options, drop_ctx),
     offsetof(weft_channel_options, name)
 };
