@@ -82,11 +82,11 @@ fn drive(timers: &Live) {
 
 /// Nothing can be armed in this group any more, and what is armed is stopped.
 pub fn close(group: &Group) {
-    // SAFETY: as in `prepare`. A used group has been armed in, so the timers are there.
-    if group.close()
-        && let Some(timers) = unsafe { DRIVER.get().timers.load(Ordering::Acquire).as_ref() }
-    {
-        timers.close(group);
+    if group.close() {
+        // Used, so the timers are there; in a forked child perhaps others.
+        // SAFETY: as in `prepare`.
+        let timers = unsafe { DRIVER.get().timers.load(Ordering::Acquire).as_ref() };
+        timers.iter().for_each(|timers| timers.close(group));
     }
 }
 

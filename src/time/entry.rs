@@ -5,6 +5,7 @@
 //! [`Timers`]: super::timers::Timers
 
 use std::cell::UnsafeCell;
+use std::mem::ManuallyDrop;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 
@@ -15,8 +16,8 @@ use super::wheel::Node;
 pub trait Action: Send + Sync + Sized + 'static {
     /// Its time has come; under the lock of the timers, so that whoever stops it knows on which side of this they are. `last`:
     /// it is not armed any more. Whether `expired` is to be called.
-    fn due(&self, last: bool) -> bool {
-        let _ = last;
+    fn due(entry: &Arc<Entry<Self>>, last: bool) -> bool {
+        let _ = (entry, last);
         true
     }
 
@@ -96,8 +97,9 @@ pub(super) struct Table {
 }
 
 unsafe fn due<A: Action>(links: NonNull<Links>, last: bool) -> bool {
-    // SAFETY: called through the table of a live Entry<A>. A place beside the links, which are in a cell.
-    unsafe { &(*links.cast::<Entry<A>>().as_ptr()).action }.due(last)
+    // SAFETY: called through the table of a live Entry<A>, whose reference is not given up here.
+    let entry = ManuallyDrop::new(unsafe { take::<A>(links) });
+    A::due(&entry, last)
 }
 
 /// The reference that a pointer stands for.

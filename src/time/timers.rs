@@ -23,6 +23,9 @@ use crate::sync::atomic::{AtomicBool, Ordering, fence};
 const BATCH: usize = 32;
 const STEPS: usize = 256;
 
+/// What has expired, and whether it is to be called.
+type Batch = [Option<(NonNull<Links>, bool)>; BATCH];
+
 /// Timers on a clock.
 pub struct Timers<C> {
     clock: C,
@@ -259,8 +262,8 @@ impl<C: Clock> Timers<C> {
     }
 
     /// Some of what is due, with a reference to each and whether it is to be called; and whether that is all.
-    fn take_due(&self, now: i64) -> ([Option<(NonNull<Links>, bool)>; BATCH], bool) {
-        let mut batch = [None; BATCH];
+    fn take_due(&self, now: i64) -> (Batch, bool) {
+        let mut batch: Batch = [None; BATCH];
         let (mut taken, mut steps) = (0, STEPS);
         let mut state = self.state.lock();
         while taken < BATCH

@@ -45,7 +45,7 @@ const fn tick_at(ns: i64) -> u64 {
 
 /// When a tick begins; None: later than any point in time.
 pub fn begin_of(tick: u64) -> Option<i64> {
-    (tick <= i64::MAX as u64 >> TICK).then(|| (tick << TICK) as i64)
+    (tick <= i64::MAX as u64 >> TICK).then_some((tick << TICK) as i64)
 }
 
 /// The beginning of everything that can be armed. Belongs to the wheel while it is armed.
@@ -87,7 +87,8 @@ const EMPTY: Slot = Slot { head: ptr::null_mut(), tail: ptr::null_mut(), len: 0,
 pub struct Wheel {
     /// The tick it stands at. No armed entry has an earlier one.
     now: u64,
-    slots: [Slot; SLOTS * LEVELS],
+    /// Boxed, and made on the heap: it is too large for some stacks.
+    slots: Box<[Slot]>,
     /// A bit for each occupied slot.
     occupied: [u64; LEVELS],
     /// The level whose slot at `now` is being taken apart; 0: none.
@@ -100,7 +101,8 @@ unsafe impl Send for Wheel {}
 
 impl Default for Wheel {
     fn default() -> Self {
-        Wheel { now: 0, slots: [EMPTY; SLOTS * LEVELS], occupied: [0; LEVELS], moving: 0, len: 0 }
+        let slots = vec![EMPTY; SLOTS * LEVELS].into_boxed_slice();
+        Wheel { now: 0, slots, occupied: [0; LEVELS], moving: 0, len: 0 }
     }
 }
 

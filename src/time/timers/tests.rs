@@ -153,8 +153,8 @@ fn a_closed_group_is_stopped_and_takes_nothing() {
 struct Counts(AtomicUsize, AtomicUsize);
 
 impl Action for Counts {
-    fn due(&self, _: bool) -> bool {
-        self.0.fetch_add(1, Ordering::Relaxed) != 1
+    fn due(entry: &Arc<Entry<Self>>, _: bool) -> bool {
+        entry.action.0.fetch_add(1, Ordering::Relaxed) != 1
     }
 
     fn expired(entry: Arc<Entry<Self>>) {
