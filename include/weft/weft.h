@@ -1116,8 +1116,8 @@ weft_status weft_timer_after(weft_runtime *runtime,
 
 /*
  Sees to it that the timer's task is not run any more. WEFT_OK: it will not run (again), also if it waits in a queue already,
- and the drop has been called, here or before. WEFT_BUSY: it runs right now, or this is called from it; it will not run
- again, and the drop follows it. Any number of times, any thread. Never blocks.
+ and the drop has been called, here or before. WEFT_BUSY: it, or its drop, runs right now, perhaps around this call; it will
+ not run again, and the drop follows it. Any number of times, any thread. Never blocks.
  */
 weft_status weft_timer_stop(weft_timer *timer);
 

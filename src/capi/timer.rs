@@ -98,15 +98,15 @@ pub unsafe extern "C" fn weft_timer_after(
 }
 
 /// Sees to it that the timer's task is not run any more. WEFT_OK: it will not run (again), also if it waits in a queue already,
-/// and the drop has been called, here or before. WEFT_BUSY: it runs right now, or this is called from it; it will not run
-/// again, and the drop follows it. Any number of times, any thread. Never blocks.
+/// and the drop has been called, here or before. WEFT_BUSY: it, or its drop, runs right now, perhaps around this call; it will
+/// not run again, and the drop follows it. Any number of times, any thread. Never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_timer_stop(timer: *mut weft_timer) -> weft_status {
     boundary(|| {
         // SAFETY: a handle by contract.
         match unsafe { Handle::<Timed<Call>>::get(timer, "timer")? }.stop() {
             true => Ok(()),
-            false => Err(Failure::new(Status::Busy, "the timer's task is running")),
+            false => Err(Failure::new(Status::Busy, "the timer's task or its drop is running")),
         }
     })
 }

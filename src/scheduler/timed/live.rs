@@ -5,7 +5,7 @@ use std::mem::offset_of;
 use std::ptr::NonNull;
 use std::sync::{Arc, Weak};
 
-use super::word::Word;
+use super::word::{Outcome, Word};
 use crate::error::Result;
 use crate::scheduler::runtime::{Core, ENDING, Place};
 use crate::scheduler::task::{Owner, Slot, Task};
@@ -63,20 +63,26 @@ impl Core {
 }
 
 impl<J: Job> Timed<J> {
-    /// Sees to it that the job does not run any more. False: it runs now, on another thread or around this call; it will not run
-    /// again after that.
+    /// Sees to it that the job does not run any more, and is over. False: it runs now or ends, on another thread or around this
+    /// call; it will not run again after that.
     pub fn stop(&self) -> bool {
         let body = &self.0.action;
         body.timers.stop(&self.0);
         let outcome = body.word.stop();
-        if outcome.over {
-            body.job.over();
-        }
-        !outcome.runs
+        body.follow(outcome);
+        !outcome.busy
     }
 }
 
 impl<J: Job> Body<J> {
+    /// Calls `over`, if that is the caller's.
+    fn follow(&self, outcome: Outcome) {
+        if outcome.over {
+            self.job.over();
+            self.word.gone();
+        }
+    }
+
     /// The entry that a slot is in.
     fn around(slot: NonNull<Slot>) -> *const TimerEntry<J> {
         let offset = offset_of!(TimerEntry<J>, action) + offset_of!(Body<J>, slot);
@@ -133,9 +139,7 @@ impl<J: Job> Owner for Body<J> {
         {
             body.core.queue_held(task, Place::default());
         }
-        if outcome.over {
-            body.job.over();
-        }
+        body.follow(outcome);
     }
 
     unsafe fn inherit(_: NonNull<Slot>) {}
@@ -149,9 +153,7 @@ impl<J: Job> Owner for Body<J> {
     unsafe fn discard(slot: NonNull<Slot>) {
         // SAFETY: queued by `task`, by the caller's contract.
         let entry = unsafe { Self::opened(slot) };
-        if entry.action.word.discard().over {
-            entry.action.job.over();
-        }
+        entry.action.follow(entry.action.word.discard());
     }
 }
 
@@ -171,9 +173,7 @@ impl<J: Job> Action for Body<J> {
     }
 
     fn closed(entry: Arc<Entry<Self>>) {
-        if entry.action.word.disarm().over {
-            entry.action.job.over();
-        }
+        entry.action.follow(entry.action.word.disarm());
     }
 }
 

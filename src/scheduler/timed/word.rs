@@ -1,6 +1,7 @@
 //! What a timer's task is doing: one word, and one exchange for each event.
 //!
-//! The one exchange after which the task can never run again sets OVER, and whoever made it sees to the rest.
+//! The one exchange after which the task can never run again sets OVER, and whoever made it sees to the rest and then says so
+//! ([`Word::gone`]).
 
 use crate::sync::atomic::{AtomicU32, Ordering};
 
@@ -16,6 +17,8 @@ const DISARMED: u32 = 8;
 const STOPPED: u32 = 16;
 /// It will never run again.
 const OVER: u32 = 32;
+/// What follows that has been done.
+const GONE: u32 = 64;
 
 /// The word.
 #[derive(Default)]
@@ -28,10 +31,10 @@ pub struct Outcome {
     pub queue: bool,
     /// The caller begins it.
     pub begin: bool,
-    /// The caller has ended it, for good.
+    /// The caller has ended it, for good, and sees to what follows.
     pub over: bool,
-    /// It runs.
-    pub runs: bool,
+    /// It runs, or another sees to what follows its end.
+    pub busy: bool,
 }
 
 fn stopped(word: u32) -> u32 {
@@ -57,7 +60,7 @@ impl Word {
             queue: gained & QUEUED != 0,
             begin: gained & RUNNING != 0,
             over: gained & OVER != 0,
-            runs: new & RUNNING != 0,
+            busy: new & RUNNING != 0 || old & (OVER | GONE) == OVER,
         }
     }
 
@@ -106,6 +109,12 @@ impl Word {
         self.change(|word| stopped(word & !QUEUED))
     }
 
+    /// What follows its end has been done.
+    pub fn gone(&self) {
+        // Release pairs with the Acquire in `exchange`.
+        self.0.fetch_or(GONE, Ordering::Release);
+    }
+
     /// It has run.
     pub fn end(&self) -> Outcome {
         self.change(|word| match word & !RUNNING {
@@ -150,6 +159,7 @@ mod models {
                 // It races with a run, if one may still come or go on.
                 self.body.with_mut(|body| unsafe { *body += 1000 });
                 self.over.fetch_add(1, Ordering::Relaxed);
+                self.word.gone();
             }
         }
 
@@ -165,7 +175,7 @@ mod models {
             *self.armed.lock() = false;
             let outcome = self.word.stop();
             self.follow(outcome);
-            outcome.runs
+            outcome.busy
         }
 
         fn close(&self) {
