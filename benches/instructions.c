@@ -139,7 +139,7 @@ int main(int argc, char **argv)
     }
     if (strcmp(argv[1], "timer") == 0)
         timers(runtime, n);
-    for (int i = 0; strcmp(argv[1], "empty") == 0 && i < n; i++)
+    for (int i = strcmp(argv[1], "empty") == 0 ? 0 : n; i < n; i++)
         (void)weft_abi_version();
     struct tasks tasks = {runtime, n, strncmp(argv[1], "submit", 6) == 0, calloc(ROUND, sizeof(weft_task))};
     if (strcmp(argv[1], "spawn") == 0 || strcmp(argv[1], "submit") == 0)
