@@ -203,6 +203,16 @@ static void reduce(bench *b)
         abort();
 }
 
+static void timers(bench *b)
+{
+    for (size_t i = 0; i < b->count; i++) {
+        weft_timer *timer;
+        check(weft_timer_after(b->runtime, 30000000000, 0, arrive, NULL, NULL, NULL, &timer), "weft_timer_after");
+        check(weft_timer_stop(timer), "weft_timer_stop");
+        weft_timer_release(timer);
+    }
+}
+
 static weft_channel *channel(size_t capacity)
 {
     weft_channel_options options;
@@ -283,6 +293,7 @@ int main(void)
         report("weft_async and weft_future_get", async_and_get, runtime, 20000);
         report("weft_join, full binary tree", joins, runtime, 1000000);
         report("weft_reduce with grain 1, per index", reduce, runtime, 1000000);
+        report("weft_timer_after, _stop and _release", timers, runtime, 1000000);
         report("weft_channel_send and _recv, one thread", send_and_receive_here, runtime, 1000000);
         report("channel of 1024 between two threads", stream_bounded, runtime, 1000000);
         report("unbounded channel between two threads", stream_unbounded, runtime, 1000000);

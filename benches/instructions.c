@@ -1,5 +1,5 @@
 /* One kind of call, n times, on one worker: instructions.sh counts what each costs.
- *     instructions serial|callbacks|fork|join|spawn|spawn-outside|submit|submit-outside N */
+ *     instructions serial|callbacks|fork|join|spawn|spawn-outside|submit|submit-outside|empty|timer N */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,6 +110,16 @@ static void rounds_inside(weft_worker *worker, void *arg)
     round_of(tasks);
 }
 
+static void timers(weft_runtime *runtime, int n)
+{
+    for (int i = 0; i < n; i++) {
+        weft_timer *timer;
+        check(weft_timer_after(runtime, 30000000000, 0, nothing, NULL, NULL, NULL, &timer), "weft_timer_after");
+        check(weft_timer_stop(timer), "weft_timer_stop");
+        weft_timer_release(timer);
+    }
+}
+
 int main(int argc, char **argv)
 {
     static const struct { const char *name; weft_task_fn run; } joins[] = {
@@ -127,6 +137,10 @@ int main(int argc, char **argv)
         if (strcmp(argv[1], joins[i].name) == 0)
             check(weft_run(runtime, joins[i].run, &f), "weft_run");
     }
+    if (strcmp(argv[1], "timer") == 0)
+        timers(runtime, n);
+    for (int i = strcmp(argv[1], "empty") == 0 ? 0 : n; i < n; i++)
+        (void)weft_abi_version();
     struct tasks tasks = {runtime, n, strncmp(argv[1], "submit", 6) == 0, calloc(ROUND, sizeof(weft_task))};
     if (strcmp(argv[1], "spawn") == 0 || strcmp(argv[1], "submit") == 0)
         check(weft_spawn(runtime, rounds_inside, &tasks), "weft_spawn");

@@ -18,4 +18,7 @@ for program in "$@"; do
     for kind in spawn spawn-outside submit submit-outside; do
         per "  $kind, per task, run included:" "$program" "$kind" 40000 20000 20000
     done
+    for kind in empty timer; do
+        per "  $kind, per call:" "$program" "$kind" 40000 20000 20000
+    done
 done

@@ -5,7 +5,8 @@
 //! ```text
 //! capi/                            the C ABI: conversion and nothing else
 //! parallel/   channel/  future/    join and loops; queues with two ends; results
-//! scheduler/  observe/             workers, queues, sleeping; logs (others emit into it)
+//! scheduler/                       workers, queues, sleeping
+//! time/       observe/             the clock, timers; logs (others emit into it)
 //! sync/                            the waiting protocol, locks, the model-checking facade
 //! memory/     topology/            handles and bytes; what this machine looks like
 //! platform/                        the only room with raw system calls
@@ -31,6 +32,7 @@ pub mod memory;
 pub mod panics;
 pub mod platform;
 pub mod sync;
+pub mod time;
 
 #[cfg(not(weft_loom))]
 pub mod capi;

@@ -36,6 +36,7 @@ struct zoo *zoo_new(void)
     zoo->channel = channel_new(8, 2);
     OK(weft_channel_ends(NULL, &zoo->sender, &zoo->receiver));
     OK(weft_cancel_token_new(NULL, &zoo->token));
+    OK(weft_timer_after(zoo->runtime, WEFT_FOREVER, 0, never_task, NULL, NULL, NULL, &zoo->timer));
     zoo->thread = weft_thread_self();
     REQUIRE(zoo->thread != NULL);
     OK(weft_spawn(zoo->runtime, lend_worker, zoo));
@@ -49,6 +50,7 @@ struct zoo *zoo_new(void)
     zoo->handle[SENDER] = zoo->sender;
     zoo->handle[RECEIVER] = zoo->receiver;
     zoo->handle[TOKEN] = zoo->token;
+    zoo->handle[TIMER] = zoo->timer;
     zoo->handle[THREAD] = zoo->thread;
     zoo->handle[WORKER] = zoo->worker;
     zoo->handle[NO_NOUN] = no_handle;
@@ -80,6 +82,8 @@ void zoo_end(struct zoo *zoo)
     weft_receiver_release(zoo->receiver);
     CHECK(!weft_cancel_token_triggered(zoo->token));
     weft_cancel_token_release(zoo->token);
+    OK(weft_timer_stop(zoo->timer));
+    weft_timer_release(zoo->timer);
     weft_thread_release(zoo->thread);
     free(zoo);
 }

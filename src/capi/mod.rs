@@ -25,5 +25,6 @@ pub mod process;
 pub mod runtime;
 pub mod status;
 pub mod task;
+pub mod timer;
 pub mod topology;
 pub mod types;

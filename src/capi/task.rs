@@ -149,9 +149,9 @@ pub unsafe extern "C" fn weft_spawn_options_init(options: *mut weft_spawn_option
     boundary(|| unsafe { args::init(options, size) })
 }
 
-type TaskFn = unsafe extern "C-unwind" fn(*mut weft_worker, *mut c_void);
+pub(super) type TaskFn = unsafe extern "C-unwind" fn(*mut weft_worker, *mut c_void);
 type CallFn = unsafe extern "C-unwind" fn(*mut weft_worker, *mut c_void, *mut *mut c_void) -> weft_status;
-type DropFn = unsafe extern "C-unwind" fn(*mut c_void, *mut c_void);
+pub(super) type DropFn = unsafe extern "C-unwind" fn(*mut c_void, *mut c_void);
 
 /// A callback's argument, and what to do with it if the callback is never called.
 struct Argument {
@@ -203,9 +203,9 @@ impl Drop for Name {
 }
 
 /// What a task's function is called in messages; the name, if there is one, comes before.
-struct Function {
-    named: bool,
-    address: *const c_void,
+pub(super) struct Function {
+    pub named: bool,
+    pub address: *const c_void,
 }
 
 impl fmt::Display for Function {

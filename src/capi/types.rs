@@ -41,6 +41,11 @@ pub struct weft_cancel_token {
     _private: [u8; 0],
 }
 
+/// Something that queues a task when its time has come.
+pub struct weft_timer {
+    _private: [u8; 0],
+}
+
 /// The end of a result that settles it.
 pub struct weft_promise {
     _private: [u8; 0],

@@ -1,13 +1,15 @@
-//! The only room with raw system calls: futexes, the clock, affinity, what a fork changes, and a few
+//! The only room with raw system calls: futexes, the clock, the alarm, affinity, signals, what a fork changes, and a few
 //! facts about the machine. Everything else in the crate is portable Rust.
 
 pub mod affinity;
+pub mod alarm;
 pub mod clock;
 pub mod fork;
 pub mod futex;
 #[cfg(not(weft_loom))]
 pub mod local;
 pub mod membarrier;
+pub mod signals;
 pub mod thread;
 
 /// Gives the CPU to another thread that wants it.

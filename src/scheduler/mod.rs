@@ -11,7 +11,8 @@
 //! [`idle`] decides who sleeps and who is woken. A thread that blocks inside a task passes its turn on: the
 //! runtime owns more threads than run at once, up to `max_threads`, and starts or wakes one when there is
 //! something to run and a turn is free. Spare threads leave after `keep_alive`. How many run at once can be changed
-//! ([`resize`]). A runtime can also do without threads of its own: those of the program come as [`guests`].
+//! ([`resize`]). A runtime can also do without threads of its own: those of the program come as [`guests`]. Timers queue
+//! tasks when their time has come ([`timed`]).
 
 pub mod blocks;
 pub mod claim;
@@ -22,6 +23,7 @@ pub mod node;
 pub mod outbox;
 pub mod region;
 pub mod stall;
+pub mod timed;
 
 #[cfg(not(weft_loom))]
 mod default;
@@ -76,6 +78,7 @@ pub use {
     stall::watcher::{Stall, StallHook},
     stats::{Stats, WorkerStats, mean, share},
     task::{Owner, Slot, Work},
+    timed::{Job, Timed},
     worker::Worker,
 };
 

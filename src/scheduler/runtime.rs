@@ -30,11 +30,13 @@ use crate::observe::{self, Level, Origin};
 use crate::panics;
 use crate::platform::clock::now_ns;
 use crate::platform::fork;
+use crate::platform::signals::Blocked;
 use crate::platform::thread::Thread;
 use crate::sync::cancel::{SHUTDOWN, Token};
 use crate::sync::futex::Futex;
 use crate::sync::wait::{Ended, Waiter};
 use crate::sync::{Bell, Deadline, Gate, Lock};
+use crate::time::{self, Group};
 
 /// How to end a runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +128,7 @@ pub struct Core {
     /// Tells runtimes apart where they leave traces that outlive them.
     id: u64,
     pub(super) held: AllHeld,
+    pub(super) timers: Group,
     pub(super) seats: Seats,
     pub(super) placement: Placement,
     pub(super) phase: AtomicU32,
@@ -136,6 +139,8 @@ pub struct Core {
     /// Held by a resize.
     pub(super) resizing: Lock<()>,
     threads: Lock<Vec<Thread>>,
+    /// What threads begin with, whoever starts them: the signals that the runtime's maker left to others.
+    signals: Blocked,
     threads_peak: AtomicU32,
     pub(super) stalls: Stalls,
     spares_started: AtomicU64,
@@ -169,6 +174,8 @@ impl Runtime {
             depot: Depot::default(),
             outboxes: Outboxes::default(),
             held: AllHeld::default(),
+            timers: Group::default(),
+            signals: Blocked::current(),
             id: submitter::new_id(),
             seats: Seats::new(options.max_threads),
             placement,
@@ -504,6 +511,8 @@ impl Core {
     }
 
     fn begin_shutdown(&self, mode: Mode) {
+        // First, so that what has expired is queued by the time that anybody looks for the end.
+        time::driver::close(&self.timers);
         self.lanes.close();
         self.outboxes.close();
         let phase = match mode {
@@ -536,11 +545,16 @@ impl Core {
         Task::new(work).map_err(no_memory)
     }
 
+    /// Puts a task that was accepted before into a lane. The caller notifies.
+    pub(super) fn accept(&self, task: Task, place: Place) {
+        self.lanes.push_accepted(place.lane(OUTSIDE), task.into_queue());
+    }
+
     /// Queues a task that was accepted before.
     pub(super) fn queue_held(&self, task: Task, place: Place) {
         match self.own_worker() {
             Some(worker) => _ = worker.queue(task, place),
-            None => self.lanes.push_accepted(place.lane(OUTSIDE), task.into_queue()),
+            None => self.accept(task, place),
         }
         self.notify();
     }
@@ -685,6 +699,7 @@ impl Core {
             .spawn(move || {
                 // Relaxed: a hint.
                 core.refusal_told.store(false, Ordering::Relaxed);
+                core.signals.apply();
                 core.seats.sit_down(index).live(core);
             })?;
         self.note_threads(self.idle.counts().alive);

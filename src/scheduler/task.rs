@@ -251,6 +251,27 @@ pub trait Owner {
     /// # Safety
     /// As for `inherit`, which has been called.
     unsafe fn disinherit(slot: NonNull<Slot>);
+
+    /// Whether the task may be dropped instead of run when its runtime discards what is queued.
+    ///
+    /// # Safety
+    /// As for `inherit`.
+    unsafe fn droppable(slot: NonNull<Slot>) -> bool {
+        let _ = slot;
+        false
+    }
+
+    /// The task is dropped instead of run, and the slot released.
+    ///
+    /// # Safety
+    /// As for `disinherit`.
+    unsafe fn discard(slot: NonNull<Slot>) {
+        // SAFETY: promised by the caller.
+        unsafe {
+            Self::disinherit(slot);
+            Slot::release(slot);
+        }
+    }
 }
 
 impl Slot {
@@ -265,8 +286,9 @@ impl Slot {
             unsafe { O::run(node.cast(), worker) }
             true
         }
-        unsafe fn kept(_: NonNull<Header>) -> bool {
-            false
+        unsafe fn droppable<O: Owner>(node: NonNull<Header>) -> bool {
+            // SAFETY: called through the table of a slot that the caller has claimed.
+            unsafe { O::droppable(node.cast()) }
         }
         unsafe fn refused<O: Owner>(node: NonNull<Header>) {
             // SAFETY: called through the table of a slot that the caller has claimed.
@@ -274,13 +296,10 @@ impl Slot {
         }
         unsafe fn let_go<O: Owner>(node: NonNull<Header>) -> bool {
             // SAFETY: called through the table of a slot that the caller has claimed.
-            unsafe {
-                O::disinherit(node.cast());
-                Slot::release(node.cast());
-            }
+            unsafe { O::discard(node.cast()) };
             true
         }
-        &Table { run: run_owned::<O>, droppable: kept, refuse: refused::<O>, discard: let_go::<O> }
+        &Table { run: run_owned::<O>, droppable: droppable::<O>, refuse: refused::<O>, discard: let_go::<O> }
     }
 
     /// Makes a task of it, which owns the slot until it is released.

@@ -14,7 +14,7 @@ use super::Lock;
 use super::atomic::{AtomicU32, Ordering, UnsafeCell};
 use super::park;
 use super::wait::{WaitList, WaitNode};
-use crate::error::{Failure, Status};
+use crate::error::{Failure, Result, Status};
 
 /// The outcome of waits that a token has ended. Above those of all objects.
 pub const CANCELLED: u32 = 1 << 16;
@@ -72,7 +72,7 @@ impl Source {
     ///
     /// # Safety
     /// As for [`WaitList::push`], and [`Source::let_go`] unlinks the node.
-    pub unsafe fn watch(&self, node: *mut WaitNode) -> Result<(), u32> {
+    pub unsafe fn watch(&self, node: *mut WaitNode) -> std::result::Result<(), u32> {
         let mut waits = self.waits.lock();
         if let Some(outcome) = self.fired() {
             return Err(outcome);
@@ -123,8 +123,23 @@ struct Node {
     source: Source,
     children: Lock<Weaks<Node>>,
     told: Lock<Weaks<dyn OnTrigger>>,
+    /// When it triggers by itself, and what sees to it, which ends when it is dropped.
+    deadline: Lock<Option<(i64, Keeper)>>,
     /// Keeps those alive that this one is triggered by.
     parents: [Option<Token>; 2],
+}
+
+/// What triggers a token at its deadline, as long as it is there.
+pub type Keeper = Box<dyn Send + Sync>;
+
+/// A token that may have gone.
+pub struct WeakToken(Weak<Node>);
+
+impl WeakToken {
+    /// The token, if it is still there.
+    pub fn upgrade(&self) -> Option<Token> {
+        self.0.upgrade().map(Token)
+    }
 }
 
 /// Things that are known weakly.
@@ -160,6 +175,7 @@ impl Token {
             source: Source::default(),
             children: Lock::default(),
             told: Lock::default(),
+            deadline: Lock::default(),
             parents,
         }));
         for parent in token.0.parents.iter().flatten() {
@@ -177,6 +193,8 @@ impl Token {
         let mut work = vec![self.clone()];
         while let Some(Token(node)) = work.pop() {
             node.source.fire(CANCELLED, Some(reason));
+            let over = node.deadline.lock().take();
+            drop(over);
             let told = std::mem::take(&mut *node.told.lock());
             told.all.iter().filter_map(Weak::upgrade).for_each(|one| one.triggered());
             let children = std::mem::take(&mut *node.children.lock());
@@ -192,6 +210,24 @@ impl Token {
             let told = std::mem::take(&mut *self.0.told.lock());
             told.all.iter().filter_map(Weak::upgrade).for_each(|one| one.triggered());
         }
+    }
+
+    /// Has it triggered at this point in time, by what `set` makes; nothing, if it has an earlier deadline or is triggered.
+    pub fn set_deadline(&self, at_ns: i64, set: impl FnOnce(WeakToken) -> Result<Keeper>) -> Result<()> {
+        let later = {
+            let mut deadline = self.0.deadline.lock();
+            if self.is_triggered() || deadline.as_ref().is_some_and(|(there, _)| *there <= at_ns) {
+                return Ok(());
+            }
+            deadline.replace((at_ns, set(WeakToken(Arc::downgrade(&self.0)))?))
+        };
+        drop(later);
+        // After it is there, as for children.
+        if self.is_triggered() {
+            let over = self.0.deadline.lock().take();
+            drop(over);
+        }
+        Ok(())
     }
 
     /// Whether it has been triggered.
