@@ -44,16 +44,6 @@ impl<T: Noun> Handle<T> {
         }
     }
 
-    /// Whether the caller's reference is the only one.
-    ///
-    /// # Safety
-    /// `pointer` passed [`Handle::get`].
-    pub unsafe fn is_sole(pointer: *const T::Opaque) -> bool {
-        // Acquire: what former holders did comes before.
-        // SAFETY: promised by the caller.
-        unsafe { (*pointer.cast::<Self>()).references.load(Ordering::Acquire) == 1 }
-    }
-
     /// Adds a reference; the body of weft_X_retain.
     ///
     /// # Safety

@@ -63,6 +63,11 @@ impl Channel {
         })
     }
 
+    /// Size and alignment of its elements.
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
     /// How many elements it holds.
     pub fn capacity(&self) -> Capacity {
         self.capacity

@@ -3,6 +3,7 @@
 
 pub mod affinity;
 pub mod clock;
+pub mod eventfd;
 pub mod fork;
 pub mod futex;
 #[cfg(not(weft_loom))]

@@ -22,9 +22,13 @@ const SECTIONS: &[(&str, &str)] = &[
     ("local", "Values of worker threads"),
     ("cancel", "Cancellation"),
     ("task", "Tasks"),
+    ("submit", "Tasks in memory of the caller's"),
+    ("call", "Tasks with results"),
     ("join", "Fork-join"),
     ("loops", "Loops"),
     ("future", "Futures and promises"),
+    ("watch", "What is told of settled futures"),
+    ("combine", "Futures made of others"),
     ("channel", "Channels"),
 ];
 
@@ -40,6 +44,8 @@ const TYPES: &[&str] = &[
     "weft_cancel_token",
     "weft_promise",
     "weft_future",
+    "weft_watch",
+    "weft_waker",
     "weft_channel",
     "weft_task_fn",
     "weft_call_fn",
