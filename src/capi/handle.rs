@@ -32,6 +32,17 @@ impl<T: Noun> Handle<T> {
         Box::into_raw(Box::new(handle)).cast()
     }
 
+    /// A handle that lives as long as this does, whoever releases it.
+    pub fn on_stack(value: T) -> Self {
+        // As many references as nobody gives back.
+        Handle { header: Header::new(T::TAG), references: AtomicUsize::new(usize::MAX / 2), value }
+    }
+
+    /// What C gets to see of a handle that is not in a box.
+    pub fn as_opaque(&self) -> *const T::Opaque {
+        std::ptr::from_ref(self).cast()
+    }
+
     /// The object behind a handle.
     ///
     /// # Safety

@@ -23,6 +23,7 @@ pub mod kinds;
 pub mod local;
 pub mod log;
 pub mod loops;
+pub mod poll;
 pub mod process;
 pub mod runtime;
 pub mod status;

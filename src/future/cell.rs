@@ -473,16 +473,13 @@ impl<T> Cell<T> {
 
     /// The outcome, if it is there and has not been taken.
     pub fn outcome(&self) -> Option<std::result::Result<&T, &Arc<Error>>> {
-        let state = self.state.load(Ordering::Acquire);
         // SAFETY: written before the state was, and not changed since but by `take`, whose caller promised that
         // nobody uses what this returns.
-        self.outcome.with(|place| unsafe {
-            match state {
-                READY => Some(Ok(&*(*place).value)),
-                FAILED | CANCELLED => Some(Err(&*(*place).error)),
-                _ => None,
-            }
-        })
+        match self.state.load(Ordering::Acquire) {
+            READY => Some(Ok(self.outcome.with(|place| unsafe { &*(*place).value }))),
+            FAILED | CANCELLED => Some(Err(self.outcome.with(|place| unsafe { &*(*place).error }))),
+            _ => None,
+        }
     }
 
     /// What the future came from.

@@ -10,7 +10,6 @@ mod combined;
 mod deferred;
 mod line;
 mod origin;
-pub mod poll;
 mod watch;
 
 pub use cell::{Cell, FUTURE_TAG, Future, PROMISE_TAG, Promise, State, channel, settled};

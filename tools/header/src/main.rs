@@ -29,6 +29,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("future", "Futures and promises"),
     ("watch", "What is told of settled futures"),
     ("combine", "Futures made of others"),
+    ("poll", "Poll tasks"),
     ("channel", "Channels"),
 ];
 

@@ -19,16 +19,16 @@ const NOTIFIED: u32 = 3;
 const DONE: u32 = 4;
 
 /// The word.
-pub struct Word(AtomicU32);
+pub struct Wakes(AtomicU32);
 
-impl Default for Word {
+impl Default for Wakes {
     /// Queued, for the first time.
     fn default() -> Self {
-        Word(AtomicU32::new(SCHEDULED))
+        Wakes(AtomicU32::new(SCHEDULED))
     }
 }
 
-impl Word {
+impl Wakes {
     /// It has something to do. True: the caller queues it.
     pub fn wake(&self) -> bool {
         let mut state = self.0.load(Ordering::Relaxed);
@@ -80,7 +80,7 @@ mod models {
 
     #[derive(Default)]
     struct Task {
-        word: Word,
+        word: Wakes,
         /// What the wakers want it to see.
         told: [AtomicU32; 2],
         queue: AtomicU32,
@@ -114,7 +114,7 @@ mod models {
 
     /// Two wakes against polls on another thread: nothing is lost, it is queued once at a time, and ends when both have been seen.
     #[test]
-    fn loom_poll_no_wake_is_lost() {
+    fn loom_wakes_no_wake_is_lost() {
         model(3, || {
             let task = Arc::new(Task::default());
             let wakers = [0, 1].map(|which| {
@@ -147,7 +147,7 @@ mod tests {
 
     #[test]
     fn wakes_count_once() {
-        let word = Word::default();
+        let word = Wakes::default();
         assert!(!word.wake());
         word.begin();
         assert!(!word.rest());
