@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::ffi::{CStr, CString};
+use std::sync::Arc;
 
 use crate::memory::{Bytes, Header};
 
@@ -127,6 +128,18 @@ pub struct Error {
     pub payload: Option<Bytes>,
     /// Of a panic, if the environment asks for it; else empty.
     pub backtrace: CString,
+    /// The error that this one passes on.
+    pub cause: Option<Arc<Error>>,
+}
+
+impl Drop for Error {
+    fn drop(&mut self) {
+        // A loop instead of a recursion as deep as the chain.
+        let mut cause = self.cause.take();
+        while let Some(mut error) = cause.and_then(Arc::into_inner) {
+            cause = error.cause.take();
+        }
+    }
 }
 
 impl Error {
@@ -140,6 +153,20 @@ impl Error {
             origin: c_string(origin),
             payload: None,
             backtrace: CString::default(),
+            cause: None,
+        }
+    }
+
+    /// The error of a future that failed because another did.
+    pub fn passed_on(cause: &Arc<Error>) -> Self {
+        Error {
+            header: Header::new(ERROR_TAG),
+            status: cause.status,
+            text: cause.text.clone(),
+            origin: cause.origin.clone(),
+            payload: cause.payload.clone(),
+            backtrace: cause.backtrace.clone(),
+            cause: Some(cause.clone()),
         }
     }
 }

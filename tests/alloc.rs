@@ -9,7 +9,8 @@ use std::sync::{Condvar, Mutex};
 
 use weft::capi::runtime::{WEFT_SHUTDOWN_DRAIN, weft_runtime_release, weft_runtime_shutdown};
 use weft::capi::runtime::{weft_runtime_new, weft_runtime_options, weft_runtime_options_init};
-use weft::capi::task::{weft_run, weft_spawn, weft_submit, weft_submit_batch, weft_task, weft_task_init};
+use weft::capi::submit::{weft_submit, weft_submit_batch, weft_task, weft_task_init};
+use weft::capi::task::{weft_run, weft_spawn};
 use weft::capi::types::{weft_runtime, weft_worker};
 
 struct Counting;

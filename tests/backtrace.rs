@@ -5,10 +5,10 @@ use std::ffi::{CStr, c_void};
 use std::process::Command;
 use std::ptr;
 
+use weft::capi::call::weft_async;
 use weft::capi::future::{weft_future_error, weft_future_release, weft_future_wait};
 use weft::capi::runtime::{WEFT_SHUTDOWN_DRAIN, weft_runtime_shutdown};
 use weft::capi::status::{WEFT_PANIC, weft_error_backtrace, weft_error_status, weft_error_text};
-use weft::capi::task::weft_async;
 use weft::capi::types::{weft_future, weft_status, weft_worker};
 
 #[inline(never)]

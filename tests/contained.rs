@@ -7,6 +7,7 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use weft::capi::bytes::{weft_bytes_adopt, weft_bytes_release};
+use weft::capi::call::*;
 use weft::capi::channel::*;
 use weft::capi::future::*;
 use weft::capi::log::{WEFT_LOG_ERROR, WEFT_LOG_OFF, weft_log_record, weft_log_set};

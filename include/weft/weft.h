@@ -92,6 +92,12 @@ typedef struct weft_timer weft_timer;
 /* What a machine looks like. */
 typedef struct weft_topology weft_topology;
 
+/* What wakes a poll task. */
+typedef struct weft_waker weft_waker;
+
+/* A callback that a future will call. */
+typedef struct weft_watch weft_watch;
+
 /*
  The worker thread that a callback runs on. Passed to each callback, and of use on that thread only, until the callback
  returns.
@@ -201,6 +207,12 @@ const char *weft_error_text(const weft_error *error);
 
 /* Where it happened: "task resize, worker 3", "unnamed task, worker 0", "promise". Valid while the future lives. NULL or another thing: "". */
 const char *weft_error_origin(const weft_error *error);
+
+/*
+ The error that this one passes on: of the future that the failed one was made of (weft_future_then, weft_future_all and so on). NULL:
+ none. Valid while the failed future lives. NULL or another thing: NULL.
+ */
+const weft_error *weft_error_cause(const weft_error *error);
 
 /*
  Where a Rust callback panicked, as text of several lines: if RUST_BACKTRACE or RUST_LIB_BACKTRACE was set in the environment
@@ -1021,20 +1033,6 @@ typedef struct weft_spawn_options {
   size_t after_len;
 } weft_spawn_options;
 
-/*
- A task in memory of the caller's, 64 bytes: queueing it allocates nothing. Not to be touched while it is queued. The
- runtime touches it for the last time before it calls fn, which may free it, change it or submit it again. It may be
- moved while it is not queued.
- */
-typedef struct weft_task {
-  /* fn(worker, arg) is called once for each submission, on a worker of the runtime. */
-  weft_task_fn fn;
-  /* Handed to fn. */
-  void *arg;
-  /* The runtime's; filled in by weft_task_init. */
-  void *reserved[6];
-} weft_task;
-
 /* Fills in the defaults. `size` is sizeof *options as the caller knows it. */
 weft_status weft_spawn_options_init(struct weft_spawn_options *options, size_t size);
 
@@ -1055,15 +1053,27 @@ weft_status weft_spawn_with(weft_runtime *runtime,
                             const struct weft_spawn_options *options);
 
 /*
- Starts a task with a result: calls fn(worker, arg, &result) once, on a worker of the runtime, and settles *out with
- the result, or with the failure that fn returned (its message included), or with WEFT_PANIC. Dropped unrun by a
- shutdown, it fails with WEFT_BROKEN. NULL options: none. Never blocks; any thread. Failures as for weft_spawn.
+ Runs fn(worker, arg) on a worker of the runtime and waits until it has ended; the way into fork-join from outside.
+ Called from one of the runtime's own tasks it runs at once, on this thread. It blocks without limit and is not
+ interrupted. WEFT_PANIC: fn panicked. Failures as for weft_spawn.
  */
-weft_status weft_async(weft_runtime *runtime,
-                       weft_call_fn fn,
-                       void *arg,
-                       const struct weft_spawn_options *options,
-                       weft_future **out);
+weft_status weft_run(weft_runtime *runtime, weft_task_fn fn, void *arg);
+
+/* Tasks in memory of the caller's --------------------------------------------------------------------------------- */
+
+/*
+ A task in memory of the caller's, 64 bytes: queueing it allocates nothing. Not to be touched while it is queued. The
+ runtime touches it for the last time before it calls fn, which may free it, change it or submit it again. It may be
+ moved while it is not queued.
+ */
+typedef struct weft_task {
+  /* fn(worker, arg) is called once for each submission, on a worker of the runtime. */
+  weft_task_fn fn;
+  /* Handed to fn. */
+  void *arg;
+  /* The runtime's; filled in by weft_task_init. */
+  void *reserved[6];
+} weft_task;
 
 /*
  Makes a task of 64 bytes of the caller's that will call fn(worker, arg). NULL task: nothing. Not for a task that is
@@ -1090,12 +1100,38 @@ weft_status weft_submit_batch(weft_runtime *runtime,
                               struct weft_task *const *tasks,
                               size_t n);
 
+/* Tasks with results ---------------------------------------------------------------------------------------------- */
+
+/* What goes on with a future's value: WEFT_OK and *result, or a failure. To fail with a message: return weft_error_set(...). */
+typedef weft_status (*weft_then_fn)(weft_worker *worker, void *value, void *arg, void **result);
+
 /*
- Runs fn(worker, arg) on a worker of the runtime and waits until it has ended; the way into fork-join from outside.
- Called from one of the runtime's own tasks it runs at once, on this thread. It blocks without limit and is not
- interrupted. WEFT_PANIC: fn panicked. Failures as for weft_spawn.
+ Starts a task with a result: calls fn(worker, arg, &result) once, on a worker of the runtime, and settles *out with
+ the result, or with the failure that fn returned (its message included), or with WEFT_PANIC. Dropped unrun by a
+ shutdown, it fails with WEFT_BROKEN. The task has a cancel token of its own, made from the one it would go by, for
+ weft_future_cancel. NULL options: none. Never blocks; any thread. Failures as for weft_spawn.
  */
-weft_status weft_run(weft_runtime *runtime, weft_task_fn fn, void *arg);
+weft_status weft_async(weft_runtime *runtime,
+                       weft_call_fn fn,
+                       void *arg,
+                       const weft_spawn_options *options,
+                       weft_future **out);
+
+/*
+ Goes on with a future's value: when it is ready, calls fn(worker, value, arg, &result) once, as a task of the runtime, and
+ settles *out as weft_async does. If it failed, fn is not called, options->arg_drop is, and *out fails in the same way, at
+ once: with the status and the text of the source, whose error is its weft_error_cause. *out keeps the future, so the value is good
+ for as long as *out lives, and cannot be taken. The task may be dropped unrun, whether or not there is an arg_drop: by a
+ shutdown that discards (*out fails with WEFT_BROKEN), and by weft_future_cancel, at once. A shutdown that drains
+ waits for it. NULL options: none. Never blocks; any thread. Failures as for weft_spawn; WEFT_HINT_NOT_STEALABLE is
+ WEFT_INVALID while the future is pending.
+ */
+weft_status weft_future_then(weft_future *future,
+                             weft_runtime *runtime,
+                             weft_then_fn fn,
+                             void *arg,
+                             const weft_spawn_options *options,
+                             weft_future **out);
 
 /* Timers ---------------------------------------------------------------------------------------------------------- */
 
@@ -1325,6 +1361,8 @@ weft_status weft_reduce(weft_runtime *runtime,
 #define WEFT_FUTURE_READY 1
 /* weft_future_state: settled with a failure. */
 #define WEFT_FUTURE_FAILED 2
+/* weft_future_state: settled with the failure WEFT_CANCELLED. */
+#define WEFT_FUTURE_CANCELLED 3
 
 /* A promise, and the future it settles. One reference to each. */
 weft_status weft_promise_new(weft_promise **promise, weft_future **future);
@@ -1350,6 +1388,28 @@ weft_status weft_promise_reject(weft_promise *promise,
                                 const char *message,
                                 weft_bytes *payload);
 
+/* A future that is ready with this value, as by weft_promise_resolve. */
+weft_status weft_future_ready(void *value, weft_drop_fn drop, void *ctx, weft_future **out);
+
+/* A future that has failed, as by weft_promise_reject. */
+weft_status weft_future_failed(weft_status status, const char *message, weft_future **out);
+
+/*
+ Whether somebody has asked by weft_future_cancel for what the promise stands for to stop. It is a request: a producer that heeds it
+ rejects the promise, with WEFT_CANCELLED. False on a bad handle. One load; any thread.
+ */
+bool weft_promise_cancelled(const weft_promise *promise);
+
+/*
+ Asks whoever is to settle the future to stop; once, and a settled future nothing. It waits for nothing: a future is settled when it is.
+ Of a promise: weft_promise_cancelled says true. Of a task (weft_async, weft_spawn_poll, weft_future_then): its token is triggered, so its
+ body sees weft_cancelled and its waits end; it settles when the body has returned, with what that returns. One that has
+ not begun and has an arg_drop (or is a then) is dropped here, and fails with WEFT_CANCELLED. A future made of others (all, any, race,
+ timeout, a then that waits) fails with WEFT_CANCELLED at once; the request goes on to those of the others that nothing else
+ holds a reference to. Any thread, never blocks; may call drops and what waits for the futures.
+ */
+void weft_future_cancel(weft_future *future);
+
 /* One more reference. Returns its argument; NULL on a bad handle. */
 weft_promise *weft_promise_retain(weft_promise *promise);
 
@@ -1374,12 +1434,15 @@ weft_status weft_future_get(weft_future *future, int64_t timeout_ns, void **valu
 
 /*
  Waits for the value and moves it out: it is the caller's, and its drop will not run. WEFT_BUSY unless this is the only
- reference to the future, and when the value has been taken already. If the future failed, its status and message.
+ reference to the future (futures made of it have one, and callbacks that have not ended), when the value has been taken already, and
+ for futures whose value is another's (weft_future_any, _race, _timeout). If the future failed, its status and message.
  Waits as weft_future_wait does.
  */
-weft_status weft_future_take(weft_future *future, int64_t timeout_ns, void **value);
+weft_status weft_future_take(weft_future *future,
+                             int64_t timeout_ns,
+                             void **value);
 
-/* WEFT_FUTURE_PENDING, _READY (also when the value has been taken) or _FAILED; -1 on a bad handle. Never blocks. */
+/* WEFT_FUTURE_PENDING, _READY (also when the value has been taken), _FAILED or _CANCELLED; -1 on a bad handle. Never blocks. */
 int32_t weft_future_state(const weft_future *future);
 
 /* Why it failed; NULL unless it did, and on a bad handle. Belongs to the future. Never blocks. */
@@ -1390,6 +1453,124 @@ weft_future *weft_future_retain(weft_future *future);
 
 /* One reference less. The last one drops the value; a task that has not ended runs on. Never blocks. */
 void weft_future_release(weft_future *future);
+
+/* What is told of settled futures --------------------------------------------------------------------------------- */
+
+/* Told of a settled future. Runs on whatever thread settles it: it does not block. */
+typedef void (*weft_settled_fn)(weft_future *future, void *arg);
+
+/*
+ Calls fn(future, arg) once when the future is settled, whatever the outcome: on the thread that settles it, or here and now if it is
+ settled already. On each thread these callbacks come one after the other, in the order in which their futures were settled: what a callback
+ settles or registers is told after it. No lock of Weft's is held; it must not block, since others wait behind it. The future has a
+ reference until the callback has returned. *out is for weft_watch_off; it is written before the callback is called.
+ NULL out: none. drop(ctx, arg) is called instead of fn by weft_watch_off; may be NULL. Never blocks; any thread.
+ */
+weft_status weft_future_on_settled(weft_future *future,
+                                   weft_settled_fn fn,
+                                   void *arg,
+                                   weft_drop_fn drop,
+                                   void *ctx,
+                                   weft_watch **out);
+
+/*
+ Takes a callback back. WEFT_OK: it will not run, and its drop has. WEFT_BUSY: it runs or has run, or was taken back already. Never blocks;
+ any thread, also from within the callback.
+ */
+weft_status weft_watch_off(weft_watch *watch);
+
+/* One more reference. Returns its argument; NULL on a bad handle. */
+weft_watch *weft_watch_retain(weft_watch *watch);
+
+/* One reference less. The callback stays. Never blocks. */
+void weft_watch_release(weft_watch *watch);
+
+/*
+ Sends `tag`, a uint64_t, into the channel when the future is settled, whatever the outcome; at once if it is already. So one thread, or
+ one file descriptor, waits for any number of futures. The channel is unbounded and its elements have 8 bytes, else WEFT_INVALID: nobody
+ who settles a future ever waits. Once it is closed the tag is dropped. It has a reference until then. Never blocks; any thread.
+ */
+weft_status weft_future_notify(weft_future *future,
+                               weft_channel *channel,
+                               uint64_t tag);
+
+/*
+ A file descriptor that is readable once the future is settled, for event loops. It is the future's: only to be waited for, not
+ read, and not closed; it is closed with the future's end. The same one each time. WEFT_OS: there is none to be had. Never blocks; any thread.
+ */
+weft_status weft_future_fd(weft_future *future,
+                           int *fd);
+
+/* Futures made of others ------------------------------------------------------------------------------------------ */
+
+/*
+ A future that is ready when all of these are: its value is NULL, theirs are read from them. It fails with the first failure, at
+ once. n may be 0: it is ready. It keeps them; the array is not needed any more, and the same future may be in it
+ twice. Never blocks; any thread.
+ */
+weft_status weft_future_all(weft_future *const *futures,
+                            size_t n,
+                            weft_future **out);
+
+/*
+ A future with the first success among these; it fails with the last failure when all have failed. The value is the winner's,
+ which it keeps, as it does all of them. n = 0: WEFT_INVALID. Never blocks; any thread.
+ */
+weft_status weft_future_any(weft_future *const *futures,
+                            size_t n,
+                            weft_future **out);
+
+/*
+ A future that is settled as the first of these is, be it ready or failed. The value is the winner's, which it keeps, as it does all of
+ them. The others go on. n = 0: WEFT_INVALID. Never blocks; any thread.
+ */
+weft_status weft_future_race(weft_future *const *futures,
+                             size_t n,
+                             weft_future **out);
+
+/*
+ The index of the future that settled one made by weft_future_any or _race, and of the failure that failed one made by _all.
+ WEFT_WOULD_BLOCK: it is pending. WEFT_NOT_FOUND: no single one settled it (all are ready; it was cancelled). WEFT_INVALID: it is not made of
+ several. Never blocks; any thread.
+ */
+weft_status weft_future_winner(weft_future *future,
+                               size_t *index);
+
+/* Poll tasks ------------------------------------------------------------------------------------------------------ */
+
+/*
+ A poll task: WEFT_WOULD_BLOCK to be called again when `waker` is woken, which is good during the call (weft_waker_clone for longer);
+ WEFT_OK and *result, or a failure, when it is done.
+ */
+typedef weft_status (*weft_poll_fn)(weft_worker *worker, void *state, const weft_waker *waker, void **result);
+
+/*
+ Starts a poll task, for state machines: fn(worker, state, waker, &result) is called on a worker of the runtime, and again, on any of
+ them, whenever its waker has been woken since the call before began, as long as it returns WEFT_WOULD_BLOCK. Calls do not overlap, and each sees
+ what the one before did. Anything else that it returns settles *out as for weft_async; then `state` is its own business. It
+ must not return WEFT_WOULD_BLOCK without having a waker kept: a task that waits and can be woken by nobody is dropped, and *out
+ fails with WEFT_BROKEN. Dropping it calls options->arg_drop with `state`. With an arg_drop it may be dropped whenever it
+ waits, by a shutdown that discards, and before its first call by a cancel; *out fails with WEFT_BROKEN or WEFT_CANCELLED. A triggered
+ token (weft_future_cancel, options->cancel) wakes it, once: it sees weft_cancelled. A shutdown that drains waits until it is done. NULL
+ options: none. Never blocks; any thread. Failures as for weft_spawn.
+ */
+weft_status weft_spawn_poll(weft_runtime *runtime,
+                            weft_poll_fn fn,
+                            void *state,
+                            const weft_spawn_options *options,
+                            weft_future **out);
+
+/* A waker of one's own, of the same task. NULL on a bad handle. Never blocks; any thread. */
+weft_waker *weft_waker_clone(const weft_waker *waker);
+
+/*
+ Has the task called again: soon, or if it is being called, after that. Again before it is called: nothing; nor when it is done, or its
+ runtime is over. The waker stays good, and is the caller's. Never blocks, allocates nothing; any thread.
+ */
+void weft_waker_wake(const weft_waker *waker);
+
+/* Gives a clone back. Not for the waker that a poll task is called with. Never blocks. */
+void weft_waker_release(weft_waker *waker);
 
 /* Channels -------------------------------------------------------------------------------------------------------- */
 

@@ -142,6 +142,39 @@ unsafe fn get<'a>(channel: *const weft_channel) -> Result<&'a Channel> {
     unsafe { Handle::get(channel, "channel") }
 }
 
+/// A channel that takes tags without ever being full, with a reference.
+pub(super) struct Tags(*mut weft_channel);
+
+// SAFETY: a counted reference to a channel.
+unsafe impl Send for Tags {}
+
+impl Tags {
+    /// # Safety
+    /// `channel` is NULL or a handle.
+    pub(super) unsafe fn new(channel: *mut weft_channel) -> Result<Self> {
+        // SAFETY: promised by the caller.
+        let object = unsafe { get(channel)? };
+        if object.capacity() != Capacity::Unbounded || object.elem_size() != size_of::<u64>() {
+            return Err(invalid("channel: it is not an unbounded one with elements of 8 bytes".into()));
+        }
+        // SAFETY: as above.
+        Ok(Tags(unsafe { Handle::<Channel>::retain(channel) }))
+    }
+
+    /// Dropped if the channel is closed; there is always room otherwise.
+    pub(super) fn send(&self, tag: u64) {
+        // SAFETY: a reference of ours; elements have 8 bytes.
+        let _ = unsafe { get(self.0).and_then(|channel| channel.send((&raw const tag).cast(), Deadline::Now)) };
+    }
+}
+
+impl Drop for Tags {
+    fn drop(&mut self) {
+        // SAFETY: the reference that `new` took.
+        unsafe { Handle::<Channel>::release(self.0) };
+    }
+}
+
 /// Copies *elem into the channel, waiting for room (at a rendezvous: for a receiver). Elements of one producer are received
 /// in their order. Blocks; inside a task the thread's turn passes to another. Any thread. On any failure the element is
 /// still the caller's: WEFT_CLOSED after weft_channel_close, WEFT_TIMEOUT, WEFT_WOULD_BLOCK, WEFT_INTERRUPTED,

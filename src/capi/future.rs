@@ -1,14 +1,16 @@
 //! Futures and promises.
 
-use std::ffi::{c_char, c_void};
+use std::ffi::{CStr, c_char, c_void};
 use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+use std::sync::Arc;
 
-use super::args::{invalid, may_create, place};
+use super::args::{self, check_header, invalid, may_create, place};
 use super::boundary::{boundary, boundary_value};
-use super::handle::{Handle, Noun};
+use super::handle::Handle;
 use super::types::{weft_bytes, weft_drop_fn, weft_error, weft_future, weft_promise, weft_status};
 use crate::error::{Error, Failure, Result, Status};
-use crate::future::{self, Future, Promise, State};
+use crate::future::{self, FUTURE_TAG, Future, Lend, PROMISE_TAG, State};
 use crate::memory::Bytes;
 use crate::panics;
 use crate::sync::Deadline;
@@ -19,11 +21,14 @@ pub const WEFT_FUTURE_PENDING: i32 = 0;
 pub const WEFT_FUTURE_READY: i32 = 1;
 /// weft_future_state: settled with a failure.
 pub const WEFT_FUTURE_FAILED: i32 = 2;
+/// weft_future_state: settled with the failure WEFT_CANCELLED.
+pub const WEFT_FUTURE_CANCELLED: i32 = 3;
 
 const _: () = assert!(
     WEFT_FUTURE_PENDING == State::Pending as i32
         && WEFT_FUTURE_READY == State::Ready as i32
         && WEFT_FUTURE_FAILED == State::Failed as i32
+        && WEFT_FUTURE_CANCELLED == State::Cancelled as i32
 );
 
 /// A pointer that a future owns, with its drop.
@@ -44,8 +49,23 @@ impl Value {
         Value { value, drop, ctx }
     }
 
+    /// The pointer, which stays the future's.
+    pub(super) fn pointer(&self) -> *mut c_void {
+        self.value
+    }
+
     fn into_raw(self) -> *mut c_void {
         ManuallyDrop::new(self).value
+    }
+}
+
+impl Lend for Value {
+    fn lend(&self) -> Self {
+        Value::new(self.value, None, self.ctx)
+    }
+
+    fn nothing() -> Self {
+        Value::new(std::ptr::null_mut(), None, std::ptr::null_mut())
     }
 }
 
@@ -58,31 +78,28 @@ impl Drop for Value {
     }
 }
 
-impl Noun for Future<Value> {
-    type Opaque = weft_future;
-    const TAG: u32 = u32::from_le_bytes(*b"Wfut");
-    const NAME: &'static str = "future";
-}
-
-impl Noun for Promise<Value> {
-    type Opaque = weft_promise;
-    const TAG: u32 = u32::from_le_bytes(*b"Wpro");
-    const NAME: &'static str = "promise";
-}
+/// What a weft_future and a weft_promise are parts of.
+pub(super) type Cell = future::Cell<Value>;
 
 /// A handle with one reference.
 pub(super) fn new_handle(future: Future<Value>) -> *mut weft_future {
-    Handle::create(future)
+    future.into_raw().as_ptr().cast()
 }
 
-pub(super) unsafe fn get_future<'a>(future: *const weft_future, name: &str) -> Result<&'a Future<Value>> {
-    // SAFETY: the caller's contract.
-    unsafe { Handle::get(future, name) }
+pub(super) unsafe fn get_future<'a>(future: *const weft_future, name: &str) -> Result<&'a Cell> {
+    // SAFETY: the caller's contract; checked to be a future.
+    unsafe {
+        check_header(future.cast(), FUTURE_TAG, name, "future")?;
+        Ok(Cell::of_future(NonNull::new_unchecked(future.cast_mut().cast())))
+    }
 }
 
-unsafe fn get_promise<'a>(promise: *const weft_promise) -> Result<&'a Promise<Value>> {
-    // SAFETY: the caller's contract.
-    unsafe { Handle::get(promise, "promise") }
+unsafe fn get_promise<'a>(promise: *const weft_promise) -> Result<&'a Cell> {
+    // SAFETY: the caller's contract; checked to be a promise.
+    unsafe {
+        check_header(promise.cast(), PROMISE_TAG, "promise", "promise")?;
+        Ok(Cell::of_promise(NonNull::new_unchecked(promise.cast_mut().cast())))
+    }
 }
 
 /// A promise, and the future it settles. One reference to each.
@@ -98,8 +115,8 @@ pub unsafe extern "C" fn weft_promise_new(
         let (new_promise, new_future) = future::channel();
         // SAFETY: writable by contract.
         unsafe {
-            *promise = Handle::create(new_promise);
-            *future = Handle::create(new_future);
+            *promise = new_promise.into_raw().as_ptr().cast();
+            *future = new_handle(new_future);
         }
         Ok(())
     })
@@ -148,18 +165,79 @@ pub unsafe extern "C" fn weft_promise_reject(
             };
             (get_promise(promise)?, super::args::name(message), payload)
         };
-        if status == Status::Ok as i32 {
-            return Err(invalid("status: WEFT_OK is no failure".into()));
-        }
-        let text = match (&message, Status::from_number(status)) {
-            (Some(message), _) => message.to_string_lossy(),
-            (None, Some(status)) => status.name().to_string_lossy(),
-            (None, None) => format!("failure {status}").into(),
-        };
-        let mut error = Error::new(status, &text, "promise");
+        let mut error = failure(status, message.as_deref())?;
         error.payload = payload;
         promise.settle(Err(error)).map_err(|_| ALREADY_SETTLED)
     })
+}
+
+/// An error of the caller's.
+fn failure(status: weft_status, message: Option<&CStr>) -> Result<Error> {
+    if status == Status::Ok as i32 {
+        return Err(invalid("status: WEFT_OK is no failure".into()));
+    }
+    let text = match (message, Status::from_number(status)) {
+        (Some(message), _) => message.to_string_lossy(),
+        (None, Some(status)) => status.name().to_string_lossy(),
+        (None, None) => format!("failure {status}").into(),
+    };
+    Ok(Error::new(status, &text, "promise"))
+}
+
+/// A future that is ready with this value, as by weft_promise_resolve.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_future_ready(
+    value: *mut c_void,
+    drop: weft_drop_fn,
+    ctx: *mut c_void,
+    out: *mut *mut weft_future,
+) -> weft_status {
+    boundary(|| {
+        let out = place(out, "out")?;
+        may_create()?;
+        // SAFETY: writable by contract.
+        unsafe { *out = new_handle(future::settled(Ok(Value::new(value, drop, ctx)))) };
+        Ok(())
+    })
+}
+
+/// A future that has failed, as by weft_promise_reject.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_future_failed(
+    status: weft_status,
+    message: *const c_char,
+    out: *mut *mut weft_future,
+) -> weft_status {
+    boundary(|| {
+        let out = place(out, "out")?;
+        may_create()?;
+        // SAFETY: a C string by contract; writable by contract.
+        unsafe { *out = new_handle(future::settled(Err(failure(status, args::name(message).as_deref())?))) };
+        Ok(())
+    })
+}
+
+/// Whether somebody has asked by weft_future_cancel for what the promise stands for to stop. It is a request: a producer that heeds it
+/// rejects the promise, with WEFT_CANCELLED. False on a bad handle. One load; any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_promise_cancelled(promise: *const weft_promise) -> bool {
+    // SAFETY: a handle by contract.
+    boundary_value(false, || Ok(unsafe { get_promise(promise)? }.is_cancelled()))
+}
+
+/// Asks whoever is to settle the future to stop; once, and a settled future nothing. It waits for nothing: a future is settled when it is.
+/// Of a promise: weft_promise_cancelled says true. Of a task (weft_async, weft_spawn_poll, weft_future_then): its token is triggered, so its
+/// body sees weft_cancelled and its waits end; it settles when the body has returned, with what that returns. One that has
+/// not begun and has an arg_drop (or is a then) is dropped here, and fails with WEFT_CANCELLED. A future made of others (all, any, race,
+/// timeout, a then that waits) fails with WEFT_CANCELLED at once; the request goes on to those of the others that nothing else
+/// holds a reference to. Any thread, never blocks; may call drops and what waits for the futures.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_future_cancel(future: *mut weft_future) {
+    boundary_value((), || {
+        // SAFETY: a handle by contract.
+        unsafe { get_future(future, "future")? }.cancel();
+        Ok(())
+    });
 }
 
 const ALREADY_SETTLED: Failure = Failure::new(Status::Busy, "the promise has been settled already");
@@ -167,15 +245,25 @@ const ALREADY_SETTLED: Failure = Failure::new(Status::Busy, "the promise has bee
 /// One more reference. Returns its argument; NULL on a bad handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_promise_retain(promise: *mut weft_promise) -> *mut weft_promise {
-    // SAFETY: a handle by contract.
-    unsafe { Handle::<Promise<Value>>::retain(promise) }
+    boundary_value(std::ptr::null_mut(), || {
+        if !promise.is_null() {
+            // SAFETY: a handle by contract.
+            std::mem::forget(unsafe { get_promise(promise)?.promise(true) });
+        }
+        Ok(promise)
+    })
 }
 
 /// One reference less. The last one fails an unsettled future with WEFT_BROKEN. Never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_promise_release(promise: *mut weft_promise) {
-    // SAFETY: a handle by contract.
-    unsafe { Handle::<Promise<Value>>::release(promise) }
+    boundary_value((), || {
+        if !promise.is_null() {
+            // SAFETY: a handle by contract, whose reference is given up.
+            drop(unsafe { get_promise(promise)?.promise(false) });
+        }
+        Ok(())
+    });
 }
 
 /// Waits until the future is settled, whatever the outcome. Blocks; inside a task the thread's turn passes to another.
@@ -208,7 +296,8 @@ pub unsafe extern "C" fn weft_future_get(
 }
 
 /// Waits for the value and moves it out: it is the caller's, and its drop will not run. WEFT_BUSY unless this is the only
-/// reference to the future, and when the value has been taken already. If the future failed, its status and message.
+/// reference to the future (futures made of it have one, and callbacks that have not ended), when the value has been taken already, and
+/// for futures whose value is another's (weft_future_any, _race, _timeout). If the future failed, its status and message.
 /// Waits as weft_future_wait does.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_future_take(
@@ -219,23 +308,12 @@ pub unsafe extern "C" fn weft_future_take(
     boundary(|| {
         let place = place(value, "value")?;
         // SAFETY: a handle by contract; the only reference to it, so nobody else uses the value.
-        unsafe {
-            let object = get_future(future, "future")?;
-            let check_sole = || match Handle::<Future<Value>>::is_sole(future) {
-                true => Ok(()),
-                false => Err(Failure::new(Status::Busy, "there are other references to the future")),
-            };
-            check_sole()?;
-            object.wait(Deadline::after(timeout_ns))?;
-            // The wait may have been long.
-            check_sole()?;
-            *place = object.take(Deadline::Now)?.into_raw();
-        }
+        unsafe { *place = get_future(future, "future")?.take(Deadline::after(timeout_ns))?.into_raw() };
         Ok(())
     })
 }
 
-/// WEFT_FUTURE_PENDING, _READY (also when the value has been taken) or _FAILED; -1 on a bad handle. Never blocks.
+/// WEFT_FUTURE_PENDING, _READY (also when the value has been taken), _FAILED or _CANCELLED; -1 on a bad handle. Never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_future_state(future: *const weft_future) -> i32 {
     // SAFETY: a handle by contract.
@@ -248,20 +326,30 @@ pub unsafe extern "C" fn weft_future_error(future: *const weft_future) -> *const
     boundary_value(std::ptr::null(), || {
         // SAFETY: a handle by contract.
         let error = unsafe { get_future(future, "future")? }.error();
-        Ok(error.map_or(std::ptr::null(), |error| std::ptr::from_ref(error).cast()))
+        Ok(error.map_or(std::ptr::null(), |error| Arc::as_ptr(error).cast()))
     })
 }
 
 /// One more reference. Returns its argument; NULL on a bad handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_future_retain(future: *mut weft_future) -> *mut weft_future {
-    // SAFETY: a handle by contract.
-    unsafe { Handle::<Future<Value>>::retain(future) }
+    boundary_value(std::ptr::null_mut(), || {
+        if !future.is_null() {
+            // SAFETY: a handle by contract.
+            std::mem::forget(unsafe { get_future(future, "future")?.future(true) });
+        }
+        Ok(future)
+    })
 }
 
 /// One reference less. The last one drops the value; a task that has not ended runs on. Never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_future_release(future: *mut weft_future) {
-    // SAFETY: a handle by contract.
-    unsafe { Handle::<Future<Value>>::release(future) }
+    boundary_value((), || {
+        if !future.is_null() {
+            // SAFETY: a handle by contract, whose reference is given up.
+            drop(unsafe { get_future(future, "future")?.future(false) });
+        }
+        Ok(())
+    });
 }

@@ -33,6 +33,17 @@ impl<T: Noun> Handle<T> {
         Box::into_raw(Box::new(handle)).cast()
     }
 
+    /// A handle that lives as long as this does, whoever releases it.
+    pub fn on_stack(value: T) -> Self {
+        // As many references as nobody gives back.
+        Handle { header: Header::new(T::TAG), references: AtomicUsize::new(usize::MAX / 2), value }
+    }
+
+    /// What C gets to see of a handle that is not in a box.
+    pub fn as_opaque(&self) -> *const T::Opaque {
+        std::ptr::from_ref(self).cast()
+    }
+
     /// The object behind a handle.
     ///
     /// # Safety
@@ -61,16 +72,6 @@ impl<T: Noun> Handle<T> {
             let header = &(*handle).header;
             (header.tag == T::TAG && header.epoch == fork::epoch()).then(|| &(*handle).value)
         }
-    }
-
-    /// Whether the caller's reference is the only one.
-    ///
-    /// # Safety
-    /// `pointer` passed [`Handle::get`].
-    pub unsafe fn is_sole(pointer: *const T::Opaque) -> bool {
-        // Acquire: what former holders did comes before.
-        // SAFETY: promised by the caller.
-        unsafe { (*pointer.cast::<Self>()).references.load(Ordering::Acquire) == 1 }
     }
 
     /// Adds a reference; the body of weft_X_retain.

@@ -143,6 +143,15 @@ pub unsafe extern "C" fn weft_error_origin(error: *const weft_error) -> *const c
     boundary_value(c"".as_ptr(), || Ok(unsafe { self::error(error)? }.origin.as_ptr()))
 }
 
+/// The error that this one passes on: of the future that the failed one was made of (weft_future_then, weft_future_all and so on). NULL:
+/// none. Valid while the failed future lives. NULL or another thing: NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_error_cause(error: *const weft_error) -> *const weft_error {
+    // SAFETY: the caller's contract.
+    let cause = boundary_value(None, || Ok(unsafe { self::error(error)? }.cause.as_ref()));
+    cause.map_or(std::ptr::null(), |cause| std::sync::Arc::as_ptr(cause).cast())
+}
+
 /// Where a Rust callback panicked, as text of several lines: if RUST_BACKTRACE or RUST_LIB_BACKTRACE was set in the environment
 /// when the process made its first runtime. Else "". Valid while the future lives. NULL or another thing: "".
 #[unsafe(no_mangle)]

@@ -56,6 +56,16 @@ pub struct weft_future {
     _private: [u8; 0],
 }
 
+/// A callback that a future will call.
+pub struct weft_watch {
+    _private: [u8; 0],
+}
+
+/// What wakes a poll task.
+pub struct weft_waker {
+    _private: [u8; 0],
+}
+
 /// A queue with two ends.
 pub struct weft_channel {
     _private: [u8; 0],

@@ -1,12 +1,23 @@
 //! The cell that a promise and its future share.
+//!
+//! One allocation holds everything: the counted ends (C programs have their addresses as `weft_promise` and `weft_future`), the
+//! queue of those who wait, the outcome, and what the future came from. Each end that has a reference, and each call that is
+//! still to be made, holds the memory.
 
+use std::mem::{ManuallyDrop, offset_of};
+use std::ops::Deref;
+use std::ptr::NonNull;
 use std::sync::Arc;
 
-use super::deferred::Begin;
+use super::line::{self, Job};
+use super::origin::Origin;
 use crate::error::{Error, Failure, Result, Status};
-use crate::sync::atomic::{AtomicU32, Ordering, UnsafeCell};
-use crate::sync::wait::Ended;
-use crate::sync::{Deadline, Gate};
+use crate::memory::Header;
+#[cfg(not(weft_loom))]
+use crate::platform::eventfd::EventFd;
+use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, UnsafeCell};
+use crate::sync::wait::{Ended, WaitList, WaitNode, Waiter};
+use crate::sync::{Deadline, Lock};
 
 /// How far a future has got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +29,14 @@ pub enum State {
     Ready = 1,
     /// Settled with an error.
     Failed = 2,
+    /// Settled with the error that it was cancelled.
+    Cancelled = 3,
 }
+
+/// Tells promises from other handles.
+pub const PROMISE_TAG: u32 = u32::from_le_bytes(*b"Wpro");
+/// Tells futures from other handles.
+pub const FUTURE_TAG: u32 = u32::from_le_bytes(*b"Wfut");
 
 /// Nobody has begun to settle.
 const OPEN: u32 = 0;
@@ -28,90 +46,354 @@ const READY: u32 = 2;
 const FAILED: u32 = 3;
 /// Ready, and the value has been moved out.
 const TAKEN: u32 = 4;
+/// Failed with [`Status::Cancelled`].
+const CANCELLED: u32 = 5;
 
-struct Cell<T> {
-    state: AtomicU32,
-    outcome: UnsafeCell<Option<std::result::Result<T, Error>>>,
-    settled: Gate,
+/// The outcome of every wait for a future.
+const SETTLED: u32 = 0;
+
+/// An end of the cell. C programs have a pointer to it.
+#[repr(C)]
+struct End {
+    header: core::cell::UnsafeCell<Header>,
+    references: AtomicUsize,
 }
+
+impl End {
+    fn new(tag: u32) -> Self {
+        End { header: Header::new(tag).into(), references: AtomicUsize::new(1) }
+    }
+
+    fn retain(&self) {
+        // Relaxed: a reference comes from a reference.
+        self.references.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether that was the last one.
+    fn release(&self) -> bool {
+        // AcqRel: every holder's use comes before what the last one does.
+        let last = self.references.fetch_sub(1, Ordering::AcqRel) == 1;
+        if last {
+            // A later use of the dangling pointer is likelier to be noticed.
+            // SAFETY: no holder is left who could read it.
+            unsafe { (*self.header.get()).tag = 0 };
+        }
+        last
+    }
+}
+
+/// What a settled cell holds; the state tells which.
+union Outcome<T> {
+    nothing: (),
+    value: ManuallyDrop<T>,
+    error: ManuallyDrop<Arc<Error>>,
+}
+
+/// What promise and future share.
+#[repr(C)]
+pub struct Cell<T> {
+    // First: its place becomes a job when the cell is freed.
+    promise: End,
+    future: End,
+    state: AtomicU32,
+    /// What keeps the memory.
+    holds: AtomicU32,
+    /// The descriptor that is readable once this is settled, written under the lock of `waits`; NO_FD: none was asked for.
+    fd: AtomicU32,
+    /// Whether somebody has asked the producer to stop.
+    cancelled: AtomicBool,
+    waits: Lock<WaitList>,
+    outcome: UnsafeCell<Outcome<T>>,
+    /// Set before there is a second reference to the future.
+    origin: UnsafeCell<Option<Arc<dyn Origin<T>>>>,
+}
+
+const NO_FD: u32 = u32::MAX;
 
 // SAFETY: the outcome is written by the one thread that moved the state from OPEN to SETTLING, and read or taken only
 // after the state says that it is there; `&T` and `T` reach other threads, hence both bounds.
 unsafe impl<T: Send + Sync> Sync for Cell<T> {}
 
-/// The end that settles. Dropped unsettled, it fails its future with `Broken`.
-pub struct Promise<T>(Arc<Cell<T>>);
+/// The end that settles. When the last is dropped unsettled, the future fails with `Broken`.
+pub struct Promise<T>(NonNull<Cell<T>>);
 
-/// The end that waits.
-pub struct Future<T> {
-    cell: Arc<Cell<T>>,
-    /// The work that settles it, if a waiting thread may begin that itself.
-    work: Option<Arc<dyn Begin>>,
-}
+/// The end that waits. Clones are the same future.
+pub struct Future<T>(NonNull<Cell<T>>);
+
+/// The memory of a cell, whatever becomes of its ends.
+pub struct Hold<T>(NonNull<Cell<T>>);
+
+// SAFETY: counted references to a cell, see there.
+unsafe impl<T: Send + Sync> Send for Promise<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send + Sync> Sync for Promise<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send + Sync> Send for Future<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send + Sync> Sync for Future<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send + Sync> Send for Hold<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send + Sync> Sync for Hold<T> {}
 
 /// A promise and its future.
 pub fn channel<T>() -> (Promise<T>, Future<T>) {
-    let cell = Arc::new(Cell { state: AtomicU32::new(OPEN), outcome: UnsafeCell::new(None), settled: Gate::default() });
-    (Promise(cell.clone()), Future { cell, work: None })
+    let cell = NonNull::from(Box::leak(Box::new(Cell {
+        promise: End::new(PROMISE_TAG),
+        future: End::new(FUTURE_TAG),
+        state: AtomicU32::new(OPEN),
+        holds: AtomicU32::new(2),
+        fd: AtomicU32::new(NO_FD),
+        cancelled: AtomicBool::new(false),
+        waits: Lock::default(),
+        outcome: UnsafeCell::new(Outcome { nothing: () }),
+        origin: UnsafeCell::new(None),
+    })));
+    (Promise(cell), Future(cell))
 }
 
+/// A future that is settled already.
+pub fn settled<T>(outcome: std::result::Result<T, Error>) -> Future<T> {
+    let (promise, future) = channel();
+    let _ = promise.settle(outcome);
+    future
+}
+
+macro_rules! derefs {
+    ($($name:ident),*) => {
+        $(impl<T> Deref for $name<T> {
+            type Target = Cell<T>;
+            fn deref(&self) -> &Cell<T> {
+                // SAFETY: live as long as somebody holds it.
+                unsafe { self.0.as_ref() }
+            }
+        })*
+    };
+}
+derefs!(Promise, Future, Hold);
+
 impl<T> Promise<T> {
-    /// Settles the future; gives the outcome back if that has been done already.
-    pub fn settle(
-        &self,
-        outcome: std::result::Result<T, Error>,
-    ) -> std::result::Result<(), std::result::Result<T, Error>> {
-        let cell = &*self.0;
-        // Relaxed: the exchange only picks the one who writes; the outcome is published below.
-        if cell.state.compare_exchange(OPEN, SETTLING, Ordering::Relaxed, Ordering::Relaxed).is_err() {
-            return Err(outcome);
-        }
-        let state = if outcome.is_ok() { READY } else { FAILED };
-        // SAFETY: this thread won the exchange, and nobody reads before the store below.
-        cell.outcome.with_mut(|place| unsafe { *place = Some(outcome) });
-        // Release pairs with the Acquire in `state`.
-        cell.state.store(state, Ordering::Release);
-        cell.settled.open();
-        Ok(())
+    /// The end's address, as [`Cell::of_promise`] takes it; gives up this reference.
+    pub fn into_raw(self) -> NonNull<()> {
+        let cell = ManuallyDrop::new(self).0;
+        // SAFETY: a part of a live cell.
+        unsafe { NonNull::new_unchecked(&raw mut (*cell.as_ptr()).promise).cast() }
+    }
+}
+
+impl<T> Future<T> {
+    /// The end's address, as [`Cell::of_future`] takes it; gives up this reference.
+    pub fn into_raw(self) -> NonNull<()> {
+        let cell = ManuallyDrop::new(self).0;
+        // SAFETY: a part of a live cell.
+        unsafe { NonNull::new_unchecked(&raw mut (*cell.as_ptr()).future).cast() }
     }
 
-    /// Whether somebody has settled it, or is about to have.
-    pub fn is_settled(&self) -> bool {
-        self.0.state.load(Ordering::Relaxed) != OPEN
+    /// The same future, with what it comes from. There is no other reference to it.
+    pub fn with_origin(self, origin: Arc<dyn Origin<T>>) -> Self {
+        assert!(self.is_sole());
+        // SAFETY: others get at the origin only through a future, and this is the only one.
+        self.origin.with_mut(|place| unsafe { *place = Some(origin) });
+        self
+    }
+}
+
+impl<T> Clone for Future<T> {
+    fn clone(&self) -> Self {
+        self.future.retain();
+        Future(self.0)
     }
 }
 
 impl<T> Drop for Promise<T> {
     fn drop(&mut self) {
-        if !self.is_settled() {
-            let _ = self.settle(Err(Error::new(
-                Status::Broken as i32,
-                "the promise was released without having been settled",
-                "promise",
-            )));
+        if self.promise.release() {
+            if !self.is_settled() {
+                let text = "the promise was released without having been settled";
+                let _ = self.settle(Err(Error::new(Status::Broken as i32, text, "promise")));
+            }
+            drop(Hold(self.0));
         }
     }
 }
 
-impl<T> Future<T> {
-    /// The same future; who waits for it without a deadline may begin this work.
-    pub fn with_work(self, work: Arc<dyn Begin>) -> Self {
-        Future { work: Some(work), ..self }
+impl<T> Drop for Future<T> {
+    fn drop(&mut self) {
+        if self.future.release() {
+            drop(Hold(self.0));
+        }
+    }
+}
+
+impl<T> Drop for Hold<T> {
+    fn drop(&mut self) {
+        // AcqRel: every holder's use comes before the end.
+        if self.holds.fetch_sub(1, Ordering::AcqRel) == 1 {
+            let job = self.0.cast::<Job>().as_ptr();
+            const { assert!(size_of::<Job>() <= size_of::<End>() || cfg!(weft_loom)) };
+            // SAFETY: nobody else holds the cell. Its first end is over, so the place is free.
+            #[cfg(not(weft_loom))]
+            unsafe {
+                job.write(Job::new(free::<T>));
+                line::end(job);
+            }
+            #[cfg(weft_loom)]
+            unsafe {
+                free::<T>(job)
+            }
+        }
+    }
+}
+
+/// # Safety
+/// `job` was a cell that nobody holds.
+unsafe fn free<T>(job: *const Job) {
+    // SAFETY: promised by the caller; made by Box.
+    drop(unsafe { Box::from_raw(job.cast_mut().cast::<Cell<T>>()) });
+}
+
+impl<T> Drop for Cell<T> {
+    fn drop(&mut self) {
+        let state = self.state.load(Ordering::Relaxed);
+        // SAFETY: the state says what is there, and nobody else is.
+        self.outcome.with_mut(|outcome| unsafe {
+            match state {
+                READY => ManuallyDrop::drop(&mut (*outcome).value),
+                FAILED | CANCELLED => ManuallyDrop::drop(&mut (*outcome).error),
+                _ => {}
+            }
+        });
+        #[cfg(not(weft_loom))]
+        drop(self.take_fd());
+    }
+}
+
+impl<T> Cell<T> {
+    /// The cell around a future's end.
+    ///
+    /// # Safety
+    /// `end` came from [`Future::into_raw`], and has a reference as long as the result is used.
+    pub unsafe fn of_future<'a>(end: NonNull<()>) -> &'a Cell<T> {
+        // SAFETY: promised by the caller.
+        unsafe { end.byte_sub(offset_of!(Self, future)).cast().as_ref() }
+    }
+
+    /// The cell around a promise's end.
+    ///
+    /// # Safety
+    /// `end` came from [`Promise::into_raw`], and has a reference as long as the result is used.
+    pub unsafe fn of_promise<'a>(end: NonNull<()>) -> &'a Cell<T> {
+        // SAFETY: promised by the caller.
+        unsafe { end.byte_sub(offset_of!(Self, promise)).cast().as_ref() }
+    }
+
+    /// One more reference to the promise, or one that is given back.
+    ///
+    /// # Safety
+    /// The caller has a reference to the promise, which is given up unless `more`.
+    pub unsafe fn promise(&self, more: bool) -> Promise<T> {
+        if more {
+            self.promise.retain();
+        }
+        Promise(NonNull::from(self))
+    }
+
+    /// One more reference to the future, or one that is given back.
+    ///
+    /// # Safety
+    /// The caller has a reference to the future, which is given up unless `more`.
+    pub unsafe fn future(&self, more: bool) -> Future<T> {
+        if more {
+            self.future.retain();
+        }
+        Future(NonNull::from(self))
+    }
+
+    /// Keeps the memory.
+    pub fn hold(&self) -> Hold<T> {
+        self.holds.fetch_add(1, Ordering::Relaxed);
+        Hold(NonNull::from(self))
+    }
+
+    /// Whether there is one reference to the future.
+    pub fn is_sole(&self) -> bool {
+        // Acquire: what former holders did comes before.
+        self.future.references.load(Ordering::Acquire) == 1
+    }
+
+    /// Settles the future; gives the outcome back if that has been done already. Calls what is to be told.
+    pub fn settle(
+        &self,
+        outcome: std::result::Result<T, Error>,
+    ) -> std::result::Result<(), std::result::Result<T, Error>> {
+        // Relaxed: the exchange only picks the one who writes; the outcome is published below.
+        if self.state.compare_exchange(OPEN, SETTLING, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+            return Err(outcome);
+        }
+        let state = match &outcome {
+            Ok(_) => READY,
+            Err(error) if error.status == Status::Cancelled as i32 => CANCELLED,
+            Err(_) => FAILED,
+        };
+        let outcome = match outcome {
+            Ok(value) => Outcome { value: ManuallyDrop::new(value) },
+            Err(error) => Outcome { error: ManuallyDrop::new(Arc::new(error)) },
+        };
+        // SAFETY: this thread won the exchange, and nobody reads before the store below.
+        self.outcome.with_mut(|place| unsafe { *place = outcome });
+        let waits = {
+            let mut waits = self.waits.lock();
+            // Release pairs with the Acquire in `state`.
+            self.state.store(state, Ordering::Release);
+            #[cfg(not(weft_loom))]
+            if let Some(fd) = self.eventfd() {
+                // Before anybody is told, who might give up what keeps the descriptor.
+                fd.signal();
+            }
+            waits.claim_all()
+        };
+        // All threads go on before the first callback is called.
+        line::calling(|| waits.finish(SETTLED));
+        Ok(())
+    }
+
+    /// Whether somebody has settled it, or is about to have.
+    pub fn is_settled(&self) -> bool {
+        self.state.load(Ordering::Relaxed) != OPEN
     }
 
     /// How far it has got.
     pub fn state(&self) -> State {
         // Acquire pairs with the Release in `settle`: who sees it settled sees the outcome.
-        match self.cell.state.load(Ordering::Acquire) {
+        match self.state.load(Ordering::Acquire) {
             OPEN | SETTLING => State::Pending,
             FAILED => State::Failed,
+            CANCELLED => State::Cancelled,
             _ => State::Ready,
         }
     }
 
-    /// Calls `callback` once it is settled: here and now, or on the thread that settles it. It does not unwind.
-    pub fn when_settled(&self, callback: impl FnOnce() + Send + 'static) {
-        self.cell.settled.when_open(Box::new(callback));
+    /// Queues a wait; false if it is settled, and nobody will be told.
+    ///
+    /// # Safety
+    /// As for [`WaitList::push`]; [`Cell::let_go`] unlinks the node.
+    pub unsafe fn watch(&self, node: *mut WaitNode) -> bool {
+        let mut waits = self.waits.lock();
+        if self.state() != State::Pending {
+            return false;
+        }
+        // SAFETY: promised by the caller.
+        unsafe { waits.push(node) };
+        true
+    }
+
+    /// Takes a wait out of the queue, if it is still in.
+    ///
+    /// # Safety
+    /// As for [`WaitList::unlink`].
+    pub unsafe fn let_go(&self, node: *mut WaitNode) {
+        // SAFETY: promised by the caller.
+        unsafe { self.waits.lock().unlink(node) }
     }
 
     /// Waits until it is settled, whatever the outcome.
@@ -119,19 +401,29 @@ impl<T> Future<T> {
         if self.state() != State::Pending {
             return Ok(());
         }
-        if let Some(work) = &self.work
-            && deadline != Deadline::Now
-        {
-            if deadline == Deadline::Never {
-                work.begin_here();
-            }
-            work.clone().hurry();
+        if deadline == Deadline::Now {
+            return Err(PENDING);
         }
-        match self.cell.settled.wait(deadline) {
-            Ended::Fired(_) => Ok(()),
-            Ended::TimedOut if deadline == Deadline::Now => {
-                Err(Failure::new(Status::WouldBlock, "the future is pending"))
+        if let Some(origin) = self.origin() {
+            if deadline == Deadline::Never {
+                origin.begin_here();
             }
+            origin.clone().hurry();
+        }
+        let waiter = Waiter::new();
+        let mut node = WaitNode::new(&waiter, std::ptr::null_mut());
+        let node = &raw mut node;
+        // SAFETY: this frame stays until the wait was fired, or until the node is unlinked below.
+        if !unsafe { self.watch(node) } {
+            return Ok(());
+        }
+        let ended = waiter.wait(deadline);
+        if let Ended::Fired(_) = ended {
+            return Ok(());
+        }
+        // SAFETY: the node was pushed to this list above.
+        unsafe { self.let_go(node) };
+        match ended {
             Ended::TimedOut => Err(Failure::new(Status::Timeout, "the future is still pending")),
             ended => ended.failure().map_or(Ok(()), Err),
         }
@@ -147,41 +439,115 @@ impl<T> Future<T> {
         }
     }
 
-    /// Waits for the value and moves it out.
+    /// Waits for the value and moves it out, unless there are other references to the future.
     ///
     /// # Safety
     /// No reference that `get` returned is used any more.
     pub unsafe fn take(&self, deadline: Deadline) -> Result<T> {
+        let check_sole = || match self.is_sole() {
+            true => Ok(()),
+            false => Err(Failure::new(Status::Busy, "there are other references to the future")),
+        };
+        check_sole()?;
         self.wait(deadline)?;
+        // The wait may have been long.
+        check_sole()?;
         if let Some(Err(error)) = self.outcome() {
             return Err(failure_of(error));
         }
+        if self.origin().is_some_and(|origin| origin.lends()) {
+            return Err(Failure::new(Status::Busy, "the future's value belongs to the one that it was made from"));
+        }
         // Acquire: the outcome is there. The exchange picks one taker.
-        if self.cell.state.compare_exchange(READY, TAKEN, Ordering::Acquire, Ordering::Relaxed).is_err() {
+        if self.state.compare_exchange(READY, TAKEN, Ordering::Acquire, Ordering::Relaxed).is_err() {
             return Err(ALREADY_TAKEN);
         }
         // SAFETY: this thread won the exchange; readers see TAKEN and stay away, earlier ones are over by contract.
-        match self.cell.outcome.with_mut(|place| unsafe { (*place).take() }) {
-            Some(Ok(value)) => Ok(value),
-            _ => Err(ALREADY_TAKEN),
-        }
+        Ok(self.outcome.with_mut(|place| unsafe { ManuallyDrop::take(&mut (*place).value) }))
     }
 
     /// The error it failed with.
-    pub fn error(&self) -> Option<&Error> {
-        self.outcome()?.as_ref().err()
+    pub fn error(&self) -> Option<&Arc<Error>> {
+        self.outcome()?.err()
     }
 
-    fn outcome(&self) -> Option<&std::result::Result<T, Error>> {
-        match self.cell.state.load(Ordering::Acquire) {
-            // SAFETY: written before the state was, and not changed since but by `take`, whose caller promised that
-            // nobody uses what this returns.
-            READY | FAILED => self.cell.outcome.with(|place| unsafe { (*place).as_ref() }),
+    /// The outcome, if it is there and has not been taken.
+    pub fn outcome(&self) -> Option<std::result::Result<&T, &Arc<Error>>> {
+        // SAFETY: written before the state was, and not changed since but by `take`, whose caller promised that
+        // nobody uses what this returns.
+        match self.state.load(Ordering::Acquire) {
+            READY => Some(Ok(self.outcome.with(|place| unsafe { &*(*place).value }))),
+            FAILED | CANCELLED => Some(Err(self.outcome.with(|place| unsafe { &*(*place).error }))),
             _ => None,
         }
     }
+
+    /// What the future came from.
+    pub fn origin(&self) -> Option<&Arc<dyn Origin<T>>> {
+        // SAFETY: set before there was a second reference to the future.
+        self.origin.with(|origin| unsafe { (*origin).as_ref() })
+    }
+
+    /// Asks whoever is to settle it to stop.
+    pub fn cancel(&self) {
+        let mut more = Vec::new();
+        self.ask_to_stop(&mut more);
+        // A loop: futures may be made of others in chains of any length.
+        while let Some(future) = more.pop() {
+            future.ask_to_stop(&mut more);
+        }
+    }
+
+    fn ask_to_stop(&self, more: &mut Vec<Future<T>>) {
+        if self.is_settled() || self.cancelled.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        if let Some(origin) = self.origin() {
+            origin.clone().cancel(more);
+        }
+    }
+
+    /// Whether somebody has asked for that.
+    pub fn is_cancelled(&self) -> bool {
+        // Relaxed: a request, which carries nothing.
+        self.cancelled.load(Ordering::Relaxed)
+    }
 }
 
+#[cfg(not(weft_loom))]
+impl<T> Cell<T> {
+    /// A descriptor that is readable once this is settled. It is the cell's.
+    pub fn fd(&self) -> Result<i32> {
+        let waits = self.waits.lock();
+        if let Some(fd) = self.eventfd() {
+            return Ok(fd.number());
+        }
+        let fd = EventFd::new().map_err(|error| Failure::with(Status::Os, format!("no eventfd: {error}")))?;
+        if self.state() != State::Pending {
+            fd.signal();
+        }
+        let number = fd.number();
+        // Relaxed: the lock guards it.
+        self.fd.store(number as u32, Ordering::Relaxed);
+        std::mem::forget(fd);
+        drop(waits);
+        Ok(number)
+    }
+
+    fn eventfd(&self) -> Option<ManuallyDrop<EventFd>> {
+        match self.fd.load(Ordering::Relaxed) {
+            NO_FD => None,
+            // SAFETY: it is the cell's, which lives at least as long as this borrow.
+            number => Some(ManuallyDrop::new(unsafe { EventFd::from_raw(number as i32) })),
+        }
+    }
+
+    fn take_fd(&mut self) -> Option<EventFd> {
+        self.eventfd().map(ManuallyDrop::into_inner)
+    }
+}
+
+const PENDING: Failure = Failure::new(Status::WouldBlock, "the future is pending");
 const ALREADY_TAKEN: Failure = Failure::new(Status::Busy, "the future's value has been taken already");
 
 fn failure_of(error: &Error) -> Failure {
@@ -189,79 +555,6 @@ fn failure_of(error: &Error) -> Failure {
 }
 
 #[cfg(all(test, weft_loom))]
-mod models {
-    use super::*;
-
-    #[test]
-    fn loom_future_settle_against_wait() {
-        loom::model(|| {
-            let (promise, future) = channel::<u32>();
-            let waiter = loom::thread::spawn(move || {
-                assert_eq!(future.get(Deadline::Never), Ok(&7));
-                // SAFETY: the reference above is gone.
-                assert_eq!(unsafe { future.take(Deadline::Never) }, Ok(7));
-            });
-            assert!(promise.settle(Ok(7)).is_ok());
-            waiter.join().unwrap();
-        });
-    }
-
-    #[test]
-    fn loom_future_is_settled_once() {
-        loom::model(|| {
-            let (promise, future) = channel::<u32>();
-            let promise = Arc::new(promise);
-            let other = {
-                let promise = promise.clone();
-                loom::thread::spawn(move || promise.settle(Ok(1)).is_ok())
-            };
-            let mine = promise.settle(Ok(2)).is_ok();
-            let theirs = other.join().unwrap();
-            assert!(mine != theirs);
-            assert_eq!(future.get(Deadline::Now), Ok(&if mine { 2 } else { 1 }));
-        });
-    }
-}
-
+mod models;
 #[cfg(all(test, not(weft_loom)))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_value_is_dropped_once_wherever_it_is() {
-        struct Counted<'a>(&'a std::sync::atomic::AtomicU32);
-        impl Drop for Counted<'_> {
-            fn drop(&mut self) {
-                self.0.fetch_add(1, Ordering::Relaxed);
-            }
-        }
-        let drops = std::sync::atomic::AtomicU32::new(0);
-        let (promise, future) = channel();
-        assert!(promise.settle(Ok(Counted(&drops))).is_ok());
-        assert!(promise.settle(Ok(Counted(&drops))).is_err());
-        assert_eq!(drops.load(Ordering::Relaxed), 1, "the refused value came back and was dropped");
-        drop(promise);
-        drop(future);
-        assert_eq!(drops.load(Ordering::Relaxed), 2);
-
-        let (promise, future) = channel();
-        assert!(promise.settle(Ok(Counted(&drops))).is_ok());
-        // SAFETY: no reference to the value exists.
-        let taken = unsafe { future.take(Deadline::Now) };
-        // SAFETY: as above.
-        assert!(unsafe { future.take(Deadline::Now) }.is_err_and(|failure| failure.is(Status::Busy)));
-        drop((promise, future));
-        assert_eq!(drops.load(Ordering::Relaxed), 2);
-        drop(taken);
-        assert_eq!(drops.load(Ordering::Relaxed), 3);
-    }
-
-    #[test]
-    fn a_dropped_promise_breaks() {
-        let (promise, future) = channel::<()>();
-        assert!(future.wait(Deadline::Now).is_err_and(|failure| failure.is(Status::WouldBlock)));
-        drop(promise);
-        assert!(future.get(Deadline::Never).is_err_and(|failure| failure.is(Status::Broken)));
-        assert_eq!(future.state(), State::Failed);
-    }
-}
+mod tests;

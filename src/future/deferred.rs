@@ -1,17 +1,6 @@
 //! A call that two sides may run: a worker that takes it from a queue, or the thread that waits for its result.
 
-use std::sync::Arc;
-
 use crate::sync::atomic::{AtomicBool, Ordering, UnsafeCell};
-
-/// What a waiting thread does before it sleeps, as long as nobody has begun the work.
-pub trait Begin: Send + Sync {
-    /// Runs the work here, if that may be, or leaves it to others.
-    fn begin_here(&self);
-
-    /// Has others begin it as soon as they would begin what waits for it.
-    fn hurry(self: Arc<Self>);
-}
 
 /// A value that goes to the first who asks.
 pub struct Deferred<C> {

@@ -4,6 +4,7 @@
 pub mod affinity;
 pub mod alarm;
 pub mod clock;
+pub mod eventfd;
 pub mod fork;
 pub mod futex;
 #[cfg(not(weft_loom))]

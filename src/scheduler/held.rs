@@ -22,21 +22,27 @@ pub struct Held {
     task: Lock<Option<Task>>,
 }
 
-/// The held tasks of a runtime.
+/// Something that a runtime has accepted, and that waits.
+pub(super) trait Waiting: Send + Sync {
+    /// Need not wait any more, if it may be dropped.
+    fn release_droppable(&self);
+}
+
+/// What waits in a runtime.
 #[derive(Default)]
 pub(super) struct AllHeld {
     pub(super) count: Holding,
-    all: Lock<Vec<Weak<Held>>>,
+    all: Lock<Vec<Weak<dyn Waiting>>>,
 }
 
 impl AllHeld {
     /// Has those queued that may be dropped.
     pub(super) fn release_droppable(&self) {
         let all = std::mem::take(&mut *self.all.lock());
-        all.iter().filter_map(Weak::upgrade).for_each(|held| held.release_if(Task::droppable));
+        all.iter().filter_map(Weak::upgrade).for_each(|held| held.release_droppable());
     }
 
-    fn add(&self, held: &Arc<Held>) {
+    pub(super) fn add(&self, held: Weak<dyn Waiting>) {
         let mut all = self.all.lock();
         // Those that have gone are taken out when the list would grow; then there is room for as many as are left.
         if all.len() == all.capacity() {
@@ -44,7 +50,7 @@ impl AllHeld {
             let left = all.len();
             all.reserve(left + 1);
         }
-        all.push(Arc::downgrade(held));
+        all.push(held);
     }
 }
 
@@ -60,7 +66,7 @@ impl Core {
         }
         let held = Held { core: self.share(), place, missing: AtomicUsize::new(missing), task: Lock::new(Some(task)) };
         let held = Arc::new(held);
-        self.held.add(&held);
+        self.held.add(Arc::downgrade(&held) as Weak<dyn Waiting>);
         if self.discards() {
             // It may have looked before the task was there.
             held.release_if(Task::droppable);
@@ -68,12 +74,24 @@ impl Core {
         Ok(held)
     }
 
-    fn let_go(&self) {
+    /// One that was counted does not wait any more: it is queued, or over.
+    pub(super) fn let_go(&self) {
         self.held.count.end();
         if !self.is_open() {
-            self.look_again();
-            self.finish_held();
+            self.see_to_held();
         }
+    }
+
+    /// Something has been queued in a runtime that ends, or does not wait any more: somebody may have waited for that.
+    pub(super) fn see_to_held(&self) {
+        self.look_again();
+        self.finish_held();
+    }
+}
+
+impl Waiting for Held {
+    fn release_droppable(&self) {
+        self.release_if(Task::droppable);
     }
 }
 

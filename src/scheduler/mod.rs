@@ -8,6 +8,9 @@
 //! A task is its own queue entry ([`node`]), in a block that goes round ([`blocks`]) or in the caller's memory, where one
 //! word tells whether it is queued ([`claim`]).
 //!
+//! Tasks that wait for something before they are queued are held (`held`); poll tasks come back whenever they are woken
+//! (`polled`, [`wakes`]).
+//!
 //! [`idle`] decides who sleeps and who is woken. A thread that blocks inside a task passes its turn on: the
 //! runtime owns more threads than run at once, up to `max_threads`, and starts or wakes one when there is
 //! something to run and a turn is free. Spare threads leave after `keep_alive`. How many run at once can be changed
@@ -24,6 +27,7 @@ pub mod outbox;
 pub mod region;
 pub mod stall;
 pub mod timed;
+pub mod wakes;
 
 #[cfg(not(weft_loom))]
 mod default;
@@ -45,6 +49,8 @@ mod options;
 mod placement;
 #[cfg(not(weft_loom))]
 pub mod places;
+#[cfg(not(weft_loom))]
+mod polled;
 #[cfg(not(weft_loom))]
 mod resize;
 #[cfg(not(weft_loom))]
@@ -73,6 +79,7 @@ pub use {
     options::{Kind, MAX_WORKERS, Options, WorkerHook},
     placement::allowed,
     places::Policy,
+    polled::{First, Poll, Polled},
     runtime::{Core, RUNTIME_TAG},
     runtime::{Mode, NotSubmitted, Place, Runtime},
     stall::watcher::{Stall, StallHook},

@@ -559,6 +559,16 @@ impl Core {
         self.notify();
     }
 
+    /// Queues a task that has run and comes back, behind all others of its kind: one that wakes itself is not to keep its
+    /// thread to itself. Fresh ones go where others go.
+    pub(super) fn queue_again(&self, task: Task, place: Place, fresh: bool) {
+        match self.own_worker() {
+            Some(worker) if !fresh => worker.queue_behind(task, place),
+            _ => return self.queue_held(task, place),
+        }
+        self.notify();
+    }
+
     /// Whether work from the runtime's own threads is refused: after a discard has begun, and at the very end, when only
     /// the workers' stop hooks still run.
     fn takes_no_more(&self, worker: &Worker) -> bool {

@@ -534,6 +534,12 @@ impl Worker {
         true
     }
 
+    /// Queues a task, not as the newest of this thread's. The caller notifies.
+    pub(super) fn queue_behind(&self, task: Task, place: Place) {
+        self.counters().spawned.add_one();
+        self.core().lanes.push(place.lane(self.home()), task.into_queue());
+    }
+
     /// Lets everybody see what was pinned to this thread; whether there was something. The caller has its turn still, and looks
     /// for work after it has given it up.
     fn unpin(&self) -> bool {

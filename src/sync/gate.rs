@@ -9,13 +9,7 @@ use super::wait::{Ended, WaitList, WaitNode, Waiter};
 #[derive(Default)]
 pub struct Gate {
     open: AtomicBool,
-    waiting: Lock<Waiting>,
-}
-
-#[derive(Default)]
-struct Waiting {
-    threads: WaitList,
-    callbacks: Vec<Box<dyn FnOnce() + Send>>,
+    waiting: Lock<WaitList>,
 }
 
 /// The outcome of every wait on a gate.
@@ -25,25 +19,13 @@ impl Gate {
     /// Opens the gate and wakes everyone who waits. What this thread did before is seen by those who find it open.
     /// The caller keeps the gate alive until this returns, even though waiters may go on before.
     pub fn open(&self) {
-        let (threads, callbacks) = {
+        let waits = {
             let mut waiting = self.waiting.lock();
             // Release pairs with the Acquire in is_open.
             self.open.store(true, Ordering::Release);
-            (waiting.threads.claim_all(), std::mem::take(&mut waiting.callbacks))
+            waiting.claim_all()
         };
-        threads.finish(OPENED);
-        callbacks.into_iter().for_each(|callback| callback());
-    }
-
-    /// Calls `callback` once the gate is open: here and now, or on the thread that opens it. It does not unwind.
-    pub fn when_open(&self, callback: Box<dyn FnOnce() + Send>) {
-        {
-            let mut waiting = self.waiting.lock();
-            if !self.is_open() {
-                return waiting.callbacks.push(callback);
-            }
-        }
-        callback();
+        waits.finish(OPENED);
     }
 
     /// Whether the gate is open.
@@ -67,12 +49,12 @@ impl Gate {
                 return Ended::Fired(OPENED);
             }
             // SAFETY: this frame stays until the wait was fired, or until the node is unlinked below.
-            unsafe { waiting.threads.push(&mut node) };
+            unsafe { waiting.push(&mut node) };
         }
         let ended = waiter.wait(deadline);
         if !matches!(ended, Ended::Fired(_)) {
             // SAFETY: the node was pushed to this list above.
-            unsafe { self.waiting.lock().threads.unlink(&mut node) };
+            unsafe { self.waiting.lock().unlink(&mut node) };
         }
         ended
     }
@@ -81,7 +63,6 @@ impl Gate {
 #[cfg(all(test, weft_loom))]
 mod models {
     use super::*;
-    use crate::sync::atomic::AtomicU32;
     use crate::sync::model;
     use loom::cell::UnsafeCell;
     use loom::sync::Arc;
@@ -104,22 +85,6 @@ mod models {
             waiters.into_iter().for_each(|waiter| waiter.join().unwrap());
         });
     }
-
-    /// A callback that comes while the gate is being opened is called once.
-    #[test]
-    fn loom_gate_calls_back_once() {
-        model(3, || {
-            let (gate, calls) = (Arc::new(Gate::default()), Arc::new(AtomicU32::new(0)));
-            let opener = {
-                let gate = gate.clone();
-                loom::thread::spawn(move || gate.open())
-            };
-            let count = calls.clone();
-            gate.when_open(Box::new(move || _ = count.fetch_add(1, Ordering::Relaxed)));
-            opener.join().unwrap();
-            assert_eq!(calls.load(Ordering::Relaxed), 1);
-        });
-    }
 }
 
 #[cfg(all(test, not(weft_loom)))]
@@ -131,7 +96,7 @@ mod tests {
         let gate = Gate::default();
         assert_eq!(gate.wait(Deadline::Now), Ended::TimedOut);
         assert_eq!(gate.wait(Deadline::At(1)), Ended::TimedOut);
-        assert!(gate.waiting.lock().threads.is_empty());
+        assert!(gate.waiting.lock().is_empty());
         gate.open();
         assert_eq!(gate.wait(Deadline::Now), Ended::Fired(OPENED));
     }

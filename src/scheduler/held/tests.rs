@@ -231,7 +231,7 @@ fn those_that_have_gone_leave_no_trace() {
     {
         let all = runtime.held.all.lock();
         assert!(all.capacity() <= 16, "{} for one", all.capacity());
-        assert!(all.iter().any(|held| Weak::as_ptr(held) == Arc::as_ptr(&kept)));
+        assert!(all.iter().any(|held| Weak::as_ptr(held).cast::<()>() == Arc::as_ptr(&kept).cast()));
     }
     runtime.shutdown(Mode::Discard, Deadline::Never).unwrap();
     assert_eq!(fates.get(), [1000, 0, 1]);

@@ -5,9 +5,10 @@ use std::mem::MaybeUninit;
 use std::ptr;
 
 use super::*;
+use crate::capi::call::weft_async;
 use crate::capi::cancel::{weft_cancel_token_new, weft_cancel_token_release, weft_cancel_token_trigger};
 use crate::capi::future::{weft_future_get, weft_future_release, weft_future_wait};
-use crate::capi::task::{WEFT_HINT_NOT_STEALABLE, weft_async, weft_spawn_options, weft_spawn_options_init};
+use crate::capi::task::{WEFT_HINT_NOT_STEALABLE, weft_spawn_options, weft_spawn_options_init};
 use crate::capi::types::{weft_future, weft_status, weft_worker};
 
 const FOREVER: i64 = i64::MAX;

@@ -1,0 +1,207 @@
+//! Futures made of several: all, any, race.
+//!
+//! A [`Combined`] watches its sources. Whoever brings the decisive one takes the promise, settles it, and takes the other watches
+//! back, so that a source that goes on for long does not collect what was made of it. Watches are set one after the other
+//! while those set already may decide; who comes second, the decision or the end of the setting, takes them back.
+
+use std::sync::Arc;
+
+use super::cell::{Cell, Future, Promise, channel, settled};
+use super::deferred::Deferred;
+use super::line::Job;
+use super::origin::{Origin, Winner};
+use super::watch::Watch;
+use crate::error::{Error, Failure, Status};
+use crate::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+
+/// When a combined future is settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// With the last success, or the first failure.
+    All,
+    /// With the first success, or the last failure.
+    Any,
+    /// With the first.
+    Race,
+}
+
+/// What futures can be combined of.
+pub trait Lend: Sized + Send + Sync + 'static {
+    /// The same value, owned by `self`.
+    fn lend(&self) -> Self;
+
+    /// No value.
+    fn nothing() -> Self;
+}
+
+/// A combined future's origin.
+pub struct Combined<T> {
+    rule: Rule,
+    sources: Box<[Future<T>]>,
+    entries: Box<[Entry<T>]>,
+    promise: Deferred<Promise<T>>,
+    /// Sources that have not been settled as the rule hopes for.
+    left: AtomicUsize,
+    /// NOBODY until it is settled.
+    winner: AtomicUsize,
+    stage: AtomicU32,
+    /// How many of the entries have been armed. Written before ARMED.
+    armed: AtomicUsize,
+}
+
+#[repr(C)]
+struct Entry<T> {
+    watch: Watch,
+    combined: *const Combined<T>,
+}
+
+// SAFETY: the pointer leads to what the entry is part of.
+unsafe impl<T: Send + Sync> Send for Entry<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send + Sync> Sync for Entry<T> {}
+
+const NOBODY: usize = usize::MAX;
+/// Bits of the stage.
+const ARMED: u32 = 1;
+const DECIDED: u32 = 2;
+
+/// A future that these decide. Any and race of none are never settled: not for the caller to ask for.
+pub fn combine<T: Lend>(rule: Rule, sources: Box<[Future<T>]>) -> Future<T> {
+    if sources.is_empty() {
+        return settled(Ok(T::nothing()));
+    }
+    let (promise, future) = channel();
+    let combined = Arc::new_cyclic(|combined| Combined {
+        rule,
+        entries: sources
+            .iter()
+            .map(|_| Entry { watch: Watch::new(Combined::<T>::run), combined: combined.as_ptr() })
+            .collect(),
+        promise: Deferred::new(promise),
+        left: AtomicUsize::new(sources.len()),
+        winner: AtomicUsize::new(NOBODY),
+        stage: AtomicU32::new(0),
+        armed: AtomicUsize::new(0),
+        sources,
+    });
+    let future = future.with_origin(combined.clone());
+    combined.arm();
+    future
+}
+
+impl<T: Lend> Combined<T> {
+    fn arm(self: Arc<Self>) {
+        let mut armed = 0;
+        for (index, source) in self.sources.iter().enumerate() {
+            if self.stage.load(Ordering::Relaxed) & DECIDED != 0 {
+                break;
+            }
+            armed = index + 1;
+            // `run` takes this reference back, or who takes the watch back.
+            let this = Arc::into_raw(self.clone());
+            // SAFETY: the entry is part of `self`, which the reference keeps in place.
+            unsafe {
+                if !Watch::arm(&raw const (*this).entries[index].watch, source) {
+                    Arc::from_raw(this).arrived(index);
+                }
+            }
+        }
+        // Relaxed: published by the exchange.
+        self.armed.store(armed, Ordering::Relaxed);
+        self.reach(ARMED);
+    }
+
+    /// Takes the watches back when both have been reached.
+    fn reach(self: &Arc<Self>, stage: u32) {
+        // AcqRel: the second to come sees how many have been armed, and their watches.
+        let before = self.stage.fetch_or(stage, Ordering::AcqRel);
+        if before | stage != ARMED | DECIDED || before & stage != 0 {
+            return;
+        }
+        let armed = self.armed.load(Ordering::Relaxed);
+        for (entry, source) in self.entries[..armed].iter().zip(&self.sources) {
+            // SAFETY: armed for this source. Nobody will run it then, so its reference is ours; this is not the last.
+            unsafe {
+                if Watch::off(&raw const entry.watch, source) {
+                    Arc::decrement_strong_count(Arc::as_ptr(self));
+                }
+            }
+        }
+    }
+
+    unsafe fn run(job: *const Job) {
+        let entry = job.cast::<Entry<T>>();
+        // SAFETY: the job is that of an entry, whose reference this is.
+        unsafe {
+            let this = Arc::from_raw((*entry).combined);
+            let index = entry.offset_from_unsigned(this.entries.as_ptr());
+            this.arrived(index);
+        }
+    }
+
+    /// This source is settled.
+    fn arrived(self: Arc<Self>, index: usize) {
+        let source = &self.sources[index];
+        // AcqRel: the last one sees what the others did.
+        let last = || self.left.fetch_sub(1, Ordering::AcqRel) == 1;
+        let failed = source.error().is_some();
+        match self.rule {
+            Rule::All if !failed => {
+                if last() {
+                    self.decide(NOBODY, |_| Ok(T::nothing()));
+                }
+            }
+            Rule::Any if failed && !last() => {}
+            _ => self.decide(index, |this| outcome_of(&this.sources[index])),
+        }
+    }
+
+    fn decide(self: &Arc<Self>, winner: usize, outcome: impl FnOnce(&Self) -> std::result::Result<T, Error>) {
+        let Some(promise) = self.promise.take() else { return };
+        // Relaxed: published with the outcome.
+        self.winner.store(winner, Ordering::Relaxed);
+        let _ = promise.settle(outcome(self));
+        self.reach(DECIDED);
+    }
+}
+
+/// The outcome of another future's, which keeps this one.
+pub fn outcome_of<T: Lend>(source: &Cell<T>) -> std::result::Result<T, Error> {
+    match source.outcome() {
+        Some(Ok(value)) => Ok(value.lend()),
+        Some(Err(error)) => Err(Error::passed_on(error)),
+        None => {
+            let taken = Failure::new(Status::Busy, "the value has been taken already");
+            Err(Error::new(taken.status, &taken.message, "a combined future"))
+        }
+    }
+}
+
+impl<T: Lend> Origin<T> for Combined<T> {
+    fn cancel(self: Arc<Self>, more: &mut Vec<Future<T>>) {
+        self.decide(NOBODY, |_| Err(cancelled("the future was cancelled")));
+        // Looked at first: whoever else holds a source goes on waiting for it.
+        more.extend(self.sources.iter().filter(|source| source.is_sole()).cloned());
+    }
+
+    fn winner(&self) -> Option<Winner> {
+        Some(match self.winner.load(Ordering::Relaxed) {
+            NOBODY => Winner::Nobody,
+            index => Winner::Index(index),
+        })
+    }
+
+    fn lends(&self) -> bool {
+        self.rule != Rule::All
+    }
+}
+
+/// The error of a future that was cancelled before anything of its own began.
+pub fn cancelled(text: &str) -> Error {
+    Error::new(Status::Cancelled as i32, text, "weft_future_cancel")
+}
+
+#[cfg(all(test, weft_loom))]
+mod models;
+#[cfg(all(test, not(weft_loom)))]
+mod tests;

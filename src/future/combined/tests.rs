@@ -1,0 +1,112 @@
+use super::*;
+use crate::sync::Deadline;
+
+impl Lend for u32 {
+    fn lend(&self) -> Self {
+        *self
+    }
+    fn nothing() -> Self {
+        0
+    }
+}
+
+fn error(text: &str) -> Error {
+    Error::new(Status::Failed as i32, text, "test")
+}
+
+type Pairs = (Vec<Promise<u32>>, Vec<Future<u32>>);
+
+fn pairs(n: usize) -> Pairs {
+    (0..n).map(|_| channel()).unzip()
+}
+
+#[test]
+fn all_waits_for_all_or_the_first_failure() {
+    let (promises, futures) = pairs(3);
+    let all = combine(Rule::All, futures.clone().into());
+    for promise in &promises {
+        assert_eq!(all.wait(Deadline::Now).is_err(), true);
+        let _ = promise.settle(Ok(1));
+    }
+    assert_eq!(all.get(Deadline::Now), Ok(&0));
+    assert_eq!(all.origin().unwrap().winner(), Some(Winner::Nobody));
+
+    let (promises, futures) = pairs(3);
+    let all = combine(Rule::All, futures.clone().into());
+    let _ = promises[1].settle(Err(error("one")));
+    let failure = all.get(Deadline::Now).unwrap_err();
+    assert_eq!((&*failure.message, all.origin().unwrap().winner()), ("one", Some(Winner::Index(1))));
+    let cause = all.error().unwrap().cause.as_ref().unwrap();
+    assert!(Arc::ptr_eq(cause, futures[1].error().unwrap()));
+}
+
+#[test]
+fn any_waits_for_a_success_or_the_last_failure() {
+    let (promises, futures) = pairs(3);
+    let any = combine(Rule::Any, futures.into());
+    let _ = promises[2].settle(Err(error("two")));
+    assert!(any.wait(Deadline::Now).is_err());
+    let _ = promises[1].settle(Ok(5));
+    assert_eq!((any.get(Deadline::Now), any.origin().unwrap().winner()), (Ok(&5), Some(Winner::Index(1))));
+
+    let (promises, futures) = pairs(3);
+    let any = combine(Rule::Any, futures.into());
+    for (promise, text) in promises.iter().zip(["zero", "one", "two"]).rev() {
+        let _ = promise.settle(Err(error(text)));
+    }
+    assert_eq!(&*any.get(Deadline::Now).unwrap_err().message, "zero");
+    assert_eq!(any.origin().unwrap().winner(), Some(Winner::Index(0)));
+}
+
+/// A long-lived source forgets races that others have won.
+#[test]
+fn a_source_that_goes_on_keeps_nothing_of_what_is_over() {
+    let (promise, long) = channel::<u32>();
+    let mut origins = Vec::new();
+    for round in 0..3 {
+        let (other, short) = channel();
+        let race = combine(Rule::Race, [long.clone(), short, long.clone()].into());
+        origins.push(Arc::downgrade(race.origin().unwrap()));
+        match round {
+            0 => _ = other.settle(Ok(2)),
+            1 => drop(other),
+            _ => race.cancel(),
+        }
+        assert!(race.wait(Deadline::Now).is_ok());
+    }
+    // Settled before the others are looked at.
+    let race = combine(Rule::Race, [settled(Ok(1)), long.clone()].into());
+    origins.push(Arc::downgrade(race.origin().unwrap()));
+    drop(race);
+    assert!(long.is_sole());
+    assert!(origins.iter().all(|origin| origin.strong_count() == 0));
+    drop(promise);
+}
+
+#[test]
+fn a_request_to_stop_reaches_what_nobody_else_holds() {
+    let (promises, mut futures) = pairs(2);
+    let kept = futures[0].clone();
+    let inner = combine(Rule::All, std::mem::take(&mut futures).into());
+    let outer = combine(Rule::Any, [inner].into());
+    outer.cancel();
+    assert!(outer.get(Deadline::Now).is_err_and(|failure| failure.is(Status::Cancelled)));
+    assert_eq!([0, 1].map(|index| promises[index].is_cancelled()), [false, true]);
+    assert!(kept.wait(Deadline::Now).is_err());
+}
+
+#[test]
+fn chains_of_any_length() {
+    for cancel in [false, true] {
+        let (promise, mut future) = channel::<u32>();
+        for _ in 0..200_000 {
+            future = combine(Rule::Race, [future].into());
+        }
+        match cancel {
+            true => future.cancel(),
+            false => _ = promise.settle(Err(error("first"))),
+        }
+        assert!(future.wait(Deadline::Now).is_ok());
+        assert_eq!(promise.is_cancelled(), cancel);
+    }
+}

@@ -1,0 +1,36 @@
+//! What a future came from: who is to settle it, and what it keeps.
+
+use std::sync::Arc;
+
+use super::cell::Future;
+
+/// What stands behind a future. It lives as long as the future.
+pub trait Origin<T>: Send + Sync {
+    /// Runs the work here, if that may be, or leaves it to others. A waiting thread calls it before it sleeps without a deadline.
+    fn begin_here(&self) {}
+
+    /// Has others begin it as soon as they would begin what waits for it.
+    fn hurry(self: Arc<Self>) {}
+
+    /// Somebody has asked it to stop, for the first time. What it is made of and is to be asked as well goes to `more`.
+    fn cancel(self: Arc<Self>, more: &mut Vec<Future<T>>);
+
+    /// Which of the futures it is made of has settled it; None: it is not made of several.
+    fn winner(&self) -> Option<Winner> {
+        None
+    }
+
+    /// Whether the value belongs to another future, which this one keeps.
+    fn lends(&self) -> bool {
+        false
+    }
+}
+
+/// Which of several futures was decisive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Winner {
+    /// This one.
+    Index(usize),
+    /// None of them alone.
+    Nobody,
+}
