@@ -1654,6 +1654,17 @@ weft_status weft_channel_recv_batch(weft_channel *channel,
                                     size_t *received);
 
 /*
+ A descriptor for event loops, readable as long as a receive (direction WEFT_SELECT_RECV) or a send (WEFT_SELECT_SEND) would not have
+ to wait, and after the close; level-triggered. It is the channel's: neither read, written nor closed by the program, the same at
+ each call, and good until the last release. Be ready to find that another thread was faster: use timeout 0. Who watches
+ a descriptor does not count as waiting: at a rendezvous somebody has to wait in a call. From the first call on each
+ operation costs more. WEFT_OS: no descriptor left. Never blocks; any thread.
+ */
+weft_status weft_channel_fd(weft_channel *channel,
+                            int32_t direction,
+                            int32_t *fd);
+
+/*
  Refuses what is sent from now on. Waiting senders get WEFT_CLOSED and keep their element; what is in the channel can still
  be received, then receivers get WEFT_CLOSED. Again: nothing. Any thread, never blocks.
  */
@@ -1717,6 +1728,75 @@ weft_receiver *weft_receiver_retain(weft_receiver *receiver);
  drops take.
  */
 void weft_receiver_release(weft_receiver *receiver);
+
+/* Select ---------------------------------------------------------------------------------------------------------- */
+
+/*
+ weft_select_case.op: send *elem into the channel `handle`. Closed, it fires with WEFT_CLOSED, and the element is still the
+ caller's.
+ */
+#define WEFT_SELECT_SEND 1
+
+/*
+ weft_select_case.op: receive into *elem from the channel `handle`. Closed and empty, it fires with WEFT_CLOSED, and *elem is as
+ it was.
+ */
+#define WEFT_SELECT_RECV 2
+/* weft_select_case.op: the future `handle` is settled, whatever the outcome. */
+#define WEFT_SELECT_FUTURE 3
+/* weft_select_case.op: the cancel token `handle` is triggered. */
+#define WEFT_SELECT_CANCEL 4
+/* weft_select_case.op: weft_now() has reached `arg`. INT64_MAX: never. */
+#define WEFT_SELECT_TIMER 5
+
+/* One case of a select. What an op does not mention is not looked at. */
+typedef struct weft_select_case {
+  /* One of the WEFT_SELECT_ constants. */
+  int32_t op;
+  /* Set when this case has fired: WEFT_OK; of a channel also WEFT_CLOSED, or WEFT_NOMEM (unbounded). Else left alone. */
+  weft_status status;
+  /* The channel, future or token. */
+  void *handle;
+  /* The element to be sent, or the place for the one that is received. */
+  void *elem;
+  /* A point in time, on the clock of weft_now. */
+  int64_t arg;
+  /* weft_select_poll keeps its registration here: NULL before the first call. weft_select does not look at it. */
+  void *reserved[2];
+} weft_select_case;
+
+/*
+ Waits until one of the n cases can be done, does it, and writes its index into *fired and how it ended into its status.
+ Exactly one is done; of several that are ready, one at random. A channel may be in several cases, in both directions: a
+ select never meets itself. Selects that face each other at a rendezvous meet. The array is the caller's; a loop may use
+ it again and again. Blocks as weft_channel_recv does. Any thread. On failure no case was done and all elements are the
+ caller's: WEFT_WOULD_BLOCK, WEFT_TIMEOUT, WEFT_INTERRUPTED, WEFT_CANCELLED, WEFT_SHUTDOWN; WEFT_INVALID: n is 0, or a case
+ is wrong, which the message names. A thread that waits for a token as a case and goes by the same token may get either.
+ The protocol with rendezvous is that of Go's select: their locks in the order of addresses.
+ */
+weft_status weft_select(struct weft_select_case *cases,
+                        size_t n,
+                        int64_t timeout_ns,
+                        size_t *fired);
+
+/*
+ weft_select for poll tasks: never blocks. WEFT_WOULD_BLOCK: the waker is woken when it is worth while to call this again, with
+ the same cases. Until it returns anything else, or weft_select_poll_end has been called, the cases, their elements and
+ a reference to each handle stay in place, for a case may be done at any time; they are not touched otherwise. NULL in
+ `reserved` of all cases before the first call. WEFT_INVALID: as weft_select; n is not the same. WEFT_OS: no thread for timers.
+ */
+weft_status weft_select_poll(struct weft_select_case *cases,
+                             size_t n,
+                             const weft_waker *waker,
+                             size_t *fired);
+
+/*
+ Ends a weft_select_poll that has returned WEFT_WOULD_BLOCK: from here on cases and elements are the caller's again. WEFT_OK: a
+ case has been done meanwhile, *fired. WEFT_WOULD_BLOCK: none has. Never blocks; on the thread that would have polled.
+ */
+weft_status weft_select_poll_end(struct weft_select_case *cases,
+                                 size_t n,
+                                 size_t *fired);
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -7,6 +7,7 @@ use std::ops::Deref;
 use super::args::{self, invalid, may_create, place, pointer};
 use super::boundary::{boundary, boundary_value};
 use super::handle::{Handle, Noun};
+use super::select::{WEFT_SELECT_RECV, WEFT_SELECT_SEND};
 use super::types::{WEFT_DEFAULT, weft_channel, weft_drop_fn, weft_receiver, weft_sender, weft_status};
 use crate::channel::ends::{Receiver, Sender};
 use crate::channel::{Capacity, Channel, Direction, Discard, Fast, Options};
@@ -318,6 +319,26 @@ fn batch(channel: &Channel, elems: *mut c_void, n: usize, name: &str, count: &st
         return Err(invalid(format!("{count}: {n} elements are more than memory can hold")));
     }
     Ok(place(elems, name)?.cast())
+}
+
+/// A descriptor for event loops, readable as long as a receive (direction WEFT_SELECT_RECV) or a send (WEFT_SELECT_SEND) would not have
+/// to wait, and after the close; level-triggered. It is the channel's: neither read, written nor closed by the program, the same at
+/// each call, and good until the last release. Be ready to find that another thread was faster: use timeout 0. Who watches
+/// a descriptor does not count as waiting: at a rendezvous somebody has to wait in a call. From the first call on each
+/// operation costs more. WEFT_OS: no descriptor left. Never blocks; any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_channel_fd(channel: *mut weft_channel, direction: i32, fd: *mut i32) -> weft_status {
+    boundary(|| {
+        let fd = place(fd, "fd")?;
+        let direction = match direction {
+            WEFT_SELECT_SEND => Direction::Send,
+            WEFT_SELECT_RECV => Direction::Receive,
+            other => return Err(invalid(format!("direction: {other} is none"))),
+        };
+        // SAFETY: a handle by contract; writable by contract.
+        unsafe { *fd = get(channel)?.descriptor(direction)? };
+        Ok(())
+    })
 }
 
 /// Refuses what is sent from now on. Waiting senders get WEFT_CLOSED and keep their element; what is in the channel can still

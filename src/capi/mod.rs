@@ -26,6 +26,7 @@ pub mod loops;
 pub mod poll;
 pub mod process;
 pub mod runtime;
+pub mod select;
 pub mod status;
 pub mod submit;
 pub mod task;

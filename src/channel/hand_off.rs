@@ -4,6 +4,7 @@
 //! can neither lose nor double an element. Those who wait are served in their order.
 
 use std::alloc::Layout;
+use std::mem::ManuallyDrop;
 
 use super::direction::{Attempt, Direction};
 use super::memory::{Memory, copy};
@@ -165,12 +166,20 @@ impl HandOff {
         Locked(self)
     }
 
-    /// For a lock whose guard was forgotten: the guard again.
+    /// What is done with the lock that the calling thread holds by [`Meeting`](crate::sync::select::Meeting).
     ///
     /// # Safety
-    /// The calling thread holds the lock, without a guard.
-    pub unsafe fn held(&self) -> Locked<'_> {
-        Locked(self)
+    /// It does.
+    pub unsafe fn held<R>(&self, f: impl FnOnce(&mut Locked<'_>) -> R) -> R {
+        f(&mut ManuallyDrop::new(Locked(self)))
+    }
+
+    /// Frees that lock.
+    ///
+    /// # Safety
+    /// As for `held`; it does not any more.
+    pub unsafe fn free(&self) {
+        drop(Locked(self));
     }
 
     /// How many elements it holds now.
@@ -189,13 +198,30 @@ impl HandOff {
         self.lock().state(|state| state.of(direction).len())
     }
 
+    /// Whether an attempt might come to something now.
+    pub fn might(&self, direction: Direction) -> bool {
+        let has_room = self.place.is_some();
+        self.is_closed()
+            || self.lock().state(|state| match direction {
+                Direction::Send => !state.receivers.is_empty() || has_room && !state.full,
+                Direction::Receive => state.full || !state.senders.is_empty(),
+            })
+    }
+
     /// What follows an attempt when the lock is free.
-    pub fn finish(&self, attempt: &Attempt, other: Other) {
+    pub fn finish(&self, done: bool, other: Other) {
         if let Some((other, outcome)) = other {
             other.finish(outcome);
         }
-        // Relaxed: set under the lock that the attempt has held since, or not yet seen by anyone.
-        if *attempt == Attempt::Done && self.observed.load(Ordering::Relaxed) {
+        if done {
+            self.changed();
+        }
+    }
+
+    /// What follows any change of who or what is here, when the lock is free.
+    pub fn changed(&self) {
+        // Relaxed: set under the lock, which has been held since, or not yet seen by anyone.
+        if self.observed.load(Ordering::Relaxed) {
             self.observers.tell();
         }
     }
@@ -207,7 +233,7 @@ impl HandOff {
     pub unsafe fn attempt(&self, direction: Direction, element: *mut u8) -> Attempt {
         // SAFETY: promised by the caller.
         let (attempt, other) = unsafe { self.lock().attempt(direction, element) };
-        self.finish(&attempt, other);
+        self.finish(attempt == Attempt::Done, other);
         attempt
     }
 
@@ -229,7 +255,7 @@ impl HandOff {
             let (attempt, other) = unsafe { locked.attempt(direction, element) };
             if attempt != Attempt::WouldBlock || deadline == Deadline::Now {
                 drop(locked);
-                self.finish(&attempt, other);
+                self.finish(attempt == Attempt::Done, other);
                 return Ok(attempt);
             }
             waiter = Waiter::new();
@@ -237,12 +263,14 @@ impl HandOff {
             // SAFETY: node and waiter stay in this frame until the wait was fired or the node is unlinked.
             unsafe { locked.push(direction, &mut node) };
         }
+        self.changed();
         match waiter.wait(deadline) {
             Ended::Fired(SERVED) => Ok(Attempt::Done),
             Ended::Fired(_) => Ok(Attempt::Closed),
             ended => {
                 // SAFETY: as above.
                 unsafe { self.lock().unlink(direction, &mut node) };
+                self.changed();
                 Err(ended)
             }
         }
@@ -283,7 +311,7 @@ impl HandOff {
         }
     }
 
-    /// Has `observer` told of each operation of either direction from now on, and of the end.
+    /// Has `observer` told from now on of each operation, of who comes and goes to wait, and of the end.
     pub fn observe(&self, direction: Direction, observer: Observer) -> bool {
         let added = self.observers.add(direction, observer);
         if added {

@@ -14,6 +14,8 @@
 //! An element that is never received is given to `discard`: when the last receiving end goes, if ends are counted ([`ends`]),
 //! else with the channel. No lock is held then.
 
+#[cfg(not(weft_loom))]
+mod descriptor;
 mod direction;
 mod door;
 pub mod ends;
@@ -23,6 +25,7 @@ mod memory;
 mod observers;
 pub mod queue;
 mod ring;
+pub mod select;
 #[cfg(weft_loom)]
 mod trace;
 
@@ -68,6 +71,8 @@ pub struct Channel {
     capacity: Capacity,
     size: usize,
     discard: Option<Discard>,
+    #[cfg(not(weft_loom))]
+    descriptors: descriptor::Descriptors,
 }
 
 // Programs make channels by the thousand. What else a C program's handle has, and malloc, adds a cache line or two.
@@ -104,7 +109,14 @@ impl Channel {
                 Flavour::List(Queue::new(layout, usize::MAX, single, (List::new(layout), Run::EMPTY)))
             }
         };
-        Ok(Channel { flavour, capacity, size: layout.size(), discard: options.discard })
+        Ok(Channel {
+            flavour,
+            capacity,
+            size: layout.size(),
+            discard: options.discard,
+            #[cfg(not(weft_loom))]
+            descriptors: Default::default(),
+        })
     }
 
     /// How many elements it holds at most.
@@ -309,6 +321,11 @@ impl Channel {
                 .failure()
                 .unwrap_or_else(|| Failure::new(Status::Timeout, "nobody came to the channel's other end in time")),
         })
+    }
+
+    /// Whether an attempt might come to something now.
+    pub fn might(&self, direction: Direction) -> bool {
+        each!(self, flavour => flavour.might(direction))
     }
 
     /// Does it without waiting.

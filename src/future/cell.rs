@@ -16,6 +16,7 @@ use crate::memory::Header;
 #[cfg(not(weft_loom))]
 use crate::platform::eventfd::EventFd;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, UnsafeCell};
+use crate::sync::select::{Event, Verdict};
 use crate::sync::wait::{Ended, WaitList, WaitNode, Waiter};
 use crate::sync::{Deadline, Lock};
 
@@ -113,6 +114,27 @@ const NO_FD: u32 = u32::MAX;
 // SAFETY: the outcome is written by the one thread that moved the state from OPEN to SETTLING, and read or taken only
 // after the state says that it is there; `&T` and `T` reach other threads, hence both bounds.
 unsafe impl<T: Send + Sync> Sync for Cell<T> {}
+
+// SAFETY: the list is behind the cell's lock.
+unsafe impl<T> Event for &Cell<T> {
+    fn attempt(&self) -> Option<Verdict> {
+        (self.state() != State::Pending).then_some(Verdict::Done)
+    }
+
+    unsafe fn watch(&self, node: *mut WaitNode) -> bool {
+        // SAFETY: promised by the caller.
+        unsafe { !Cell::watch(self, node) }
+    }
+
+    unsafe fn let_go(&self, node: *mut WaitNode) {
+        // SAFETY: promised by the caller.
+        unsafe { Cell::let_go(self, node) }
+    }
+
+    fn verdict(&self, _outcome: u32) -> Option<Verdict> {
+        Some(Verdict::Done)
+    }
+}
 
 /// The end that settles. When the last is dropped unsettled, the future fails with `Broken`.
 pub struct Promise<T>(NonNull<Cell<T>>);

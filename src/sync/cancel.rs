@@ -13,6 +13,7 @@ use std::sync::{Arc, Weak};
 use super::Lock;
 use super::atomic::{AtomicU32, Ordering, UnsafeCell};
 use super::park;
+use super::select::{Event, Verdict};
 use super::wait::{WaitList, WaitNode};
 use crate::error::{Failure, Result, Status};
 
@@ -248,6 +249,27 @@ impl Token {
     /// Whether both are the same token.
     pub fn is(&self, other: &Token) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+// SAFETY: the list is behind the source's lock.
+unsafe impl Event for &Token {
+    fn attempt(&self) -> Option<Verdict> {
+        self.is_triggered().then_some(Verdict::Done)
+    }
+
+    unsafe fn watch(&self, node: *mut WaitNode) -> bool {
+        // SAFETY: promised by the caller.
+        unsafe { self.source().watch(node) }.is_err()
+    }
+
+    unsafe fn let_go(&self, node: *mut WaitNode) {
+        // SAFETY: promised by the caller.
+        unsafe { self.source().let_go(node) }
+    }
+
+    fn verdict(&self, _outcome: u32) -> Option<Verdict> {
+        Some(Verdict::Done)
     }
 }
 

@@ -46,11 +46,27 @@ pub unsafe trait Event {
         None
     }
 
+    /// Does a meeting, with one who waits at the other end if need be; None: it has to wait.
+    ///
+    /// # Safety
+    /// It is a meeting, and the calling thread holds its lock, and calls `met` with the result when it has freed all locks.
+    unsafe fn meet(&self) -> Option<Met> {
+        None
+    }
+
+    /// Tells the other side. How this side's case ended.
+    fn met(&self, met: Met) -> Verdict {
+        met.verdict
+    }
+
     /// Queues a node. True: an attempt might succeed now, and nobody might tell. Called with a meeting's lock held.
     ///
     /// # Safety
     /// The node and its waiter stay in place until `let_go`.
     unsafe fn watch(&self, node: *mut WaitNode) -> bool;
+
+    /// A meeting's node has been queued, and the lock is free again.
+    fn watched(&self) {}
 
     /// Takes a node out, if it is still in. Takes a meeting's lock.
     ///
@@ -88,12 +104,6 @@ pub trait Meeting {
     /// # Safety
     /// The calling thread holds it.
     unsafe fn unlock(&self);
-
-    /// Does the case, with one who waits at the other end if need be; None: it has to wait.
-    ///
-    /// # Safety
-    /// The calling thread holds the lock, and tells the other side when it does not any more.
-    unsafe fn meet(&self) -> Option<Met>;
 }
 
 /// A case that has been done.
@@ -160,6 +170,12 @@ impl Pending {
     /// `queued` came from `into_raw`, and is given up.
     pub unsafe fn from_raw(queued: *mut Queued) -> Self {
         Pending(NonNull::new(queued))
+    }
+
+    /// How many cases the select has that has begun.
+    pub fn cases(&self) -> Option<usize> {
+        // SAFETY: a registration of ours is alive until it is taken back.
+        self.0.map(|queued| unsafe { queued.as_ref() }.nodes.len())
     }
 
     /// Does one of the cases, or has the waker called when it is worth while to ask again.
@@ -289,8 +305,9 @@ unsafe fn register_meetings<E: Event>(events: &[E], nodes: &mut [WaitNode]) -> O
     meetings.dedup_by_key(|meeting| ptr::from_ref(*meeting).addr());
     meetings.iter().for_each(|meeting| meeting.lock());
     let met = in_random_order(events.len(), |case| {
+        events[case].meeting()?;
         // SAFETY: locked above; told below.
-        Some((case, unsafe { events[case].meeting()?.meet()? }))
+        Some((case, unsafe { events[case].meet()? }))
     });
     if met.is_none() {
         for (event, node) in events.iter().zip(nodes).filter(|(event, _)| event.meeting().is_some()) {
@@ -300,11 +317,13 @@ unsafe fn register_meetings<E: Event>(events: &[E], nodes: &mut [WaitNode]) -> O
     }
     // SAFETY: locked above.
     meetings.iter().for_each(|meeting| unsafe { meeting.unlock() });
-    let (case, Met { verdict, other }) = met?;
-    if let Some((other, outcome)) = other {
-        other.finish(outcome);
+    match met {
+        Some((case, met)) => Some((case, events[case].met(met))),
+        None => {
+            events.iter().filter(|event| event.meeting().is_some()).for_each(Event::watched);
+            None
+        }
     }
-    Some((case, verdict))
 }
 
 /// # Safety

@@ -7,6 +7,8 @@
 //!
 //! Waits with a timeout do not come here: a sleep in the kernel has a deadline of its own.
 
+#[cfg(not(weft_loom))]
+mod alarm;
 pub mod clock;
 #[cfg(not(weft_loom))]
 pub mod driver;
@@ -14,6 +16,8 @@ pub mod entry;
 pub mod timers;
 pub mod wheel;
 
+#[cfg(not(weft_loom))]
+pub use alarm::Alarm;
 #[cfg(not(weft_loom))]
 pub use driver::{Timer, prepare};
 pub use entry::{Action, Entry};

@@ -32,6 +32,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("combine", "Futures made of others"),
     ("poll", "Poll tasks"),
     ("channel", "Channels"),
+    ("select", "Select"),
 ];
 
 /// The types that src/capi/types.rs defines for the other files; cbindgen leaves out what a file itself does not use.

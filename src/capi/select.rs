@@ -1,0 +1,291 @@
+//! Select.
+
+use std::ffi::c_void;
+use std::task::Waker;
+
+use super::args::{self, invalid, place};
+use super::boundary::boundary;
+use super::future::{Cell, get_future};
+use super::handle::Handle;
+use super::types::{weft_status, weft_waker};
+use crate::channel::{self, Channel, Direction};
+use crate::error::{Failure, Result, Status};
+use crate::sync::Deadline;
+use crate::sync::cancel::Token;
+use crate::sync::select::{self, Event, Hit, Meeting, Met, Pending, Verdict};
+use crate::sync::wait::{Ended, WaitNode};
+use crate::time::{self, Alarm};
+
+/// One case of a select. What an op does not mention is not looked at.
+#[repr(C)]
+pub struct weft_select_case {
+    /// One of the WEFT_SELECT_ constants.
+    pub op: i32,
+    /// Set when this case has fired: WEFT_OK; of a channel also WEFT_CLOSED, or WEFT_NOMEM (unbounded). Else left alone.
+    pub status: weft_status,
+    /// The channel, future or token.
+    pub handle: *mut c_void,
+    /// The element to be sent, or the place for the one that is received.
+    pub elem: *mut c_void,
+    /// A point in time, on the clock of weft_now.
+    pub arg: i64,
+    /// weft_select_poll keeps its registration here: NULL before the first call. weft_select does not look at it.
+    pub reserved: [*mut c_void; 2],
+}
+
+/// weft_select_case.op: send *elem into the channel `handle`. Closed, it fires with WEFT_CLOSED, and the element is still the
+/// caller's.
+pub const WEFT_SELECT_SEND: i32 = 1;
+/// weft_select_case.op: receive into *elem from the channel `handle`. Closed and empty, it fires with WEFT_CLOSED, and *elem is as
+/// it was.
+pub const WEFT_SELECT_RECV: i32 = 2;
+/// weft_select_case.op: the future `handle` is settled, whatever the outcome.
+pub const WEFT_SELECT_FUTURE: i32 = 3;
+/// weft_select_case.op: the cancel token `handle` is triggered.
+pub const WEFT_SELECT_CANCEL: i32 = 4;
+/// weft_select_case.op: weft_now() has reached `arg`. INT64_MAX: never.
+pub const WEFT_SELECT_TIMER: i32 = 5;
+
+/// A case that has been checked.
+#[derive(Clone, Copy)]
+enum Case<'a> {
+    Channel(channel::select::Case<'a>),
+    Future(&'a Cell),
+    Token(&'a Token),
+    Timer(Alarm),
+}
+
+/// Calls a method of the event that a case is.
+macro_rules! event {
+    ($case:expr, $event:ident => $call:expr) => {
+        match $case {
+            Case::Channel($event) => $call,
+            Case::Future($event) => $call,
+            Case::Token($event) => $call,
+            Case::Timer($event) => $call,
+        }
+    };
+}
+
+// SAFETY: as of the events.
+unsafe impl Event for Case<'_> {
+    fn attempt(&self) -> Option<Verdict> {
+        event!(self, event => event.attempt())
+    }
+
+    fn meeting(&self) -> Option<&dyn Meeting> {
+        event!(self, event => event.meeting())
+    }
+
+    unsafe fn meet(&self) -> Option<Met> {
+        // SAFETY: promised by the caller; the same below.
+        event!(self, event => unsafe { event.meet() })
+    }
+
+    fn met(&self, met: Met) -> Verdict {
+        event!(self, event => event.met(met))
+    }
+
+    unsafe fn watch(&self, node: *mut WaitNode) -> bool {
+        // SAFETY: as above.
+        event!(self, event => unsafe { Event::watch(event, node) })
+    }
+
+    fn watched(&self) {
+        event!(self, event => event.watched());
+    }
+
+    unsafe fn let_go(&self, node: *mut WaitNode) {
+        // SAFETY: as above.
+        event!(self, event => unsafe { Event::let_go(event, node) });
+    }
+
+    fn verdict(&self, outcome: u32) -> Option<Verdict> {
+        event!(self, event => event.verdict(outcome))
+    }
+
+    fn pass_on(&self) {
+        event!(self, event => event.pass_on());
+    }
+
+    fn deadline(&self) -> Deadline {
+        event!(self, event => event.deadline())
+    }
+}
+
+/// # Safety
+/// Handles and elements as for the functions that do the same without a select, good for 'a. Polled: the case stays in its
+/// place until the select has ended.
+unsafe fn check<'a>(index: usize, case: *mut weft_select_case, polled: bool) -> Result<Case<'a>> {
+    // SAFETY: promised by the caller.
+    unsafe {
+        let (handle, name) = ((*case).handle, || format!("cases[{index}].handle"));
+        let channel = |direction| {
+            let channel = Handle::<Channel>::get(handle.cast(), &name())?;
+            let elem = place((*case).elem, &format!("cases[{index}].elem"))?;
+            Ok(Case::Channel(channel.case(direction, elem.cast())))
+        };
+        match (*case).op {
+            WEFT_SELECT_SEND => channel(Direction::Send),
+            WEFT_SELECT_RECV => channel(Direction::Receive),
+            WEFT_SELECT_FUTURE => Ok(Case::Future(get_future(handle.cast(), &name())?)),
+            WEFT_SELECT_CANCEL => Ok(Case::Token(Handle::get(handle.cast(), &name())?)),
+            WEFT_SELECT_TIMER if polled => {
+                time::prepare()?;
+                Ok(Case::Timer(Alarm::polled((*case).arg, (&raw mut (*case).reserved[1]).cast())))
+            }
+            WEFT_SELECT_TIMER => Ok(Case::Timer(Alarm::of_thread((*case).arg))),
+            op => Err(invalid(format!("cases[{index}].op: {op} is none"))),
+        }
+    }
+}
+
+/// Checks all cases, and has `f` look at them.
+///
+/// # Safety
+/// As for `check`.
+unsafe fn with_cases<R>(
+    cases: *mut weft_select_case,
+    n: usize,
+    polled: bool,
+    f: impl FnOnce(&[Case]) -> Result<R>,
+) -> Result<R> {
+    /// As many are kept on the stack.
+    const FEW: usize = 8;
+    // SAFETY: promised by the caller.
+    unsafe { args::array(cases, n, "cases")? };
+    if n == 0 {
+        return Err(invalid("n: there are no cases".into()));
+    }
+    // SAFETY: promised by the caller, within the array.
+    let check = |index| unsafe { check(index, cases.add(index), polled) };
+    if n > FEW {
+        return f(&(0..n).map(check).collect::<Result<Vec<_>>>()?);
+    }
+    let mut few = [Case::Timer(Alarm::of_thread(i64::MAX)); FEW];
+    for (index, place) in few[..n].iter_mut().enumerate() {
+        *place = check(index)?;
+    }
+    f(&few[..n])
+}
+
+/// Writes down what has fired.
+///
+/// # Safety
+/// `cases` leads to the cases, `fired` to a place.
+unsafe fn report(cases: *mut weft_select_case, fired: *mut usize, (index, verdict): Hit) {
+    let status = match verdict {
+        Verdict::Done => Status::Ok,
+        Verdict::Closed => Status::Closed,
+        Verdict::NoMemory => Status::NoMemory,
+    };
+    // SAFETY: promised by the caller.
+    unsafe {
+        (*cases.add(index)).status = status as weft_status;
+        *fired = index;
+    }
+}
+
+const NONE_READY: Failure = Failure::new(Status::WouldBlock, "no case is ready");
+
+/// Waits until one of the n cases can be done, does it, and writes its index into *fired and how it ended into its status.
+/// Exactly one is done; of several that are ready, one at random. A channel may be in several cases, in both directions: a
+/// select never meets itself. Selects that face each other at a rendezvous meet. The array is the caller's; a loop may use
+/// it again and again. Blocks as weft_channel_recv does. Any thread. On failure no case was done and all elements are the
+/// caller's: WEFT_WOULD_BLOCK, WEFT_TIMEOUT, WEFT_INTERRUPTED, WEFT_CANCELLED, WEFT_SHUTDOWN; WEFT_INVALID: n is 0, or a case
+/// is wrong, which the message names. A thread that waits for a token as a case and goes by the same token may get either.
+/// The protocol with rendezvous is that of Go's select: their locks in the order of addresses.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_select(
+    cases: *mut weft_select_case,
+    n: usize,
+    timeout_ns: i64,
+    fired: *mut usize,
+) -> weft_status {
+    boundary(|| {
+        let fired = place(fired, "fired")?;
+        let deadline = Deadline::after(timeout_ns);
+        // SAFETY: cases by contract.
+        let hit = unsafe {
+            with_cases(cases, n, false, |events| {
+                select::select(events, deadline).map_err(|ended| match ended {
+                    Ended::TimedOut if deadline == Deadline::Now => NONE_READY,
+                    ended => {
+                        ended.failure().unwrap_or_else(|| Failure::new(Status::Timeout, "no case became ready in time"))
+                    }
+                })
+            })?
+        };
+        // SAFETY: by contract.
+        unsafe { report(cases, fired, hit) };
+        Ok(())
+    })
+}
+
+/// weft_select for poll tasks: never blocks. WEFT_WOULD_BLOCK: the waker is woken when it is worth while to call this again, with
+/// the same cases. Until it returns anything else, or weft_select_poll_end has been called, the cases, their elements and
+/// a reference to each handle stay in place, for a case may be done at any time; they are not touched otherwise. NULL in
+/// `reserved` of all cases before the first call. WEFT_INVALID: as weft_select; n is not the same. WEFT_OS: no thread for timers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_select_poll(
+    cases: *mut weft_select_case,
+    n: usize,
+    waker: *const weft_waker,
+    fired: *mut usize,
+) -> weft_status {
+    boundary(|| {
+        let fired = place(fired, "fired")?;
+        // SAFETY: cases and a handle by contract.
+        let hit = unsafe {
+            let waker = Handle::<Waker>::get(waker, "waker")?;
+            with_pending(cases, n, |pending, events| pending.poll(events, waker))?
+        };
+        // SAFETY: by contract.
+        unsafe { report(cases, fired, hit.ok_or(NONE_READY)?) };
+        Ok(())
+    })
+}
+
+/// Ends a weft_select_poll that has returned WEFT_WOULD_BLOCK: from here on cases and elements are the caller's again. WEFT_OK: a
+/// case has been done meanwhile, *fired. WEFT_WOULD_BLOCK: none has. Never blocks; on the thread that would have polled.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_select_poll_end(
+    cases: *mut weft_select_case,
+    n: usize,
+    fired: *mut usize,
+) -> weft_status {
+    boundary(|| {
+        let fired = place(fired, "fired")?;
+        // SAFETY: cases by contract.
+        let hit = unsafe { with_pending(cases, n, |pending, events| pending.forget(events))? };
+        // SAFETY: by contract.
+        unsafe { report(cases, fired, hit.ok_or(NONE_READY)?) };
+        Ok(())
+    })
+}
+
+/// Takes the registration from the first case, and leaves it there again.
+///
+/// # Safety
+/// As for `check`, polled.
+unsafe fn with_pending<R>(
+    cases: *mut weft_select_case,
+    n: usize,
+    f: impl FnOnce(&mut Pending, &[Case]) -> R,
+) -> Result<R> {
+    // SAFETY: promised by the caller. What is in the first case's place was put there below.
+    unsafe {
+        with_cases(cases, n, true, |events| {
+            let place = &raw mut (*cases).reserved[0];
+            let mut pending = Pending::from_raw((*place).cast());
+            if pending.cases().is_some_and(|cases| cases != n) {
+                let message = format!("n: the select that has begun has {} cases", pending.cases().unwrap_or(0));
+                let _kept = pending.into_raw();
+                return Err(invalid(message));
+            }
+            let result = f(&mut pending, events);
+            *place = pending.into_raw().cast();
+            Ok(result)
+        })
+    }
+}
