@@ -35,18 +35,18 @@ struct State {
 
 #[cfg(not(weft_loom))]
 thread_local! {
-    /// Owns a reference, which `end` gives back.
-    static CURRENT: Cell<*const Thread> = const { Cell::new(ptr::null()) };
+    /// A box, which `end` frees. (A pointer into the count's allocation would look like a leak when the program exits.)
+    static CURRENT: Cell<*const Arc<Thread>> = const { Cell::new(ptr::null()) };
 }
 #[cfg(weft_loom)]
 loom::thread_local! {
-    static CURRENT: Cell<*const Thread> = Cell::new(ptr::null());
+    static CURRENT: Cell<*const Arc<Thread>> = Cell::new(ptr::null());
 }
 
 /// The calling thread, if it has been asked for. Good as long as the thread runs what it runs now.
 #[inline]
-pub fn this_thread<'a>() -> Option<&'a Thread> {
-    // SAFETY: CURRENT holds a reference until the thread ends.
+pub fn this_thread<'a>() -> Option<&'a Arc<Thread>> {
+    // SAFETY: the box is there until the thread ends.
     CURRENT.with(|current| unsafe { current.get().as_ref() }).filter(|thread| thread.epoch == fork::epoch())
 }
 
@@ -60,19 +60,15 @@ impl Thread {
     pub fn current() -> Arc<Thread> {
         static KEY: EndKey = EndKey::new();
         if let Some(thread) = this_thread() {
-            // SAFETY: lives in an Arc only.
-            return unsafe {
-                Arc::increment_strong_count(thread);
-                Arc::from_raw(thread)
-            };
+            return thread.clone();
         }
         let thread = Self::new();
-        let own = Arc::into_raw(thread.clone());
-        // SAFETY: the only call with this key; `end` gives back the reference.
-        match unsafe { KEY.at_end(end, own.cast_mut().cast()) } {
+        let own = Box::into_raw(Box::new(thread.clone()));
+        // SAFETY: the only call with this key; `end` frees the box.
+        match unsafe { KEY.at_end(end, own.cast()) } {
             true => CURRENT.set(own),
             // SAFETY: made above.
-            false => drop(unsafe { Arc::from_raw(own) }),
+            false => drop(unsafe { Box::from_raw(own) }),
         }
         thread
     }
@@ -119,8 +115,8 @@ impl Thread {
 #[cfg(not(weft_loom))]
 extern "C" fn end(thread: *mut c_void) {
     CURRENT.set(ptr::null());
-    // SAFETY: the reference that was given to `at_end`, once.
-    drop(unsafe { Arc::from_raw(thread.cast_const().cast::<Thread>()) });
+    // SAFETY: the box that was given to `at_end`, once.
+    drop(unsafe { Box::from_raw(thread.cast::<Arc<Thread>>()) });
 }
 
 #[cfg(all(test, weft_loom))]
@@ -131,7 +127,7 @@ mod models {
 
     /// Makes the calling thread one that can be interrupted; `thread` outlives what it does.
     fn carry(thread: &Arc<Thread>) {
-        CURRENT.with(|current| current.set(Arc::as_ptr(thread)));
+        CURRENT.with(|current| current.set(ptr::from_ref(thread)));
     }
 
     /// An interrupt, the opening of what is waited for and the wait: one of them ends it, and the interrupt ends one wait.
