@@ -17,7 +17,7 @@
 set(WEFT_DEMO_DIRECTORY "${CMAKE_CURRENT_LIST_DIR}")
 get_target_property(WEFT_DEMO_SOURCES corpus SOURCES)
 list(TRANSFORM WEFT_DEMO_SOURCES PREPEND "${WEFT_DEMO_DIRECTORY}/../")
-set(WEFT_DEMO_TESTS hello words special changing interrupt memory arguments output progress speedup)
+set(WEFT_DEMO_TESTS hello stages event_loop words special changing interrupt memory arguments output progress speedup)
 find_program(WEFT_DEMO_BASH bash REQUIRED)
 
 function(weft_demo_program target)
@@ -47,7 +47,10 @@ function(weft_demo_tests)
         set(prefix san.${arg_VARIANT}.demo)
         if(arg_OPTIONS OR NOT arg_LINK STREQUAL "Weft::weft")
             set(suffix _${arg_VARIANT})
-            weft_demo_program(hello${suffix} LINK ${arg_LINK} OPTIONS ${arg_OPTIONS} SOURCES "${WEFT_DEMO_DIRECTORY}/../hello.c")
+            foreach(program IN ITEMS hello stages event_loop)
+                weft_demo_program(${program}${suffix} LINK ${arg_LINK} OPTIONS ${arg_OPTIONS}
+                    SOURCES "${WEFT_DEMO_DIRECTORY}/../${program}.c")
+            endforeach()
             weft_demo_program(corpus${suffix} LINK ${arg_LINK} OPTIONS ${arg_OPTIONS} SOURCES ${WEFT_DEMO_SOURCES})
         endif()
     endif()
@@ -64,6 +67,6 @@ function(weft_demo_tests)
         # Lists are spelt with spaces in here: the scripts split them at blanks.
         string(REPLACE ";" " " launcher "${arg_LAUNCHER}")
         set_tests_properties(${test} PROPERTIES TIMEOUT ${arg_TIMEOUT} ENVIRONMENT
-            "HELLO=$<TARGET_FILE:hello${suffix}>;CORPUS=$<TARGET_FILE:corpus${suffix}>;STAGED=$<TARGET_FILE:${staged}>;LAUNCHER=${launcher};WORK=${CMAKE_CURRENT_BINARY_DIR}/demo-tests/${test};${arg_ENVIRONMENT}")
+            "HELLO=$<TARGET_FILE:hello${suffix}>;STAGES=$<TARGET_FILE:stages${suffix}>;EVENT_LOOP=$<TARGET_FILE:event_loop${suffix}>;CORPUS=$<TARGET_FILE:corpus${suffix}>;STAGED=$<TARGET_FILE:${staged}>;LAUNCHER=${launcher};WORK=${CMAKE_CURRENT_BINARY_DIR}/demo-tests/${test};${arg_ENVIRONMENT}")
     endforeach()
 endfunction()
