@@ -10,7 +10,8 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use weft::channel::{Capacity, Channel, Options};
+use weft::channel::ends::Sender;
+use weft::channel::{self, Capacity, Channel};
 use weft::error::{Result, Status};
 use weft::future;
 use weft::parallel::{LoopOptions, for_each, join};
@@ -171,28 +172,38 @@ fn calmer(patience: i64) -> i64 {
     (patience * 2).min(1_000_000_000)
 }
 
-/// Producers and consumers with impatient ends; the sum arrives.
+/// Producers and consumers with impatient ends, one element or several at a time; the sum arrives. The producers' last end closes.
 fn channels(runtime: &Runtime, random: &mut Random) {
-    let capacity = match random.below(4) {
+    let capacity = match random.below(5) {
         0 => Capacity::Bounded(0),
         1 => Capacity::Bounded(1),
-        2 => Capacity::Bounded(64),
+        2 => Capacity::Bounded(3),
+        3 => Capacity::Bounded(64),
         _ => Capacity::Unbounded,
     };
     let (producers, consumers, each) = (1 + random.below(3), 1 + random.below(3), 1 + random.below(300));
     let patience = 1 + random.below(20_000) as i64;
-    let (sender, receiver) = pair(capacity);
-    let producing = Arc::new(AtomicU64::new(producers));
+    let single = random.below(2) == 0;
+    let options = channel::Options {
+        single_producer: single && producers == 1,
+        single_consumer: single && consumers == 1,
+        ..channel::Options::default()
+    };
+    let receiver = Arc::new(Channel::new(Layout::new::<u64>(), capacity, options).expect("memory"));
+    let sender = Arc::new(Sender(receiver.clone()));
     let received = Arc::new(AtomicU64::new(0));
     let (done, finished) = pair(Capacity::Unbounded);
     for _ in 0..consumers {
         let (receiver, received, done) = (receiver.clone(), received.clone(), done.clone());
+        let most = 1 + random.below(20) as usize;
         spawn(runtime, move |_| {
-            let mut patience = patience;
+            let (mut patience, mut elements) = (patience, [0u64; 20]);
             loop {
-                match receive(&receiver, Deadline::after(patience)) {
-                    Ok(value) => {
-                        received.fetch_add(value, Ordering::Relaxed);
+                // SAFETY: places for u64s.
+                match unsafe { receiver.receive_batch(elements.as_mut_ptr().cast(), most, Deadline::after(patience)) } {
+                    Ok(count) => {
+                        assert!(count > 0 && count <= most);
+                        received.fetch_add(elements[..count].iter().sum(), Ordering::Relaxed);
                     }
                     Err(failure) if failure.is(Status::Closed) => break,
                     Err(failure) => {
@@ -205,19 +216,22 @@ fn channels(runtime: &Runtime, random: &mut Random) {
         });
     }
     for _ in 0..producers {
-        let (sender, producing) = (sender.clone(), producing.clone());
+        let (sender, most) = (sender.clone(), 1 + random.below(20));
         spawn(runtime, move |_| {
-            let mut patience = patience;
-            for value in 1..=each {
-                while send(&sender, value, Deadline::after(patience)).is_err() {
+            let (mut patience, mut next) = (patience, 1);
+            while next <= each {
+                let elements: Vec<u64> = (next..=each.min(next + most - 1)).collect();
+                // SAFETY: u64s, as many as there are.
+                let (sent, result) =
+                    unsafe { sender.0.send_batch(elements.as_ptr().cast(), elements.len(), Deadline::after(patience)) };
+                next += sent as u64;
+                if result.is_err() {
                     patience = calmer(patience);
                 }
             }
-            if producing.fetch_sub(1, Ordering::AcqRel) == 1 {
-                sender.close();
-            }
         });
     }
+    drop(sender);
     for _ in 0..consumers {
         receive(&finished, Deadline::Never).expect("open");
     }
@@ -387,7 +401,7 @@ fn discards(random: &mut Random) {
 }
 
 fn pair(capacity: Capacity) -> (Arc<Channel>, Arc<Channel>) {
-    let channel = Arc::new(Channel::new(Layout::new::<u64>(), capacity, Options::default()).expect("memory"));
+    let channel = Arc::new(Channel::new(Layout::new::<u64>(), capacity, channel::Options::default()).expect("memory"));
     (channel.clone(), channel)
 }
 

@@ -187,7 +187,7 @@ pub unsafe extern "C" fn weft_channel_send(
     elem: *const c_void,
     timeout_ns: i64,
 ) -> weft_status {
-    // A leaf that calls nothing: whatever takes longer is a tail call.
+    // A leaf: whatever takes longer is a tail call, which it can be to a function that does not unwind, hence theirs is the C ABI.
     // SAFETY: a handle and an element of the channel's size by contract.
     match unsafe { Handle::<Channel>::peek(channel) } {
         // SAFETY: as above.
@@ -204,13 +204,13 @@ pub unsafe extern "C" fn weft_channel_send(
 
 #[cold]
 #[inline(never)]
-fn sent(channel: &Channel) -> weft_status {
+extern "C" fn sent(channel: &Channel) -> weft_status {
     attend(channel, Direction::Send)
 }
 
 #[cold]
 #[inline(never)]
-fn received(channel: &Channel) -> weft_status {
+extern "C" fn received(channel: &Channel) -> weft_status {
     attend(channel, Direction::Receive)
 }
 
@@ -225,7 +225,7 @@ fn attend(channel: &Channel, direction: Direction) -> weft_status {
 
 #[cold]
 #[inline(never)]
-unsafe fn send(channel: *mut weft_channel, elem: *const c_void, timeout_ns: i64) -> weft_status {
+unsafe extern "C" fn send(channel: *mut weft_channel, elem: *const c_void, timeout_ns: i64) -> weft_status {
     // SAFETY: as for weft_channel_send.
     boundary(|| unsafe { get(channel)?.send(pointer(elem, "elem")?.cast(), Deadline::after(timeout_ns)) })
 }
@@ -254,7 +254,7 @@ pub unsafe extern "C" fn weft_channel_recv(
 
 #[cold]
 #[inline(never)]
-unsafe fn receive(channel: *mut weft_channel, elem: *mut c_void, timeout_ns: i64) -> weft_status {
+unsafe extern "C" fn receive(channel: *mut weft_channel, elem: *mut c_void, timeout_ns: i64) -> weft_status {
     // SAFETY: as for weft_channel_recv.
     boundary(|| unsafe { get(channel)?.receive(place(elem, "elem")?.cast(), Deadline::after(timeout_ns)) })
 }

@@ -77,18 +77,25 @@ impl Door {
         }
     }
 
-    /// Comes in if nothing is in the way.
+    /// Comes in if nothing is in the way. If not, [`Door::enter`] has to follow: it looks after what is left undone here.
     #[inline(always)]
     pub fn try_enter(&self) -> bool {
-        let entered = if self.single { self.enter_alone() } else { self.take() };
-        if !entered {
+        let blocked = if self.single {
+            if !self.enter_alone() {
+                return false;
+            }
+            self.flags() & (BARRED | FENCED)
+        } else {
+            if !self.take() {
+                return false;
+            }
+            self.flags() & BARRED
+        };
+        if blocked != 0 {
+            self.free();
             return false;
         }
-        if self.flags() & if self.single { BARRED | FENCED } else { BARRED } == 0 {
-            return true;
-        }
-        self.leave_unused();
-        false
+        true
     }
 
     /// The single owner's way in; false if the word says that it is in already, where that is looked at.

@@ -183,7 +183,7 @@ impl HandOff {
     }
 
     /// How many elements it holds now.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         usize::from(self.lock().state(|state| state.full))
     }
 

@@ -76,7 +76,7 @@ const QUEUES: [Capacity; 2] = [Capacity::Bounded(2), Capacity::Unbounded];
 fn loom_queue_passes_elements_in_order() {
     for capacity in QUEUES {
         for single in [SHARED, SINGLE] {
-            on_both_systems(2, move || {
+            on_both_systems(if single == SHARED { 1 } else { 2 }, move || {
                 let channel = channel_of(capacity, single);
                 let sender = spawn(&channel, |channel| {
                     (1..=3).for_each(|i| send(channel, i, Deadline::Never).unwrap());
@@ -175,7 +175,7 @@ fn loom_queue_batch_wakes_all_it_is_for() {
 
 #[test]
 fn loom_queue_batch_frees_a_full_ring() {
-    on_both_systems(2, move || {
+    on_both_systems(1, move || {
         let channel = channel(Capacity::Bounded(2));
         (1..=2).for_each(|i| send(&channel, i, Deadline::Now).unwrap());
         let senders = [3, 4].map(|i| spawn(&channel, move |channel| send(channel, i, Deadline::Never).unwrap()));
@@ -195,7 +195,7 @@ fn loom_queue_batch_frees_a_full_ring() {
 fn loom_queue_close_is_exact() {
     for capacity in QUEUES {
         for single in [SHARED, SINGLE] {
-            on_both_systems(2, move || {
+            on_both_systems(1, move || {
                 let channel = channel_of(capacity, single);
                 let sender = spawn(&channel, |channel| send(channel, 5, Deadline::Never).is_ok());
                 let closer = spawn(&channel, Channel::close);
@@ -207,6 +207,23 @@ fn loom_queue_close_is_exact() {
                 closer.join().unwrap();
                 assert_eq!(got, if sent { 5 } else { 0 });
                 assert!(receive(&channel, Deadline::Now).is_err_and(|failure| failure.is(Status::Closed)));
+            });
+        }
+    }
+}
+
+/// What was sent before the end is there when the close has returned, and nothing comes after it.
+#[test]
+fn loom_queue_close_and_drain() {
+    for capacity in QUEUES {
+        for single in [SHARED, SINGLE] {
+            on_both_systems(3, move || {
+                let channel = channel_of(capacity, single);
+                let sender = spawn(&channel, |channel| send(channel, 5, Deadline::Never).is_ok());
+                channel.close();
+                let got = receive(&channel, Deadline::Never).is_ok();
+                assert!(receive(&channel, Deadline::Now).is_err_and(|failure| failure.is(Status::Closed)));
+                assert_eq!(got, sender.join().unwrap());
             });
         }
     }

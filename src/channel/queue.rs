@@ -165,7 +165,7 @@ impl<S: Store> Queue<S> {
     }
 
     /// How many elements it holds now.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         // The consumers' index first: the producers' is never behind it then.
         let taken = self.consumer.index.load(Ordering::Acquire);
         self.producer.index.load(Ordering::Acquire).wrapping_sub(taken).min(self.producer.capacity)
