@@ -15,6 +15,7 @@ use crate::future::{self, Callback, Deferred, Future, OnSettled, Origin, Promise
 use crate::panics;
 use crate::scheduler::{Core, Held, Priority, Work, Worker};
 use crate::sync::cancel::Token;
+use crate::sync::{Deadline, Lock};
 
 type CallFn = unsafe extern "C-unwind" fn(*mut weft_worker, *mut c_void, *mut *mut c_void) -> weft_status;
 type ThenFn = unsafe extern "C-unwind" fn(*mut weft_worker, *mut c_void, *mut c_void, *mut *mut c_void) -> weft_status;
@@ -79,15 +80,16 @@ pub(super) fn outcome(
 }
 
 impl AsyncCall {
-    fn run(self, worker: &Worker, token: Token, source: Option<&Cell>) {
+    /// `value` is the source's, if there is one.
+    fn run(self, worker: &Worker, token: Token, value: Option<Result<*mut c_void>>) {
         let AsyncCall { callee, argument, name, result_drop, promise } = self;
-        let value = match source.map(|source| source.get(crate::sync::Deadline::Now)) {
+        let value = match value {
             Some(Err(taken)) => {
                 drop(argument);
                 let _ = promise.settle(Err(Error::new(taken.status, &taken.message, "a task that was not run")));
                 return;
             }
-            Some(Ok(value)) => value.pointer(),
+            Some(Ok(value)) => value,
             None => std::ptr::null_mut(),
         };
         let title = Function { named: name.get().is_some(), address: callee.address() };
@@ -121,8 +123,8 @@ struct Async {
     pinned: *const Worker,
     /// The task's own.
     token: Token,
-    /// What it goes on with.
-    source: Option<Future<Value>>,
+    /// What it goes on with, until nobody can ask for the result any more.
+    source: Lock<Option<Future<Value>>>,
     /// The highest that it is queued with.
     priority: AtomicI32,
     /// Whether it was dropped by who waited for it.
@@ -141,7 +143,10 @@ impl Async {
 
     fn run(&self, worker: &Worker) {
         if let Some(call) = self.call.take() {
-            call.run(worker, self.token.clone(), self.source.as_deref());
+            // The source stays until the call has settled.
+            let value =
+                self.source.lock().as_ref().map(|source| source.get(Deadline::Now).map(|value| value.pointer()));
+            call.run(worker, self.token.clone(), value);
         }
     }
 
@@ -204,8 +209,14 @@ impl Origin<Value> for Async {
         self.token.trigger(c"its future was cancelled");
         // The queue finds nothing when its turn comes.
         if self.droppable && self.discard() {
-            more.extend(self.source.iter().filter(|source| source.is_sole()).cloned());
+            more.extend(self.source.lock().iter().filter(|source| source.is_sole()).cloned());
         }
+    }
+
+    fn let_go(&self) {
+        let source = self.source.lock().take();
+        // Not under the lock.
+        drop(source);
     }
 }
 
@@ -310,7 +321,7 @@ unsafe fn start(
         pinned,
         token: Token::new([token.as_ref(), None]),
         // SAFETY: the caller has a reference to it.
-        source: source.map(|source| unsafe { source.future(true) }),
+        source: Lock::new(source.map(|source| unsafe { source.future(true) })),
         priority: AtomicI32::new(options.priority),
         dropped: AtomicBool::new(false),
     });

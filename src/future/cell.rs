@@ -242,7 +242,8 @@ impl<T> Drop for Promise<T> {
 impl<T> Drop for Future<T> {
     fn drop(&mut self) {
         if self.future.release() {
-            drop(Hold(self.0));
+            // SAFETY: nobody has the end any more, so its place is free. Its hold keeps the cell.
+            unsafe { put_off((&raw mut (*self.0.as_ptr()).future).cast(), released::<T>) };
         }
     }
 }
@@ -251,19 +252,35 @@ impl<T> Drop for Hold<T> {
     fn drop(&mut self) {
         // AcqRel: every holder's use comes before the end.
         if self.holds.fetch_sub(1, Ordering::AcqRel) == 1 {
-            let job = self.0.cast::<Job>().as_ptr();
-            const { assert!(size_of::<Job>() <= size_of::<End>() || cfg!(weft_loom)) };
-            // SAFETY: nobody else holds the cell. Its first end is over, so the place is free.
-            #[cfg(not(weft_loom))]
-            unsafe {
-                job.write(Job::new(free::<T>));
-                line::end(job);
-            }
-            #[cfg(weft_loom)]
-            unsafe {
-                free::<T>(job)
-            }
+            // SAFETY: nobody holds the cell any more. Its first end is over, so the place is free.
+            unsafe { put_off(self.0.as_ptr().cast(), free::<T>) };
         }
+    }
+}
+
+/// Has a part of the end of a cell done, not further in than where the end of another is done.
+///
+/// # Safety
+/// `place` is that of an [`End`] that nobody uses any more; what `run` asks for.
+unsafe fn put_off(place: *mut Job, run: unsafe fn(*const Job)) {
+    const { assert!(size_of::<Job>() <= size_of::<End>() && align_of::<Job>() <= align_of::<End>()) };
+    // SAFETY: promised by the caller.
+    unsafe {
+        place.write(Job::new(run));
+        line::end(place);
+    }
+}
+
+/// # Safety
+/// `job` is in place of the future's end, whose hold goes with it.
+unsafe fn released<T>(job: *const Job) {
+    // SAFETY: promised by the caller.
+    let hold =
+        Hold(unsafe { NonNull::new_unchecked(job.cast_mut()).byte_sub(offset_of!(Cell<T>, future)).cast::<Cell<T>>() });
+    if hold.state() != State::Pending
+        && let Some(origin) = hold.origin()
+    {
+        origin.let_go();
     }
 }
 

@@ -12,6 +12,7 @@ use super::line::Job;
 use super::origin::{Origin, Winner};
 use super::watch::Watch;
 use crate::error::{Error, Failure, Status};
+use crate::sync::Lock;
 use crate::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 /// When a combined future is settled.
@@ -37,7 +38,8 @@ pub trait Lend: Sized + Send + Sync + 'static {
 /// A combined future's origin.
 pub struct Combined<T> {
     rule: Rule,
-    sources: Box<[Future<T>]>,
+    /// Until nobody can ask for the value any more.
+    sources: Lock<Box<[Future<T>]>>,
     entries: Box<[Entry<T>]>,
     promise: Deferred<Promise<T>>,
     /// Sources that have not been settled as the rule hopes for.
@@ -82,17 +84,17 @@ pub fn combine<T: Lend>(rule: Rule, sources: Box<[Future<T>]>) -> Future<T> {
         winner: AtomicUsize::new(NOBODY),
         stage: AtomicU32::new(0),
         armed: AtomicUsize::new(0),
-        sources,
+        sources: Lock::new(sources.clone()),
     });
     let future = future.with_origin(combined.clone());
-    combined.arm();
+    combined.arm(&sources);
     future
 }
 
 impl<T: Lend> Combined<T> {
-    fn arm(self: Arc<Self>) {
+    fn arm(self: Arc<Self>, sources: &[Future<T>]) {
         let mut armed = 0;
-        for (index, source) in self.sources.iter().enumerate() {
+        for (index, source) in sources.iter().enumerate() {
             if self.stage.load(Ordering::Relaxed) & DECIDED != 0 {
                 break;
             }
@@ -119,7 +121,8 @@ impl<T: Lend> Combined<T> {
             return;
         }
         let armed = self.armed.load(Ordering::Relaxed);
-        for (entry, source) in self.entries[..armed].iter().zip(&self.sources) {
+        let sources = self.sources.lock();
+        for (entry, source) in self.entries[..armed].iter().zip(sources.iter()) {
             // SAFETY: armed for this source. Nobody will run it then, so its reference is ours; this is not the last.
             unsafe {
                 if Watch::off(&raw const entry.watch, source) {
@@ -141,27 +144,30 @@ impl<T: Lend> Combined<T> {
 
     /// This source is settled.
     fn arrived(self: Arc<Self>, index: usize) {
-        let source = &self.sources[index];
-        // AcqRel: the last one sees what the others did.
-        let last = || self.left.fetch_sub(1, Ordering::AcqRel) == 1;
-        let failed = source.error().is_some();
-        match self.rule {
-            Rule::All if !failed => {
-                if last() {
-                    self.decide(NOBODY, |_| Ok(T::nothing()));
-                }
+        let outcome = {
+            let sources = self.sources.lock();
+            // Nobody asks for it any more: it has been decided.
+            let Some(source) = sources.get(index) else { return };
+            // AcqRel: the last one sees what the others did.
+            let last = || self.left.fetch_sub(1, Ordering::AcqRel) == 1;
+            let failed = source.error().is_some();
+            match self.rule {
+                Rule::All if !failed && !last() => return,
+                Rule::All if !failed => (NOBODY, Ok(T::nothing())),
+                Rule::Any if failed && !last() => return,
+                _ => (index, outcome_of(source)),
             }
-            Rule::Any if failed && !last() => {}
-            _ => self.decide(index, |this| outcome_of(&this.sources[index])),
-        }
+        };
+        self.decide(outcome);
     }
 
-    fn decide(self: &Arc<Self>, winner: usize, outcome: impl FnOnce(&Self) -> std::result::Result<T, Error>) {
+    fn decide(self: &Arc<Self>, (winner, outcome): (usize, std::result::Result<T, Error>)) {
         let Some(promise) = self.promise.take() else { return };
         // Relaxed: published with the outcome.
         self.winner.store(winner, Ordering::Relaxed);
-        let _ = promise.settle(outcome(self));
+        // Before the outcome is there: then the sources are let go by whoever releases the future last.
         self.reach(DECIDED);
+        let _ = promise.settle(outcome);
     }
 }
 
@@ -179,9 +185,15 @@ pub fn outcome_of<T: Lend>(source: &Cell<T>) -> std::result::Result<T, Error> {
 
 impl<T: Lend> Origin<T> for Combined<T> {
     fn cancel(self: Arc<Self>, more: &mut Vec<Future<T>>) {
-        self.decide(NOBODY, |_| Err(cancelled("the future was cancelled")));
-        // Looked at first: whoever else holds a source goes on waiting for it.
-        more.extend(self.sources.iter().filter(|source| source.is_sole()).cloned());
+        self.decide((NOBODY, Err(cancelled("the future was cancelled"))));
+        // Whoever else holds a source goes on waiting for it.
+        more.extend(self.sources.lock().iter().filter(|source| source.is_sole()).cloned());
+    }
+
+    fn let_go(&self) {
+        let sources = std::mem::take(&mut *self.sources.lock());
+        // Not under the lock.
+        drop(sources);
     }
 
     fn winner(&self) -> Option<Winner> {

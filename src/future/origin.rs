@@ -15,6 +15,10 @@ pub trait Origin<T>: Send + Sync {
     /// Somebody has asked it to stop, for the first time. What it is made of and is to be asked as well goes to `more`.
     fn cancel(self: Arc<Self>, more: &mut Vec<Future<T>>);
 
+    /// The last reference to the future has gone, and it was settled: what it kept for its users can go. They may go on with that
+    /// at once, whoever else still has a hand on this.
+    fn let_go(&self) {}
+
     /// Which of the futures it is made of has settled it; None: it is not made of several.
     fn winner(&self) -> Option<Winner> {
         None
