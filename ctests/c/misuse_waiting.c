@@ -1,11 +1,7 @@
 /* Misuse of the functions about channels. See misuse.h. */
 #include "misuse.h"
 
-#include <string.h>
-
-/* ---- promises */
-
-Ms and alignments that are refused: channels.c */
+/* ---- channels; sizes and alignments that are refused: channels.c */
 
 MISUSE(weft_channel_new)
 {
