@@ -512,10 +512,11 @@ impl<T> Cell<T> {
 
     /// The outcome, if it is there and has not been taken.
     pub fn outcome(&self) -> Option<std::result::Result<&T, &Arc<Error>>> {
-        // SAFETY: written before the state was, and not changed since but by `take`, whose caller promised that
-        // nobody uses what this returns.
         match self.state.load(Ordering::Acquire) {
+            // SAFETY: written before the state was, and not changed since but by `take`, whose caller promised that
+            // nobody uses what this returns.
             READY => Some(Ok(self.outcome.with(|place| unsafe { &*(*place).value }))),
+            // SAFETY: as above.
             FAILED | CANCELLED => Some(Err(self.outcome.with(|place| unsafe { &*(*place).error }))),
             _ => None,
         }

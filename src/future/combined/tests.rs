@@ -25,7 +25,7 @@ fn all_waits_for_all_or_the_first_failure() {
     let (promises, futures) = pairs(3);
     let all = combine(Rule::All, futures.clone().into());
     for promise in &promises {
-        assert_eq!(all.wait(Deadline::Now).is_err(), true);
+        assert!(all.wait(Deadline::Now).is_err());
         let _ = promise.settle(Ok(1));
     }
     assert_eq!(all.get(Deadline::Now), Ok(&0));
