@@ -1,5 +1,5 @@
-//! What queueing allocates, counted by a global allocator: submitting caller-owned tasks nothing, spawning nothing once blocks
-//! go round. A program of its own, because the allocator counts everything in it, and without libtest, which allocates.
+//! What queueing and futures allocate, counted by a global allocator: submitting caller-owned tasks nothing, spawning nothing once
+//! blocks go round, a future less than two cache lines. A program of its own, because the allocator counts everything in it, and without libtest, which allocates.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ffi::c_void;
@@ -7,6 +7,8 @@ use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex};
 
+use weft::capi::future::{weft_future_get, weft_future_release};
+use weft::capi::future::{weft_promise_new, weft_promise_release, weft_promise_resolve};
 use weft::capi::runtime::{WEFT_SHUTDOWN_DRAIN, weft_runtime_release, weft_runtime_shutdown};
 use weft::capi::runtime::{weft_runtime_new, weft_runtime_options, weft_runtime_options_init};
 use weft::capi::submit::{weft_submit, weft_submit_batch, weft_task, weft_task_init};
@@ -16,13 +18,19 @@ use weft::capi::types::{weft_runtime, weft_worker};
 struct Counting;
 
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+/// What the allocator has set aside for them.
+static BYTES: AtomicUsize = AtomicUsize::new(0);
 
 // SAFETY: forwards to the system's.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        // SAFETY: the same contract.
-        unsafe { System.alloc(layout) }
+        // SAFETY: the same contract; the system's allocator is malloc.
+        unsafe {
+            let memory = System.alloc(layout);
+            BYTES.fetch_add(libc::malloc_usable_size(memory.cast()), Ordering::Relaxed);
+            memory
+        }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
@@ -128,7 +136,25 @@ fn main() {
     submitting_from_outside();
     submitting_from_a_task();
     spawning();
-    println!("3 passed, 0 failed");
+    futures();
+    println!("4 passed, 0 failed");
+}
+
+/// A promise, its future and what they share: one allocation, and nothing more when it is settled and read.
+fn futures() {
+    let (mut promise, mut future, mut value) = (ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+    let before = BYTES.load(Ordering::SeqCst);
+    // SAFETY: valid places and handles.
+    let made = allocations(|| unsafe {
+        check(weft_promise_new(&mut promise, &mut future));
+        check(weft_promise_resolve(promise, ptr::null_mut(), None, ptr::null_mut()));
+        check(weft_future_get(future, 0, &mut value));
+        weft_promise_release(promise);
+        weft_future_release(future);
+    });
+    let bytes = BYTES.load(Ordering::SeqCst) - before;
+    println!("a promise and its future: {made} allocation, {bytes} bytes");
+    assert!(made == 1 && bytes < 128);
 }
 
 /// A million submissions from outside, one by one and in batches.

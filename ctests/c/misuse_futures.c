@@ -223,6 +223,14 @@ MISUSE(weft_future_notify)
     CHECK_INVALID(weft_future_notify(zoo->future, zoo->channel, 1), "unbounded");
     CHECK_INVALID(weft_future_notify(zoo->future, wide, 1), "8 bytes");
     CHECK_INVALID(weft_future_notify(zoo->future, narrow, 1), "8 bytes");
+    weft_channel_options options;
+    weft_channel *single = NULL;
+    OK(weft_channel_options_init(&options, sizeof options));
+    options.capacity = WEFT_UNBOUNDED;
+    options.single_producer = WEFT_ON;
+    OK(weft_channel_new(&options, &single));
+    CHECK_INVALID(weft_future_notify(zoo->future, single, 1), "single producer");
+    weft_channel_release(single);
     CHECK_INVALID(weft_future_notify(NULL, tags, 1), "future");
     FOR_WRONG(zoo, FUTURE, h)
         CHECK_INVALID(weft_future_notify(h, tags, 1), "future");
@@ -299,6 +307,23 @@ static void wrong_futures(weft_status (*combine)(weft_future *const *, size_t, w
 MISUSE(weft_future_all) { wrong_futures(weft_future_all, true); }
 MISUSE(weft_future_any) { wrong_futures(weft_future_any, false); }
 MISUSE(weft_future_race) { wrong_futures(weft_future_race, false); }
+
+MISUSE(weft_future_timeout)
+{
+    struct zoo *zoo = zoo_new();
+    weft_future *future = SENTINEL;
+    CHECK_INVALID(weft_future_timeout(zoo->future, 1, NULL), "out");
+    CHECK_INVALID(weft_future_timeout(NULL, 1, &future), "future");
+    FOR_WRONG(zoo, FUTURE, h)
+        CHECK_INVALID(weft_future_timeout(h, 1, &future), "future");
+    CHECK(future == SENTINEL);
+    zoo_end(zoo);
+}
+
+MISUSE(weft_future_delay)
+{
+    CHECK_INVALID(weft_future_delay(1, NULL), "out");
+}
 
 MISUSE(weft_future_winner)
 {

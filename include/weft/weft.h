@@ -1487,7 +1487,7 @@ void weft_watch_release(weft_watch *watch);
 
 /*
  Sends `tag`, a uint64_t, into the channel when the future is settled, whatever the outcome; at once if it is already. So one thread, or
- one file descriptor, waits for any number of futures. The channel is unbounded and its elements have 8 bytes, else WEFT_INVALID: nobody
+ one file descriptor, waits for any number of futures. The channel is unbounded, its elements have 8 bytes, and any thread may send (no single_producer), else WEFT_INVALID: nobody
  who settles a future ever waits. Once it is closed the tag is dropped. It has a reference until then. Never blocks; any thread.
  */
 weft_status weft_future_notify(weft_future *future,
@@ -1529,8 +1529,26 @@ weft_status weft_future_race(weft_future *const *futures,
                              weft_future **out);
 
 /*
- The index of the future that settled one made by weft_future_any or _race, and of the failure that failed one made by _all.
- WEFT_WOULD_BLOCK: it is pending. WEFT_NOT_FOUND: no single one settled it (all are ready; it was cancelled). WEFT_INVALID: it is not made of
+ A future that is settled as this one is, but fails with WEFT_TIMEOUT if that takes longer than timeout_ns. A future that is settled when the
+ time is over counts, late or not. It goes on when the time is over; weft_future_cancel asks it to stop. The value is its own, which the
+ new one keeps. WEFT_FOREVER: no limit; 0 or less: none left. When the time is over, callbacks and drops that this leads to
+ run as a task of the calling task's runtime, or else of the default one; if that has ended, on the timers' thread. WEFT_OS: the timers' thread
+ (see weft_timer_after) cannot be had. Never blocks; any thread.
+ */
+weft_status weft_future_timeout(weft_future *future,
+                                int64_t timeout_ns,
+                                weft_future **out);
+
+/*
+ A future that is ready after ns nanoseconds, with the value NULL; 0 or less: at once; WEFT_FOREVER: never. Cancelled, it fails with
+ WEFT_CANCELLED at once. Otherwise as weft_future_timeout.
+ */
+weft_status weft_future_delay(int64_t ns,
+                              weft_future **out);
+
+/*
+ The index of the future that settled one made by weft_future_any or _race, and of the failure that failed one made by _all; 0 if a
+ future settled the one that weft_future_timeout made of it. WEFT_WOULD_BLOCK: it is pending. WEFT_NOT_FOUND: no single one settled it (all are ready; it was cancelled). WEFT_INVALID: it is not made of
  several. Never blocks; any thread.
  */
 weft_status weft_future_winner(weft_future *future,

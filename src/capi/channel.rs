@@ -158,6 +158,9 @@ impl Tags {
         if object.capacity() != Capacity::Unbounded || object.elem_size() != size_of::<u64>() {
             return Err(invalid("channel: it is not an unbounded one with elements of 8 bytes".into()));
         }
+        if object.has_single_producer() {
+            return Err(invalid("channel: it has a single producer, and futures are settled by any thread".into()));
+        }
         // SAFETY: as above.
         Ok(Tags(unsafe { Handle::<Channel>::retain(channel) }))
     }

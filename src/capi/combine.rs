@@ -5,7 +5,7 @@ use super::boundary::boundary;
 use super::future::{Value, get_future, new_handle};
 use super::types::{weft_future, weft_status};
 use crate::error::{Failure, Result, Status};
-use crate::future::{Future, Rule, State, Winner, combine};
+use crate::future::{self, Future, Rule, State, Winner, combine};
 
 /// # Safety
 /// `futures` leads to `n` futures.
@@ -65,8 +65,46 @@ pub unsafe extern "C" fn weft_future_race(
     boundary(|| unsafe { combined(Rule::Race, futures, n, out) })
 }
 
-/// The index of the future that settled one made by weft_future_any or _race, and of the failure that failed one made by _all.
-/// WEFT_WOULD_BLOCK: it is pending. WEFT_NOT_FOUND: no single one settled it (all are ready; it was cancelled). WEFT_INVALID: it is not made of
+/// A future that is settled as this one is, but fails with WEFT_TIMEOUT if that takes longer than timeout_ns. A future that is settled when the
+/// time is over counts, late or not. It goes on when the time is over; weft_future_cancel asks it to stop. The value is its own, which the
+/// new one keeps. WEFT_FOREVER: no limit; 0 or less: none left. When the time is over, callbacks and drops that this leads to
+/// run as a task of the calling task's runtime, or else of the default one; if that has ended, on the timers' thread. WEFT_OS: the timers' thread
+/// (see weft_timer_after) cannot be had. Never blocks; any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_future_timeout(
+    future: *mut weft_future,
+    timeout_ns: i64,
+    out: *mut *mut weft_future,
+) -> weft_status {
+    boundary(|| {
+        let out = place(out, "out")?;
+        // SAFETY: a handle by contract, so the caller has a reference.
+        let source = unsafe { get_future(future, "future")?.future(true) };
+        // SAFETY: no runtime is named.
+        let core = unsafe { args::runtime(std::ptr::null())? };
+        // SAFETY: writable by contract.
+        unsafe { *out = new_handle(future::timeout(source, timeout_ns, core)?) };
+        Ok(())
+    })
+}
+
+/// A future that is ready after ns nanoseconds, with the value NULL; 0 or less: at once; WEFT_FOREVER: never. Cancelled, it fails with
+/// WEFT_CANCELLED at once. Otherwise as weft_future_timeout.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_future_delay(ns: i64, out: *mut *mut weft_future) -> weft_status {
+    boundary(|| {
+        let out = place(out, "out")?;
+        may_create()?;
+        // SAFETY: no runtime is named.
+        let core = unsafe { args::runtime(std::ptr::null())? };
+        // SAFETY: writable by contract.
+        unsafe { *out = new_handle(future::delay(ns, core)?) };
+        Ok(())
+    })
+}
+
+/// The index of the future that settled one made by weft_future_any or _race, and of the failure that failed one made by _all; 0 if a
+/// future settled the one that weft_future_timeout made of it. WEFT_WOULD_BLOCK: it is pending. WEFT_NOT_FOUND: no single one settled it (all are ready; it was cancelled). WEFT_INVALID: it is not made of
 /// several. Never blocks; any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_future_winner(future: *mut weft_future, index: *mut usize) -> weft_status {

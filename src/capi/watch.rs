@@ -110,7 +110,7 @@ pub unsafe extern "C" fn weft_watch_release(watch: *mut weft_watch) {
 }
 
 /// Sends `tag`, a uint64_t, into the channel when the future is settled, whatever the outcome; at once if it is already. So one thread, or
-/// one file descriptor, waits for any number of futures. The channel is unbounded and its elements have 8 bytes, else WEFT_INVALID: nobody
+/// one file descriptor, waits for any number of futures. The channel is unbounded, its elements have 8 bytes, and any thread may send (no single_producer), else WEFT_INVALID: nobody
 /// who settles a future ever waits. Once it is closed the tag is dropped. It has a reference until then. Never blocks; any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_future_notify(

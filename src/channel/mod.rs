@@ -70,6 +70,7 @@ pub struct Channel {
     flavour: Flavour,
     capacity: Capacity,
     size: usize,
+    single_producer: bool,
     discard: Option<Discard>,
     #[cfg(not(weft_loom))]
     descriptors: descriptor::Descriptors,
@@ -113,6 +114,7 @@ impl Channel {
             flavour,
             capacity,
             size: layout.size(),
+            single_producer: options.single_producer,
             discard: options.discard,
             #[cfg(not(weft_loom))]
             descriptors: Default::default(),
@@ -122,6 +124,11 @@ impl Channel {
     /// How many elements it holds at most.
     pub fn capacity(&self) -> Capacity {
         self.capacity
+    }
+
+    /// Whether its users promise that one thread at a time sends.
+    pub fn has_single_producer(&self) -> bool {
+        self.single_producer
     }
 
     /// Bytes of an element.

@@ -10,7 +10,7 @@ use super::cell::{Cell, Future, Promise, channel, settled};
 use super::deferred::Deferred;
 use super::line::Job;
 use super::origin::{Origin, Winner};
-use super::watch::Watch;
+use super::watch::{Watch, Whose};
 use crate::error::{Error, Failure, Status};
 use crate::sync::Lock;
 use crate::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
@@ -49,7 +49,12 @@ pub struct Combined<T> {
     stage: AtomicU32,
     /// How many of the entries have been armed. Written before ARMED.
     armed: AtomicUsize,
+    /// What decides when the time has come; stopped by its drop.
+    timer: Lock<Option<Timer>>,
 }
+
+/// A timer of any kind.
+type Timer = Box<dyn Send>;
 
 #[repr(C)]
 struct Entry<T> {
@@ -69,9 +74,13 @@ const DECIDED: u32 = 2;
 
 /// A future that these decide. Any and race of none are never settled: not for the caller to ask for.
 pub fn combine<T: Lend>(rule: Rule, sources: Box<[Future<T>]>) -> Future<T> {
-    if sources.is_empty() {
-        return settled(Ok(T::nothing()));
+    match sources.is_empty() {
+        true => settled(Ok(T::nothing())),
+        false => new(rule, sources).0,
     }
+}
+
+fn new<T: Lend>(rule: Rule, sources: Box<[Future<T>]>) -> (Future<T>, Arc<Combined<T>>) {
     let (promise, future) = channel();
     let combined = Arc::new_cyclic(|combined| Combined {
         rule,
@@ -84,11 +93,12 @@ pub fn combine<T: Lend>(rule: Rule, sources: Box<[Future<T>]>) -> Future<T> {
         winner: AtomicUsize::new(NOBODY),
         stage: AtomicU32::new(0),
         armed: AtomicUsize::new(0),
+        timer: Lock::new(None),
         sources: Lock::new(sources.clone()),
     });
     let future = future.with_origin(combined.clone());
-    combined.arm(&sources);
-    future
+    combined.clone().arm(&sources);
+    (future, combined)
 }
 
 impl<T: Lend> Combined<T> {
@@ -103,7 +113,7 @@ impl<T: Lend> Combined<T> {
             let this = Arc::into_raw(self.clone());
             // SAFETY: the entry is part of `self`, which the reference keeps in place.
             unsafe {
-                if !Watch::arm(&raw const (*this).entries[index].watch, source) {
+                if !Watch::arm(&raw const (*this).entries[index].watch, source, Whose::Ours) {
                     Arc::from_raw(this).arrived(index);
                 }
             }
@@ -167,6 +177,8 @@ impl<T: Lend> Combined<T> {
         self.winner.store(winner, Ordering::Relaxed);
         // Before the outcome is there: then the sources are let go by whoever releases the future last.
         self.reach(DECIDED);
+        let timer = self.timer.lock().take();
+        drop(timer);
         let _ = promise.settle(outcome);
     }
 }
@@ -212,6 +224,9 @@ impl<T: Lend> Origin<T> for Combined<T> {
 pub fn cancelled(text: &str) -> Error {
     Error::new(Status::Cancelled as i32, text, "weft_future_cancel")
 }
+
+#[cfg(not(weft_loom))]
+pub mod timed;
 
 #[cfg(all(test, weft_loom))]
 mod models;

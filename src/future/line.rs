@@ -73,6 +73,8 @@ impl Line {
 thread_local! {
     static CALLS: Line = const { Line::new() };
     static ENDS: Line = const { Line::new() };
+    /// What is not to be run on this thread, while it is in [`elsewhere`].
+    static ELSEWHERE: (Cell<bool>, Line) = const { (Cell::new(false), Line::new()) };
 }
 #[cfg(weft_loom)]
 loom::thread_local! {
@@ -93,14 +95,78 @@ pub unsafe fn call(job: *const Job) {
     calling(|| CALLS.with(|line| unsafe { line.push(job) }));
 }
 
-/// The same for the ends of futures. A line of its own: a callback that releases a future finds it gone, as others do.
+/// The same for what may run code of the user's.
+///
+/// # Safety
+/// As for [`call`].
+pub unsafe fn call_user(job: *const Job) {
+    // SAFETY: promised by the caller.
+    unsafe {
+        #[cfg(not(weft_loom))]
+        if leave(job) {
+            return;
+        }
+        call(job);
+    }
+}
+
+/// The same for the ends of futures, which drop values. A line of its own: a callback that releases a future finds it gone, as
+/// others do.
 ///
 /// # Safety
 /// As for [`call`].
 #[cfg(not(weft_loom))]
 pub unsafe fn end(job: *const Job) {
     // SAFETY: promised by the caller.
-    ENDS.with(|line| line.within(|| unsafe { line.push(job) }));
+    unsafe {
+        if !leave(job) {
+            ENDS.with(|line| line.within(|| line.push(job)));
+        }
+    }
+}
+
+/// Leaves the job to another thread, if this one is to run none of the user's.
+///
+/// # Safety
+/// As for [`call`].
+#[cfg(not(weft_loom))]
+unsafe fn leave(job: *const Job) -> bool {
+    ELSEWHERE.with(|(on, line)| {
+        if on.get() {
+            // SAFETY: promised by the caller.
+            unsafe { line.push(job) };
+        }
+        on.get()
+    })
+}
+
+/// Jobs for another thread. Dropped, they are run.
+#[cfg(not(weft_loom))]
+pub struct Jobs(Line);
+
+// SAFETY: nobody else has these jobs, which do not mind where they run.
+#[cfg(not(weft_loom))]
+unsafe impl Send for Jobs {}
+
+#[cfg(not(weft_loom))]
+impl Drop for Jobs {
+    fn drop(&mut self) {
+        calling(|| self.0.work_off());
+    }
+}
+
+/// Runs `f` on a thread that runs no code of the user's; what is left of that, if anything.
+#[cfg(not(weft_loom))]
+pub fn elsewhere(f: impl FnOnce()) -> Option<Jobs> {
+    ELSEWHERE.with(|(on, line)| {
+        on.set(true);
+        calling(f);
+        on.set(false);
+        let left = Line::new();
+        left.first.set(line.first.replace(ptr::null()));
+        left.last.set(line.last.replace(ptr::null()));
+        (!left.first.get().is_null()).then_some(Jobs(left))
+    })
 }
 
 /// Models make no long chains.

@@ -13,6 +13,8 @@ mod origin;
 mod watch;
 
 pub use cell::{Cell, FUTURE_TAG, Future, PROMISE_TAG, Promise, State, channel, settled};
+#[cfg(not(weft_loom))]
+pub use combined::timed::{delay, timeout};
 pub use combined::{Lend, Rule, cancelled, combine, outcome_of};
 pub use deferred::Deferred;
 pub use origin::{Origin, Winner};

@@ -28,11 +28,27 @@ unsafe impl Send for Watch {}
 // SAFETY: as above.
 unsafe impl Sync for Watch {}
 
+/// Whose code a call runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// The user's, perhaps.
+    User,
+    /// This room's alone.
+    Ours,
+}
+
 /// The one who fires a watch holds no reference to it but this: the watch stays until its call.
-static VTABLE: RawWakerVTable = RawWakerVTable::new(
+static OURS: RawWakerVTable = RawWakerVTable::new(
     |_| panic!("a watch has one waker"),
     // SAFETY: `data` is a live watch that is in no line.
     |data| unsafe { line::call(data.cast()) },
+    |_| panic!("a watch is woken once"),
+    |_| {},
+);
+static USERS: RawWakerVTable = RawWakerVTable::new(
+    |_| panic!("a watch has one waker"),
+    // SAFETY: as above.
+    |data| unsafe { line::call_user(data.cast()) },
     |_| panic!("a watch is woken once"),
     |_| {},
 );
@@ -49,10 +65,11 @@ impl Watch {
     /// # Safety
     /// Nobody else uses the watch yet. It stays where it is until the call, or until `off` has said that there will be none; and
     /// until then somebody holds the future.
-    pub unsafe fn arm<T>(this: *const Watch, future: &Cell<T>) -> bool {
+    pub unsafe fn arm<T>(this: *const Watch, future: &Cell<T>, whose: Whose) -> bool {
         // SAFETY: nobody else uses it, and it stays. The vtable's functions fit.
         let armed = unsafe {
-            let waker = Waker::from_raw(RawWaker::new(this.cast(), &VTABLE));
+            let vtable = if whose == Whose::User { &USERS } else { &OURS };
+            let waker = Waker::from_raw(RawWaker::new(this.cast(), vtable));
             (*this).waiter.with_mut(|place| *place = Waiter::with_waker(waker));
             let node = WaitNode::new(waiter(this), ptr::null_mut());
             future.watch((*this).node.with_mut(|place| {
@@ -136,8 +153,8 @@ impl<T, F: OnSettled<T>> Callback<T, F> {
         // SAFETY: not armed before, so nobody else uses it; it holds the future, and the reference that was forgotten keeps it
         // in place until `run` or `off` takes it back.
         unsafe {
-            if !Watch::arm(watch, future) {
-                line::call(watch.cast());
+            if !Watch::arm(watch, future, Whose::User) {
+                line::call_user(watch.cast());
             }
         }
     }

@@ -252,7 +252,8 @@ impl Core {
         self.handles.load(Ordering::Acquire) == 0
     }
 
-    pub(super) fn share(&self) -> Arc<Core> {
+    /// One more reference to the memory, which outlives the handles.
+    pub fn share(&self) -> Arc<Core> {
         // SAFETY: a Core lives in an Arc only, and `self` is alive.
         unsafe {
             Arc::increment_strong_count(self);

@@ -110,3 +110,35 @@ fn chains_of_any_length() {
         assert_eq!(promise.is_cancelled(), cancel);
     }
 }
+
+#[test]
+fn time_settles_what_is_not_settled() {
+    let runtime = crate::scheduler::Runtime::new(crate::scheduler::Options::default()).unwrap();
+    let (promise, source) = channel::<u32>();
+    let late = timed::timeout(source.clone(), 1_000_000, &runtime).unwrap();
+    assert!(late.get(Deadline::Never).is_err_and(|failure| failure.is(Status::Timeout)));
+    assert!(timed::timeout(source.clone(), 0, &runtime).unwrap().error().is_some());
+    let hour = 3_600_000_000_000;
+    let origins = [0, 1, 2].map(|which| {
+        let future = timed::timeout(source.clone(), hour, &runtime).unwrap();
+        let origin = Arc::downgrade(future.origin().unwrap());
+        match which {
+            0 => future.cancel(),
+            1 => _ = promise.settle(Ok(5)),
+            _ => {}
+        }
+        assert!(future.wait(Deadline::Now).is_ok());
+        origin
+    });
+    // Neither the source nor the timers keep anything.
+    assert!(origins.iter().all(|origin| origin.strong_count() == 0));
+    drop(late);
+    assert!(source.is_sole());
+    let ready = timed::timeout(source, i64::MIN, &runtime).unwrap();
+    assert_eq!((ready.get(Deadline::Now), ready.origin().unwrap().winner()), (Ok(&5), Some(Winner::Index(0))));
+    let delay = timed::delay::<u32>(1_000_000, &runtime).unwrap();
+    assert_eq!(delay.get(Deadline::Never), Ok(&0));
+    let delay = timed::delay::<u32>(hour, &runtime).unwrap();
+    delay.cancel();
+    assert!(delay.get(Deadline::Now).is_err_and(|failure| failure.is(Status::Cancelled)));
+}
