@@ -15,6 +15,7 @@ use crate::future::{self, Callback, Deferred, Future, OnSettled, Origin, Promise
 use crate::panics;
 use crate::scheduler::{Core, Held, Priority, Work, Worker};
 use crate::sync::cancel::Token;
+use crate::sync::waits::{Kind, Runner};
 
 type CallFn = unsafe extern "C-unwind" fn(*mut weft_worker, *mut c_void, *mut *mut c_void) -> weft_status;
 type ThenFn = unsafe extern "C-unwind" fn(*mut weft_worker, *mut c_void, *mut c_void, *mut *mut c_void) -> weft_status;
@@ -79,7 +80,7 @@ pub(super) fn outcome(
 }
 
 impl AsyncCall {
-    fn run(self, worker: &Worker, token: Token, source: Option<&Cell>) {
+    fn run(self, worker: &Worker, token: Token, source: Option<&Cell>, runner: &Runner) {
         let AsyncCall { callee, argument, name, result_drop, promise } = self;
         let value = match source.map(|source| source.get(crate::sync::Deadline::Now)) {
             Some(Err(taken)) => {
@@ -94,6 +95,7 @@ impl AsyncCall {
         let ctx = argument.ctx;
         let arg = argument.take();
         let mut result = std::ptr::null_mut();
+        runner.begin(worker.party());
         let settled = worker.within(worker.task_context(name.get(), Some(token)), || {
             let ended = worker.protect(&title, || {
                 // SAFETY: as promised by whoever spawned it. The source keeps the value.
@@ -104,6 +106,7 @@ impl AsyncCall {
                     }
                 })
             });
+            runner.end();
             promise.settle(outcome(ended, result, result_drop, ctx, worker))
         });
         debug_assert!(settled.is_ok(), "nobody else has this promise");
@@ -127,6 +130,7 @@ struct Async {
     priority: AtomicI32,
     /// Whether it was dropped by who waited for it.
     dropped: AtomicBool,
+    runner: Runner,
 }
 
 // SAFETY: runtime and worker are only compared with; the call goes to one thread.
@@ -141,7 +145,7 @@ impl Async {
 
     fn run(&self, worker: &Worker) {
         if let Some(call) = self.call.take() {
-            call.run(worker, self.token.clone(), self.source.as_deref());
+            call.run(worker, self.token.clone(), self.source.as_deref(), &self.runner);
         }
     }
 
@@ -182,6 +186,10 @@ impl Origin<Value> for Async {
         {
             worker.run_in_place(|| self.run(worker));
         }
+    }
+
+    fn runner(&self) -> Option<&Runner> {
+        Some(&self.runner)
     }
 
     fn hurry(self: Arc<Self>) {
@@ -313,6 +321,7 @@ unsafe fn start(
         source: source.map(|source| unsafe { source.future(true) }),
         priority: AtomicI32::new(options.priority),
         dropped: AtomicBool::new(false),
+        runner: Runner::new(&Kind { end: "the result of a weft_async", can_be_stopped: true }),
     });
     let future = future.with_origin(work.clone());
     match (pending, source.and_then(|source| source.error())) {
