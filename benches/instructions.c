@@ -1,5 +1,5 @@
 /* One kind of call, n times, on one worker: instructions.sh counts what each costs.
- *     instructions serial|callbacks|fork|join|spawn|spawn-outside|submit|submit-outside|empty|timer N */
+ *     instructions serial|callbacks|fork|join|spawn|spawn-outside|submit|submit-outside|empty|timer|mutex|mutex-outside N */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +77,18 @@ static void nothing(weft_worker *worker, void *arg)
     (void)arg;
 }
 
+static void lock_and_unlock(weft_worker *worker, void *arg)
+{
+    weft_mutex *mutex = NULL;
+    (void)worker;
+    check(weft_mutex_new(NULL, &mutex), "weft_mutex_new");
+    for (int i = 0; i < *(int *)arg; i++) {
+        check(weft_mutex_lock(mutex, WEFT_FOREVER), "weft_mutex_lock");
+        check(weft_mutex_unlock(mutex), "weft_mutex_unlock");
+    }
+    weft_mutex_release(mutex);
+}
+
 /* Tasks in rounds, so that what is free goes round. */
 enum { ROUND = 1000 };
 
@@ -141,6 +153,10 @@ int main(int argc, char **argv)
         timers(runtime, n);
     for (int i = strcmp(argv[1], "empty") == 0 ? 0 : n; i < n; i++)
         (void)weft_abi_version();
+    if (strcmp(argv[1], "mutex") == 0)
+        check(weft_run(runtime, lock_and_unlock, &n), "weft_run");
+    if (strcmp(argv[1], "mutex-outside") == 0)
+        lock_and_unlock(NULL, &n);
     struct tasks tasks = {runtime, n, strncmp(argv[1], "submit", 6) == 0, calloc(ROUND, sizeof(weft_task))};
     if (strcmp(argv[1], "spawn") == 0 || strcmp(argv[1], "submit") == 0)
         check(weft_spawn(runtime, rounds_inside, &tasks), "weft_spawn");

@@ -21,4 +21,7 @@ for program in "$@"; do
     for kind in empty timer; do
         per "  $kind, per call:" "$program" "$kind" 40000 20000 20000
     done
+    for kind in mutex mutex-outside; do
+        per "  $kind, per lock and unlock:" "$program" "$kind" 40000 20000 20000
+    done
 done

@@ -39,6 +39,7 @@ struct zoo *zoo_new(void)
     OK(weft_timer_after(zoo->runtime, WEFT_FOREVER, 0, never_task, NULL, NULL, NULL, &zoo->timer));
     zoo->thread = weft_thread_self();
     REQUIRE(zoo->thread != NULL);
+    OK(weft_mutex_new("zoo", &zoo->mutex));
     OK(weft_spawn(zoo->runtime, lend_worker, zoo));
     gate_wait(&zoo->worker_lent);
     zoo->handle[BYTES] = zoo->bytes;
@@ -52,6 +53,7 @@ struct zoo *zoo_new(void)
     zoo->handle[TOKEN] = zoo->token;
     zoo->handle[TIMER] = zoo->timer;
     zoo->handle[THREAD] = zoo->thread;
+    zoo->handle[MUTEX] = zoo->mutex;
     zoo->handle[WORKER] = zoo->worker;
     zoo->handle[NO_NOUN] = no_handle;
     return zoo;
@@ -85,6 +87,9 @@ void zoo_end(struct zoo *zoo)
     OK(weft_timer_stop(zoo->timer));
     weft_timer_release(zoo->timer);
     weft_thread_release(zoo->thread);
+    OK(weft_mutex_lock(zoo->mutex, 0));
+    OK(weft_mutex_unlock(zoo->mutex));
+    weft_mutex_release(zoo->mutex);
     free(zoo);
 }
 

@@ -71,6 +71,9 @@ typedef struct weft_error weft_error;
 /* The end of a result that waits for it. */
 typedef struct weft_future weft_future;
 
+/* A lock that knows its holder. */
+typedef struct weft_mutex weft_mutex;
+
 /* The end of a result that settles it. */
 typedef struct weft_promise weft_promise;
 
@@ -969,6 +972,96 @@ weft_cancel_token *weft_cancel_token_retain(weft_cancel_token *token);
 
 /* One reference less. The last one triggers nothing. Never blocks. */
 void weft_cancel_token_release(weft_cancel_token *token);
+
+/* Locks ----------------------------------------------------------------------------------------------------------- */
+
+/*
+ A mutex: held by one task at a time, and the thread's turn passes to another while a task waits for it. `name` is for messages
+ and reports of deadlocks; copied, NULL: none. One reference. Never blocks; any thread.
+ */
+weft_status weft_mutex_new(const char *name,
+                           weft_mutex **out);
+
+/*
+ Locks the mutex, or waits for it. It is held by the task that calls (a half of a join or a part of a loop that another thread
+ took is a task of its own, as each call of a poll function is; outside tasks: by the thread), which unlocks it before it ends: a task, or a thread, that ends while it
+ holds one has it unlocked, with an error in the log. Blocks; inside a task the thread's turn passes to another. Who waits gets
+ it before those who come later, but who comes while a waiter wakes up may be first, once. Not recursive. WEFT_DEADLOCK, whatever the
+ timeout: this task holds it, or one that cannot go on before this one has ended, further out on the same stack.
+ WEFT_WOULD_BLOCK (timeout 0), WEFT_TIMEOUT, WEFT_INTERRUPTED, WEFT_CANCELLED, WEFT_SHUTDOWN: it is not held. Any thread.
+ */
+weft_status weft_mutex_lock(weft_mutex *mutex,
+                            int64_t timeout_ns);
+
+/* Unlocks the mutex. WEFT_BUSY: the calling task does not hold it, nobody may hold it. Never blocks. */
+weft_status weft_mutex_unlock(weft_mutex *mutex);
+
+/* One more reference. Returns its argument; NULL on a bad handle. */
+weft_mutex *weft_mutex_retain(weft_mutex *mutex);
+
+/*
+ One reference less. Who locks, waits or unlocks has one until that call returns. The last one of a mutex that is held frees it
+ when its holder ends. Never blocks.
+ */
+void weft_mutex_release(weft_mutex *mutex);
+
+/* Deadlocks ------------------------------------------------------------------------------------------------------- */
+
+/* weft_deadlock_watch: a deadlock is told, and the threads wait on. */
+#define WEFT_DEADLOCK_REPORT 0
+/* weft_deadlock_watch: the process aborts, with the message on standard error. For tests. */
+#define WEFT_DEADLOCK_ABORT 1
+
+/* A wait that is part of a deadlock. */
+typedef struct weft_deadlock_wait {
+  /* The name of the task that waits, or "". */
+  const char *task;
+  /* The name of its runtime, or "". */
+  const char *runtime;
+  /* What it waits for, which is up to the next one. */
+  const char *awaited;
+  /* The worker's index, -1 outside. */
+  int32_t worker;
+  /* The system's number for its thread (gettid). */
+  int32_t thread;
+} weft_deadlock_wait;
+
+/* A deadlock, as it was when it was found. Valid until the callback returns. */
+typedef struct weft_deadlock {
+  /* sizeof(weft_deadlock), as the library knows it. */
+  size_t size;
+  /* weft_deadlock_count at that time. */
+  uint64_t number;
+  /* Each waits for what the next one has, the last for what the first has. */
+  const struct weft_deadlock_wait *waits;
+  /* How many there are, at least 2. */
+  size_t waits_len;
+  /* The same for people. */
+  const char *message;
+} weft_deadlock;
+
+/* Gets the deadlocks, one at a time, on a thread of its own. */
+typedef void (*weft_deadlock_fn)(const struct weft_deadlock *deadlock, void *arg);
+
+/*
+ Says what is to be done about deadlocks, in the whole process. A deadlock is a ring of tasks and threads each of which waits
+ for what only the next can bring about: to unlock a mutex (weft_mutex_lock), to end a weft_async that it runs
+ (weft_future_wait, _get, _take), to end what weft_run gave it (in a MULTI runtime), or the half of a join that it took. It
+ is found by the one that closes the ring, when it begins to sleep, and told once: by the log (WEFT_LOG_ERROR), by
+ weft_deadlock_count, and by fn(deadlock, arg) if there is one, on a thread of its own, never under a lock of Weft's. The
+ tasks wait on; a cancel token can let one of them go. What is told is certain. Not told, because something else may end it:
+ waits with a timeout, waits for channels and promises of the program's (anybody may send or settle), waits of threads that
+ signals interrupt (weft_thread_interruptible), and what blocks outside Weft. Who would wait for itself gets WEFT_DEADLOCK
+ instead. `fn` NULL: nobody is called. Before this returns, the callback set before has got every earlier deadlock and never
+ runs again (called from within it: not after it returns). Any thread; a forked child begins with none. WEFT_INVALID: an
+ unknown action. WEFT_OS: the thread cannot be started; all stays as it was.
+ */
+weft_status weft_deadlock_watch(weft_deadlock_fn fn,
+                                void *arg,
+                                int32_t action);
+
+/* Deadlocks in this process so far. Never blocks; any thread. */
+uint64_t weft_deadlock_count(void);
 
 /* Tasks ----------------------------------------------------------------------------------------------------------- */
 

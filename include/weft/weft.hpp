@@ -42,6 +42,7 @@
 #include "cpp/future.hpp"
 #include "cpp/join.hpp"
 #include "cpp/loop.hpp"
+#include "cpp/mutex.hpp"
 #include "cpp/runtime.hpp"
 #include "cpp/task.hpp"
 #include "cpp/time.hpp"

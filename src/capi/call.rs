@@ -15,6 +15,7 @@ use crate::future::{self, Callback, Deferred, Future, OnSettled, Origin, Promise
 use crate::panics;
 use crate::scheduler::{Core, Held, Priority, Work, Worker};
 use crate::sync::cancel::Token;
+use crate::sync::waits::{Kind, Runner};
 use crate::sync::{Deadline, Lock};
 
 type CallFn = unsafe extern "C-unwind" fn(*mut weft_worker, *mut c_void, *mut *mut c_void) -> weft_status;
@@ -81,7 +82,7 @@ pub(super) fn outcome(
 
 impl AsyncCall {
     /// `value` is the source's, if there is one.
-    fn run(self, worker: &Worker, token: Token, value: Option<Result<*mut c_void>>) {
+    fn run(self, worker: &Worker, token: Token, value: Option<Result<*mut c_void>>, runner: &Runner) {
         let AsyncCall { callee, argument, name, result_drop, promise } = self;
         let value = match value {
             Some(Err(taken)) => {
@@ -96,6 +97,7 @@ impl AsyncCall {
         let ctx = argument.ctx;
         let arg = argument.take();
         let mut result = std::ptr::null_mut();
+        runner.begin(worker.party());
         let settled = worker.within(worker.task_context(name.get(), Some(token)), || {
             let ended = worker.protect(&title, || {
                 // SAFETY: as promised by whoever spawned it. The source keeps the value.
@@ -106,6 +108,7 @@ impl AsyncCall {
                     }
                 })
             });
+            runner.end();
             promise.settle(outcome(ended, result, result_drop, ctx, worker))
         });
         debug_assert!(settled.is_ok(), "nobody else has this promise");
@@ -129,6 +132,7 @@ struct Async {
     priority: AtomicI32,
     /// Whether it was dropped by who waited for it.
     dropped: AtomicBool,
+    runner: Runner,
 }
 
 // SAFETY: runtime and worker are only compared with; the call goes to one thread.
@@ -146,7 +150,7 @@ impl Async {
             // The source stays until the call has settled.
             let value =
                 self.source.lock().as_ref().map(|source| source.get(Deadline::Now).map(|value| value.pointer()));
-            call.run(worker, self.token.clone(), value);
+            call.run(worker, self.token.clone(), value, &self.runner);
         }
     }
 
@@ -187,6 +191,10 @@ impl Origin<Value> for Async {
         {
             worker.run_in_place(|| self.run(worker));
         }
+    }
+
+    fn runner(&self) -> Option<&Runner> {
+        Some(&self.runner)
     }
 
     fn hurry(self: Arc<Self>) {
@@ -324,6 +332,7 @@ unsafe fn start(
         source: Lock::new(source.map(|source| unsafe { source.future(true) })),
         priority: AtomicI32::new(options.priority),
         dropped: AtomicBool::new(false),
+        runner: Runner::new(&Kind { end: "the result of a weft_async", can_be_stopped: true }),
     });
     let future = future.with_origin(work.clone());
     match (pending, source.and_then(|source| source.error())) {

@@ -46,6 +46,11 @@ pub struct weft_timer {
     _private: [u8; 0],
 }
 
+/// A lock that knows its holder.
+pub struct weft_mutex {
+    _private: [u8; 0],
+}
+
 /// The end of a result that settles it.
 pub struct weft_promise {
     _private: [u8; 0],

@@ -18,6 +18,7 @@ use crate::platform::eventfd::EventFd;
 use crate::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, UnsafeCell};
 use crate::sync::select::{Event, Verdict};
 use crate::sync::wait::{Ended, WaitList, WaitNode, Waiter};
+use crate::sync::waits::{self, Awaited};
 use crate::sync::{Deadline, Lock};
 
 /// How far a future has got.
@@ -443,6 +444,11 @@ impl<T> Cell<T> {
         if deadline == Deadline::Now {
             return Err(PENDING);
         }
+        let runner = self.origin().and_then(|origin| origin.runner());
+        #[cfg(not(weft_loom))]
+        if runner.is_some_and(|runner| runner.is_here()) {
+            return Err(RUNS_HERE);
+        }
         if let Some(origin) = self.origin() {
             if deadline == Deadline::Never {
                 origin.begin_here();
@@ -456,7 +462,8 @@ impl<T> Cell<T> {
         if !unsafe { self.watch(node) } {
             return Ok(());
         }
-        let ended = waiter.wait(deadline);
+        let awaited = runner.map(|runner| runner as &dyn Awaited);
+        let ended = waits::awaiting(awaited, deadline, || waiter.wait(deadline));
         if let Ended::Fired(_) = ended {
             return Ok(());
         }
@@ -588,6 +595,9 @@ impl<T> Cell<T> {
 }
 
 const PENDING: Failure = Failure::new(Status::WouldBlock, "the future is pending");
+#[cfg(not(weft_loom))]
+const RUNS_HERE: Failure =
+    Failure::new(Status::Deadlock, "the future is that of the task which waits, or of one that waits for it");
 const ALREADY_TAKEN: Failure = Failure::new(Status::Busy, "the future's value has been taken already");
 
 fn failure_of(error: &Error) -> Failure {

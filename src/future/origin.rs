@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::cell::Future;
+use crate::sync::waits::Runner;
 
 /// What stands behind a future. It lives as long as the future.
 pub trait Origin<T>: Send + Sync {
@@ -11,6 +12,11 @@ pub trait Origin<T>: Send + Sync {
 
     /// Has others begin it as soon as they would begin what waits for it.
     fn hurry(self: Arc<Self>) {}
+
+    /// Who runs it, for those who wait.
+    fn runner(&self) -> Option<&Runner> {
+        None
+    }
 
     /// Somebody has asked it to stop, for the first time. What it is made of and is to be asked as well goes to `more`.
     fn cancel(self: Arc<Self>, more: &mut Vec<Future<T>>);

@@ -5,19 +5,15 @@
 //! delivers what is queued to the old sink and ends its thread: after that the old sink never runs again. What is queued to
 //! be pulled can still be pulled when the log is silent again.
 
-use std::cell::Cell;
-use std::collections::VecDeque;
 use std::ffi::{CStr, CString};
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::thread;
+use std::sync::atomic::{AtomicI32, Ordering};
 
+use super::drain::{Drain, Draining, Item, QUEUE};
 use super::kept::{Kept, Pulled};
 use crate::error::{Failure, Result, Status, c_string};
-use crate::panics;
-use crate::platform::{self, clock::now_ns, fork::ForkCell, thread::Thread};
-use crate::sync::tokens::Tokens;
+use crate::platform::{self, clock::now_ns, fork::ForkCell};
 use crate::sync::{Deadline, Lock};
 
 /// How much a record matters. A sink gets its level and those before it.
@@ -63,21 +59,13 @@ pub enum Outlet {
     Queue(Level),
 }
 
-/// Records that may wait for the sink, or to be pulled. Beyond that they are counted, and the count is logged.
-const QUEUE: usize = 4096;
-
 /// The level that is wanted; 0 when there is no sink. A word of its own, so that silence costs one load.
 static LEVEL: AtomicI32 = AtomicI32::new(0);
 static LOG: ForkCell<Lock<Log>> = ForkCell::new();
 
-thread_local! {
-    /// The drain whose thread this is. A plain word: no destructor on a path that any thread may take.
-    static DRAINING: Cell<*const Drain> = const { Cell::new(std::ptr::null()) };
-}
-
 #[derive(Default)]
 struct Log {
-    drain: Option<(Arc<Drain>, Thread)>,
+    drain: Option<Draining<Record>>,
     /// The queue to pull from, also when nothing comes any more.
     kept: Option<Arc<Kept<Record>>>,
     /// Whether that is the outlet.
@@ -87,41 +75,26 @@ struct Log {
 
 impl Log {
     fn outlet(&self) -> Option<Current> {
-        let drain = self.drain.as_ref().map(|(drain, _)| Current::Drain(drain.clone()));
+        let drain = self.drain.as_ref().map(|draining| Current::Drain(draining.drain.clone()));
         drain.or_else(|| self.kept.clone().filter(|_| self.keeps).map(Current::Kept))
     }
 }
 
 /// The outlet that takes records now.
 enum Current {
-    Drain(Arc<Drain>),
+    Drain(Arc<Drain<Record>>),
     Kept(Arc<Kept<Record>>),
 }
 
 impl Current {
     /// Queues a record, or gives it back after the end. It gets its time there, so that records are in its order.
     fn put(&self, record: Record) -> std::result::Result<(), Record> {
+        let stamp = |record: &mut Record| record.time_ns = now_ns();
         match self {
-            Current::Drain(drain) => drain.put(record),
-            Current::Kept(kept) => kept.put(record, |record| record.time_ns = now_ns()),
+            Current::Drain(drain) => drain.put(record, stamp),
+            Current::Kept(kept) => kept.put(record, stamp),
         }
     }
-}
-
-#[derive(Default)]
-struct Drain {
-    queue: Lock<Queue>,
-    /// One token for each time the queue stops being empty, and one for the end.
-    filled: Tokens,
-    /// Set by a sink that replaced itself: it is not called again, not even for what is queued.
-    silenced: AtomicBool,
-}
-
-#[derive(Default)]
-struct Queue {
-    records: VecDeque<Record>,
-    lost: u64,
-    ended: bool,
 }
 
 /// Where a record comes from.
@@ -175,14 +148,10 @@ fn replace(outlet: Outlet, deadline: Option<i64>) -> Result<()> {
         Outlet::Queue(from) => (keeps, level) = (true, from as i32),
         Outlet::Sink(sink, from) => {
             level = from as i32;
-            let new = Arc::new(Drain::default());
-            let thread = {
-                let drain = new.clone();
-                thread::Builder::new().name("weft-log".into()).spawn(move || drain.run(&sink))
-            };
-            let thread =
-                thread.map_err(|error| Failure::with(Status::Os, format!("cannot start the log's thread: {error}")))?;
-            drain = Some((new, Thread::new(thread)));
+            drain = Some(Drain::start("weft-log", "the log callback", move |item| match item {
+                Item::Record(record) => sink(record),
+                Item::Lost(count) => sink(&lost(*count, "the log callback is too slow")),
+            })?);
         }
     }
     let is_sink = drain.is_some();
@@ -203,13 +172,8 @@ fn replace(outlet: Outlet, deadline: Option<i64>) -> Result<()> {
     if let Some(kept) = ended {
         kept.end();
     }
-    if let Some((drain, thread)) = old {
-        if DRAINING.get() == Arc::as_ptr(&drain) {
-            drain.silenced.store(true, Ordering::Relaxed);
-        }
-        drain.end();
-        // One that is stuck in its sink goes on alone.
-        let _ = thread.join(deadline);
+    if let Some(old) = old {
+        old.end(deadline);
     }
     Ok(())
 }
@@ -258,56 +222,5 @@ const EXIT_WAIT_NS: i64 = 1_000_000_000;
 extern "C" fn flush_at_exit() {
     if platform::fork::admitted() {
         let _ = replace(Outlet::Silence, Some(now_ns() + EXIT_WAIT_NS));
-    }
-}
-
-impl Drain {
-    /// See [`Current::put`].
-    fn put(&self, mut record: Record) -> std::result::Result<(), Record> {
-        let mut queue = self.queue.lock();
-        if queue.ended {
-            return Err(record);
-        }
-        if queue.records.len() >= QUEUE {
-            queue.lost += 1;
-            return Ok(());
-        }
-        record.time_ns = now_ns();
-        queue.records.push_back(record);
-        if queue.records.len() == 1 {
-            drop(queue);
-            self.filled.post(1);
-        }
-        Ok(())
-    }
-
-    fn end(&self) {
-        self.queue.lock().ended = true;
-        self.filled.post(1);
-    }
-
-    fn deliver(&self, sink: &Sink, record: &Record) {
-        // Relaxed: only this thread sets it, from within the sink.
-        if !self.silenced.load(Ordering::Relaxed) {
-            panics::contain("the log callback", || sink(record));
-        }
-    }
-
-    fn run(&self, sink: &Sink) {
-        DRAINING.set(self);
-        loop {
-            self.filled.take();
-            let (records, lost, ended) = {
-                let mut queue = self.queue.lock();
-                (std::mem::take(&mut queue.records), std::mem::take(&mut queue.lost), queue.ended)
-            };
-            records.iter().for_each(|record| self.deliver(sink, record));
-            if lost > 0 {
-                self.deliver(sink, &self::lost(lost, "the log callback is too slow"));
-            }
-            if ended {
-                return;
-            }
-        }
     }
 }

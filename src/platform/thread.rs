@@ -64,6 +64,12 @@ impl Default for EndKey {
     }
 }
 
+/// The system's number for the calling thread.
+pub fn id() -> i32 {
+    // SAFETY: gettid has no requirements.
+    unsafe { libc::gettid() }
+}
+
 /// How far the calling thread's stack reaches. A local's address would not tell: AddressSanitizer keeps locals elsewhere.
 #[inline]
 pub fn stack_pointer() -> usize {

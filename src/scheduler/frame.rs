@@ -13,7 +13,9 @@ use super::worker::Worker;
 use crate::error::{Failure, Result, Status};
 use crate::platform::fork;
 use crate::sync::cancel::Token;
+use crate::sync::mutex::Holder;
 use crate::sync::park::{self, Sources};
+use crate::sync::waits;
 
 /// What work takes over from the work it is part of.
 #[derive(Clone, Default)]
@@ -80,6 +82,21 @@ pub fn current() -> Option<&'static Context> {
 #[inline]
 pub fn token() -> Option<Token> {
     current()?.token.clone()
+}
+
+/// Who locks a mutex here: this thread, and the task or half that it runs innermost.
+#[inline]
+pub fn holder() -> Holder {
+    let Some(worker) = Worker::current() else { return Holder { party: waits::current(), level: 0 } };
+    let mut frame = worker.frame.get();
+    // SAFETY: frames are in place while they are linked.
+    while let Some(entered) = unsafe { frame.as_ref() }
+        && entered.entered
+    {
+        frame = entered.outer;
+    }
+    let level = if frame.is_null() { ptr::from_ref(worker).addr() } else { frame.addr() };
+    Holder { party: worker.party(), level }
 }
 
 /// What ends the waits of a thread that is not ours.

@@ -86,7 +86,7 @@ pub use {
     stats::{Stats, WorkerStats, mean, share},
     task::{Owner, Slot, Work},
     timed::{Job, Timed},
-    worker::Worker,
+    worker::{Worker, watch_waits},
 };
 
 #[cfg(all(test, not(weft_loom)))]

@@ -29,9 +29,10 @@ use std::marker::PhantomPinned;
 use std::mem::MaybeUninit;
 use std::ptr;
 
-use crate::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering, UnsafeCell, fence};
+use crate::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering, UnsafeCell, fence};
 use crate::sync::futex::{Futex, PARKED};
-use crate::sync::{park, spin};
+use crate::sync::waits::{self, Awaited, Party};
+use crate::sync::{Deadline, park, spin};
 
 /// Bytes of a region, and its alignment.
 pub const SIZE: usize = 64 << 10;
@@ -149,9 +150,11 @@ pub struct Region {
     /// The address of what the owner is to its scheduler.
     pub worker: AtomicUsize,
     lives: AtomicU64,
+    /// Who the thread is to those who wait for it; null: it has not said yet.
+    pub party: AtomicPtr<Party>,
     /// Whether somebody has asked who does not count as hungry: who waits for a half, or is about to finish one.
     asked_by_name: AtomicU32,
-    _owners_line: [u32; 25],
+    _owners_line: [u32; 23],
     /// The thieves' line.
     shared: AtomicU64,
     _thieves_line: [u64; 15],
@@ -202,12 +205,13 @@ impl Region {
             (&raw mut (*memory).head).write(AtomicUsize::new(first));
             (&raw mut (*memory).worker).write(AtomicUsize::new(0));
             (&raw mut (*memory).lives).write(AtomicU64::new(0));
+            (&raw mut (*memory).party).write(AtomicPtr::new(ptr::null_mut()));
             (&raw mut (*memory).asked_by_name).write(AtomicU32::new(0));
             (&raw mut (*memory).shared).write(AtomicU64::new(0));
             // Who takes a position for a handle finds none.
             (&raw mut (*memory).slots[0]).write(MaybeUninit::zeroed());
             (&raw mut (*memory)._line).write([0; 15]);
-            (&raw mut (*memory)._owners_line).write([0; 25]);
+            (&raw mut (*memory)._owners_line).write([0; 23]);
             (&raw mut (*memory)._thieves_line).write([0; 15]);
             Box::from_raw(memory)
         };
@@ -490,12 +494,13 @@ impl Region {
             // AcqRel: as `state`; and a thief that finds the mark wakes this thread.
             now = slot.state.fetch_or(PARKED, Ordering::AcqRel) | PARKED;
             if now & DONE == 0 {
-                park::around(|| {
+                let park = || {
                     while now & DONE == 0 {
                         slot.state.wait(now, None);
                         now = state();
                     }
-                });
+                };
+                waits::awaiting(Some(&Taken(slot)), Deadline::Never, || park::around(park));
             }
         }
     }
@@ -527,6 +532,37 @@ impl Region {
 impl Drop for Region {
     fn drop(&mut self) {
         (0..SLOTS).for_each(|index| unsafe { self.slot(index).cast_mut().drop_in_place() });
+    }
+}
+
+/// A half that another thread has taken, as its owner waits for it.
+struct Taken<'a>(&'a Slot);
+
+// SAFETY: who looks at it keeps the owner in its wait; see `wait` for what may be read then.
+unsafe impl Sync for Taken<'_> {}
+
+impl Awaited for Taken<'_> {
+    fn by(&self) -> Option<&'static Party> {
+        // Acquire pairs with the Release in `sign`.
+        let is_run = || self.0.state.load(Ordering::Acquire) & (TAKEN | DONE) == TAKEN;
+        if !is_run() {
+            return None;
+        }
+        // SAFETY: as in `wait`. Parties are never freed.
+        let party = unsafe {
+            let thief = self.0.arg.with(|region| (*region).cast::<Region>());
+            (*thief).party.load(Ordering::Acquire).as_ref()
+        };
+        // Once more: another thread may have come to the thief's region when the half had been run.
+        party.filter(|_| is_run())
+    }
+
+    fn describe(&self) -> String {
+        "the half of a join".into()
+    }
+
+    fn can_be_stopped(&self) -> bool {
+        false
     }
 }
 

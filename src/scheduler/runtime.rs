@@ -23,7 +23,7 @@ use super::stall::watcher::Stalls;
 use super::stats::{Stats, WorkerStats};
 use super::submitter;
 use super::task::{Owner, Queue, Slot, Table, Task, Work};
-use super::worker::Worker;
+use super::worker::{Worker, watch_waits};
 use crate::error::{Failure, Result, Status};
 use crate::memory::Header;
 use crate::observe::{self, Level, Origin};
@@ -35,6 +35,7 @@ use crate::platform::thread::Thread;
 use crate::sync::cancel::{SHUTDOWN, Token};
 use crate::sync::futex::Futex;
 use crate::sync::wait::{Ended, Waiter};
+use crate::sync::waits::{self, Runner};
 use crate::sync::{Bell, Deadline, Gate, Lock};
 use crate::time::{self, Group};
 
@@ -162,6 +163,7 @@ impl Runtime {
         panics::backtrace::watch();
         // The deques' garbage collector is made by whoever needs it first, and others wait for that.
         fork::complete_before(|| _ = crossbeam_epoch::default_collector());
+        watch_waits();
         let placement = Placement::new(options.placement, options.topology.take(), options.workers)?;
         let core = Arc::new(Core {
             header: Header::new(RUNTIME_TAG),
@@ -402,6 +404,7 @@ impl Core {
     /// The error's message is the panic's.
     pub fn run<R: Send>(&self, f: impl FnOnce(&Worker) -> R + Send) -> Result<R> {
         const WHAT: &str = "a task that is waited for";
+        const RUN: waits::Kind = waits::Kind { end: "the end of a run", can_be_stopped: false };
         let panicked = |message| Failure::with(Status::Panic, message);
         if let Some(worker) = self.own_worker() {
             return worker.protect(&WHAT, || f(worker)).map_err(panicked);
@@ -421,6 +424,7 @@ impl Core {
             result: Option<std::result::Result<R, String>>,
             token: Option<Token>,
             waiter: Waiter,
+            runner: Runner,
         }
         struct Run<F, R>(*mut Frame<F, R>);
         // SAFETY: F and R are Send, and the frame waits for the task.
@@ -434,7 +438,9 @@ impl Core {
                     let f = (*frame).f.take();
                     let context = worker.task_context(None, (*frame).token.take());
                     let run = |f: F| worker.within(context, || worker.protect(&WHAT, || f(worker)));
+                    (*frame).runner.begin(worker.party());
                     (*frame).result = f.map(run);
+                    (*frame).runner.end();
                     (*frame).waiter.claim();
                     Waiter::finish(&raw const (*frame).waiter, 0, 0);
                 }
@@ -443,7 +449,8 @@ impl Core {
                 }
             }
         }
-        let mut frame = Frame { f: Some(f), result: None, token: frame::token(), waiter: Waiter::new() };
+        let (token, waiter, runner) = (frame::token(), Waiter::new(), Runner::new(&RUN));
+        let mut frame = Frame { f: Some(f), result: None, token, waiter, runner };
         let frame = &raw mut frame;
         self.spawn(Run(frame))?;
         // SAFETY: the frame is alive, and what the worker does with it comes before the wait's end.
@@ -451,7 +458,8 @@ impl Core {
             if self.kind().has_guests() {
                 self.help_until(|| (*frame).waiter.fired().is_some());
             }
-            (*frame).waiter.wait_until_fired();
+            let wait = || (*frame).waiter.wait_until_fired();
+            waits::awaiting(Some(&(*frame).runner), Deadline::Never, wait);
             (*frame).result.take().expect("the task ran").map_err(panicked)
         }
     }

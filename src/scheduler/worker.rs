@@ -35,7 +35,9 @@ use crate::observe::{self, Level, Origin};
 use crate::panics;
 use crate::platform::{self, fork, local, thread::stack_pointer};
 use crate::sync::cancel::{SHUTDOWN, Source, Token};
+use crate::sync::mutex::Body;
 use crate::sync::park::{self, Sources};
+use crate::sync::waits::{self, Above, Party, Who};
 
 /// A task in a deque.
 pub struct TaskPtr(NonNull<TaskHeader>);
@@ -238,6 +240,26 @@ impl Worker {
         unsafe { &*self.region }
     }
 
+    /// Who its thread is to those who wait for it.
+    #[inline]
+    pub fn party(&self) -> &'static Party {
+        let place = &self.region().party;
+        // Relaxed: this thread wrote it.
+        // SAFETY: parties are never freed.
+        unsafe { place.load(Ordering::Relaxed).as_ref() }.unwrap_or_else(|| {
+            let party = waits::current();
+            // Release pairs with the Acquire of who follows a chain of waits.
+            place.store(ptr::from_ref(party).cast_mut(), Ordering::Release);
+            party
+        })
+    }
+
+    /// The mutex that its thread has locked last; null: none.
+    fn held(&self) -> *const Body {
+        // SAFETY: parties are never freed.
+        unsafe { self.region().party.load(Ordering::Relaxed).as_ref() }.map_or(ptr::null(), Party::held)
+    }
+
     /// Whether this process is a child that was forked inside a task.
     pub fn is_inherited(&self) -> bool {
         self.epoch != fork::epoch()
@@ -327,6 +349,7 @@ impl Worker {
     /// are dropped, or waited for where another thread has them; tokens that it entered are left.
     pub fn protect<R>(&self, what: &dyn Display, body: impl FnOnce() -> R) -> Result<R, String> {
         let (base, blocking, frame) = (self.region().head(), self.blocking.get(), self.frame.get());
+        let held = self.held();
         let title = Title { task: self.task_name(), what };
         let floor = self.floor.replace(frame);
         let result = panics::catch(&title, body);
@@ -344,6 +367,13 @@ impl Worker {
                 let what = "ended between a fork and its sync, the beginning and the end of blocking or of a shield, or \
                             entering and leaving a token";
                 observe::log(Level::Error, self.log_origin(), format_args!("{title} {what}"));
+            }
+        }
+        if !ptr::eq(self.held(), held) {
+            for name in self.party().unlock_until(held) {
+                let what = "ended while it held a mutex, which has been unlocked:";
+                let name = name.to_string_lossy();
+                observe::log(Level::Error, self.log_origin(), format_args!("{title} {what} '{name}'"));
             }
         }
         if let Err(message) = &result {
@@ -749,6 +779,19 @@ fn before_park() {
 
 fn sources() -> Sources {
     Worker::current().map_or([None; 2], Worker::sources)
+}
+
+/// What this thread runs, for those who wait for it.
+fn who() -> Who {
+    let Some(worker) = Worker::current() else { return Who::default() };
+    let task = worker.task_name().unwrap_or_default();
+    Who { task, runtime: worker.core().name(), worker: worker.index as i32 }
+}
+
+/// Has deadlocks told.
+pub fn watch_waits() {
+    static ABOVE: Above = Above { who, report: observe::deadlock::report };
+    waits::report_to(&ABOVE);
 }
 
 fn after_park() {

@@ -30,6 +30,8 @@ pub struct Thread {
 struct State {
     /// Whether the next wait is interrupted.
     pending: bool,
+    /// How many have come.
+    count: u64,
     waits: WaitList,
 }
 
@@ -79,11 +81,18 @@ impl Thread {
             let mut state = self.state.lock();
             let claimed = state.waits.claim_first();
             state.pending |= claimed.is_none();
+            state.count += 1;
             claimed
         };
         if let Some(claimed) = claimed {
             claimed.finish(INTERRUPTED);
         }
+    }
+
+    /// How many interrupts have come; None: one of them is to end the next wait.
+    pub(super) fn interrupts(&self) -> Option<u64> {
+        let state = self.state.lock();
+        (!state.pending).then_some(state.count)
     }
 
     /// Lets an interrupt end a wait of this thread's; true if one has come already, and has ended it.

@@ -6,6 +6,8 @@
 //! scheduler. [`lock::Lock`] guards short critical sections, [`tokens::Tokens`] counts wake-ups for idle
 //! workers and [`semaphore::Semaphore`] for idle guests, [`bell::Bell`] has threads look again.
 //!
+//! [`mutex::Mutex`] is the program's; [`waits`] knows who waits for whom, and finds rings.
+//!
 //! [`asymmetric`] moves a fence from those who pass often to those who pass rarely.
 //!
 //! [`atomic`] is the facade that lets loom check the very code that ships.
@@ -19,12 +21,14 @@ pub mod futex;
 pub mod gate;
 pub mod interrupt;
 pub mod lock;
+pub mod mutex;
 pub mod park;
 pub mod select;
 pub mod semaphore;
 pub mod spin;
 pub mod tokens;
 pub mod wait;
+pub mod waits;
 
 pub use bell::Bell;
 pub use deadline::Deadline;

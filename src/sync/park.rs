@@ -9,6 +9,7 @@ use std::cell::Cell;
 use std::ptr::NonNull;
 
 use super::cancel::Source;
+use super::waits;
 
 /// What ends a thread's waits. They live at least as long as what the thread runs at the moment.
 pub type Sources = [Option<NonNull<Source>>; 2];
@@ -54,11 +55,11 @@ pub fn sources() -> Sources {
     HOOK.get().map_or([None; 2], |hook| (hook.sources)())
 }
 
-/// Runs `park` between the two calls of this thread's hook.
+/// Runs `park` between the two calls of this thread's hook. What the thread has said it waits for is known meanwhile ([`waits`]).
 pub fn around<R>(park: impl FnOnce() -> R) -> R {
-    let Some(hook) = HOOK.get() else { return park() };
+    let Some(hook) = HOOK.get() else { return waits::around(park) };
     (hook.before)();
-    let result = park();
+    let result = waits::around(park);
     (hook.after)();
     result
 }

@@ -64,6 +64,8 @@ impl Worker {
         self.stack.set(stack_pointer());
         self.stack_share.set(stack_share);
         self.region().worker.store(ptr::from_ref(self).expose_provenance(), Ordering::Relaxed);
+        // The last thread's.
+        self.region().party.store(ptr::null_mut(), Ordering::Relaxed);
         local::set(self.region.expose_provenance());
         self.turn_to(Doing::Idle);
         park::set_hook(Some(park::Hook { before: before_park, after: after_park, sources }));
