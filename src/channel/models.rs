@@ -212,6 +212,25 @@ fn loom_queue_close_is_exact() {
     }
 }
 
+/// Who is told of the end has missed nothing that goes in behind its back.
+#[test]
+fn loom_queue_nothing_comes_after_the_end() {
+    for capacity in QUEUES {
+        for single in [SHARED, SINGLE] {
+            model(2, move || {
+                let channel = channel_of(capacity, single);
+                let sender = spawn(&channel, |channel| send(channel, 5, Deadline::Now).is_ok());
+                let closer = spawn(&channel, Channel::close);
+                let got = receive(&channel, Deadline::Now);
+                closer.join().unwrap();
+                if got.is_err_and(|failure| failure.is(Status::Closed)) {
+                    assert!(!sender.join().unwrap());
+                }
+            });
+        }
+    }
+}
+
 /// What was sent before the end is there when the close has returned, and nothing comes after it.
 #[test]
 fn loom_queue_close_and_drain() {
