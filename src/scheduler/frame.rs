@@ -87,7 +87,10 @@ pub fn token() -> Option<Token> {
 /// Who locks a mutex here: this thread, and the task or half that it runs innermost.
 #[inline]
 pub fn holder() -> Holder {
-    let Some(worker) = Worker::current() else { return Holder { party: waits::current(), level: 0 } };
+    let Some(worker) = Worker::current() else {
+        let party = waits::current();
+        return Holder { party, held: &party.held, level: 0 };
+    };
     let mut frame = worker.frame.get();
     // SAFETY: frames are in place while they are linked.
     while let Some(entered) = unsafe { frame.as_ref() }
@@ -96,7 +99,7 @@ pub fn holder() -> Holder {
         frame = entered.outer;
     }
     let level = if frame.is_null() { ptr::from_ref(worker).addr() } else { frame.addr() };
-    Holder { party: worker.party(), level }
+    Holder { party: worker.party(), held: &worker.held, level }
 }
 
 /// What ends the waits of a thread that is not ours.

@@ -35,7 +35,7 @@ use crate::observe::{self, Level, Origin};
 use crate::panics;
 use crate::platform::{self, fork, local, thread::stack_pointer};
 use crate::sync::cancel::{SHUTDOWN, Source, Token};
-use crate::sync::mutex::Body;
+use crate::sync::mutex::{self, Held};
 use crate::sync::park::{self, Sources};
 use crate::sync::waits::{self, Above, Party, Who};
 
@@ -109,6 +109,8 @@ pub struct Worker {
     pub(super) frame: Cell<*const Frame>,
     /// The frame in which the innermost callback began; that callback may not leave it.
     pub(super) floor: Cell<*const Frame>,
+    /// The mutexes that what it runs holds.
+    pub(super) held: Held,
     /// The priority of the task that it runs, or is about to.
     priority: Cell<Priority>,
     /// The region's head at the last spawn.
@@ -162,6 +164,7 @@ impl Worker {
                 next_outbox: Cell::new(0),
                 frame: Cell::new(ptr::null()),
                 floor: Cell::new(ptr::null()),
+                held: Cell::new(ptr::null()),
                 priority: Cell::default(),
                 spawned_at: Cell::new(ptr::null_mut()),
                 sweeps: Cell::new(find::SWEEPS),
@@ -254,12 +257,6 @@ impl Worker {
         })
     }
 
-    /// The mutex that its thread has locked last; null: none.
-    fn held(&self) -> *const Body {
-        // SAFETY: parties are never freed.
-        unsafe { self.region().party.load(Ordering::Relaxed).as_ref() }.map_or(ptr::null(), Party::held)
-    }
-
     /// Whether this process is a child that was forked inside a task.
     pub fn is_inherited(&self) -> bool {
         self.epoch != fork::epoch()
@@ -349,7 +346,7 @@ impl Worker {
     /// are dropped, or waited for where another thread has them; tokens that it entered are left.
     pub fn protect<R>(&self, what: &dyn Display, body: impl FnOnce() -> R) -> Result<R, String> {
         let (base, blocking, frame) = (self.region().head(), self.blocking.get(), self.frame.get());
-        let held = self.held();
+        let held = self.held.get();
         let title = Title { task: self.task_name(), what };
         let floor = self.floor.replace(frame);
         let result = panics::catch(&title, body);
@@ -369,8 +366,8 @@ impl Worker {
                 observe::log(Level::Error, self.log_origin(), format_args!("{title} {what}"));
             }
         }
-        if !ptr::eq(self.held(), held) {
-            for name in self.party().unlock_until(held) {
+        if !ptr::eq(self.held.get(), held) {
+            for name in mutex::unlock_until(&self.held, held) {
                 let what = "ended while it held a mutex, which has been unlocked:";
                 let name = name.to_string_lossy();
                 observe::log(Level::Error, self.log_origin(), format_args!("{title} {what} '{name}'"));

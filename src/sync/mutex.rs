@@ -10,9 +10,10 @@
 //! The claim word decides between a hand-over and whatever else ends the wait: a waiter that was claimed holds the mutex when it
 //! wakes up, and one that gave up is not found.
 //!
-//! A party lists what it holds. Within a thread *levels* tell tasks apart that run on top of each other: a task unlocks what it has
+//! A thread lists what it holds. Within a thread *levels* tell tasks apart that run on top of each other: a task unlocks what it has
 //! locked itself.
 
+use std::cell::Cell;
 use std::ffi::{CStr, CString};
 use std::ptr::{self, NonNull};
 
@@ -27,9 +28,14 @@ use crate::error::{Failure, Result, Status};
 pub struct Holder {
     /// The thread's.
     pub party: &'static Party,
+    /// What it holds.
+    pub held: &'static Held,
     /// Which of the tasks on its stack.
     pub level: usize,
 }
+
+/// The mutexes that a thread holds, or one of the workers that it is, the latest first. Its own.
+pub type Held = Cell<*const Body>;
 
 impl Holder {
     fn word(self) -> usize {
@@ -129,7 +135,7 @@ impl Mutex {
         if body.own.with(|own| unsafe { (*own).level }) != holder.level {
             return Err(Failure::new(Status::Busy, "the mutex is locked by another task, further out on this stack"));
         }
-        body.forget(holder.party);
+        body.forget(holder.held);
         body.unlock();
         Ok(())
     }
@@ -225,21 +231,21 @@ impl Body {
     /// The thread holds it from here on.
     #[inline]
     fn note(&self, holder: Holder) {
-        let next = holder.party.held.replace(self);
+        let next = holder.held.replace(self);
         // SAFETY: this thread's.
         self.own.with_mut(|own| unsafe { *own = Own { level: holder.level, next } });
     }
 
     /// Takes it out of what the thread holds.
     #[inline]
-    fn forget(&self, party: &Party) {
+    fn forget(&self, held: &Held) {
         // SAFETY: what is in the list is held by this thread, and there until it is not.
         let next_of = |body: *const Body| unsafe { (*body).own.with(|own| (*own).next) };
         let next = next_of(self);
-        if ptr::eq(party.held.get(), self) {
-            return party.held.set(next);
+        if ptr::eq(held.get(), self) {
+            return held.set(next);
         }
-        let mut at = party.held.get();
+        let mut at = held.get();
         while !ptr::eq(next_of(at), self) {
             at = next_of(at);
         }
@@ -318,31 +324,24 @@ impl Awaited for Body {
     }
 }
 
-impl Party {
-    /// The mutex that the calling thread, whose party this is, has locked last; null: it holds none.
-    pub fn held(&self) -> *const Body {
-        self.held.get()
-    }
-
-    /// Unlocks what the calling thread, whose party this is, has locked since `held` was what this returned. The mutexes' names.
-    #[cold]
-    pub fn unlock_until(&self, held: *const Body) -> Vec<CString> {
-        let mut names = Vec::new();
-        while !ptr::eq(self.held.get(), held) {
-            let Some(body) = NonNull::new(self.held.get().cast_mut()) else { break };
-            // SAFETY: in the list, so held by this thread, and there. Freed if nobody has a handle any more.
-            unsafe {
-                names.push(body.as_ref().name.clone());
-                body.as_ref().forget(self);
-                if body.as_ref().unlock() {
-                    // Pairs with the Release of who dropped the last handle.
-                    fence(Ordering::Acquire);
-                    drop(Box::from_raw(body.as_ptr()));
-                }
+/// Unlocks what the calling thread, whose list this is, has locked since the latest was `until`. The mutexes' names.
+#[cold]
+pub fn unlock_until(held: &Held, until: *const Body) -> Vec<CString> {
+    let mut names = Vec::new();
+    while !ptr::eq(held.get(), until) {
+        let Some(body) = NonNull::new(held.get().cast_mut()) else { break };
+        // SAFETY: in the list, so held by this thread, and there. Freed if nobody has a handle any more.
+        unsafe {
+            names.push(body.as_ref().name.clone());
+            body.as_ref().forget(held);
+            if body.as_ref().unlock() {
+                // Pairs with the Release of who dropped the last handle.
+                fence(Ordering::Acquire);
+                drop(Box::from_raw(body.as_ptr()));
             }
         }
-        names
     }
+    names
 }
 
 #[cfg(all(test, weft_loom))]

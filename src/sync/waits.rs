@@ -28,7 +28,7 @@ use super::atomic::{AtomicPtr, Ordering};
 use super::cancel::Source;
 use super::interrupt;
 use super::lock::Guard;
-use super::mutex::Body;
+use super::mutex::{self, Held};
 use super::park::{self, Sources};
 use super::{Deadline, Lock};
 use crate::error::c_string;
@@ -74,8 +74,8 @@ pub struct Party {
     /// What the system calls the thread.
     thread: AtomicI32,
     wait: Lock<Option<Wait>>,
-    /// The mutexes that the thread holds, the latest first. The thread's own.
-    pub(super) held: Cell<*const Body>,
+    /// What the thread holds outside tasks.
+    pub held: Held,
 }
 
 // SAFETY: `held` is used by the party's thread alone.
@@ -379,7 +379,9 @@ mod here {
         // SAFETY: parties are never freed.
         let party = unsafe { &*party.cast_const().cast::<Party>() };
         if party.epoch == fork::epoch() {
-            party.unlock_until(ptr::null()).into_iter().for_each(|name| report(Finding::LeftLocked(name)));
+            mutex::unlock_until(&party.held, ptr::null())
+                .into_iter()
+                .for_each(|name| report(Finding::LeftLocked(name)));
             FREE.get().lock().push(party);
         }
     }

@@ -1,7 +1,8 @@
 use super::*;
 
 fn levels() -> [Holder; 2] {
-    [1, 2].map(|level| Holder { party: waits::current(), level })
+    let party = waits::current();
+    [1, 2].map(|level| Holder { party, held: &party.held, level })
 }
 
 fn lock(mutex: &Mutex, holder: Holder) -> Result<()> {
@@ -13,7 +14,7 @@ fn a_thread_knows_what_its_tasks_hold() {
     let [outer, inner] = levels();
     let all: Vec<_> = [c"a", c"b", c"c"].into_iter().map(Mutex::new).collect();
     lock(&all[0], outer).unwrap();
-    let held = outer.party.held();
+    let held = outer.held.get();
     lock(&all[1], inner).unwrap();
     lock(&all[2], inner).unwrap();
     assert!(lock(&all[1], inner).is_err_and(|failure| failure.is(Status::Deadlock)));
@@ -23,10 +24,10 @@ fn a_thread_knows_what_its_tasks_hold() {
     all[1].unlock(inner).unwrap();
     assert!(all[1].unlock(inner).is_err_and(|failure| failure.is(Status::Busy)));
     lock(&all[1], inner).unwrap();
-    assert_eq!(inner.party.unlock_until(held), [c"b".to_owned(), c"c".to_owned()]);
-    assert!(ptr::eq(outer.party.held(), held));
+    assert_eq!(unlock_until(inner.held, held), [c"b".to_owned(), c"c".to_owned()]);
+    assert!(ptr::eq(outer.held.get(), held));
     all[0].unlock(outer).unwrap();
-    assert!(outer.party.held().is_null());
+    assert!(outer.held.get().is_null());
 }
 
 #[test]
@@ -45,7 +46,7 @@ fn a_mutex_that_is_dropped_while_held_goes_with_its_holder() {
     let mutex = Mutex::new(c"dropped");
     lock(&mutex, holder).unwrap();
     drop(mutex);
-    assert_eq!(holder.party.unlock_until(ptr::null()), [c"dropped".to_owned()]);
+    assert_eq!(unlock_until(holder.held, ptr::null()), [c"dropped".to_owned()]);
 }
 
 #[test]
