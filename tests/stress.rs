@@ -9,15 +9,18 @@ use std::io::Write;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Waker;
 
 use weft::channel::ends::Sender;
 use weft::channel::{self, Capacity, Channel};
 use weft::error::{Result, Status};
-use weft::future;
+use weft::future::{self, Callback, Future, Lend, Promise, Rule, Winner, combine};
 use weft::parallel::{LoopOptions, for_each, join};
 use weft::platform::clock::now_ns;
 use weft::scheduler::task::Call;
-use weft::scheduler::{Core, Mode, Options, Owner, Policy, Priority, Runtime, Slot, Work, Worker};
+use weft::scheduler::{
+    Core, First, Mode, Options, Owner, Place, Policy, Poll, Polled, Priority, Runtime, Slot, Work, Worker,
+};
 use weft::sync::Deadline;
 use weft::topology::Topology;
 
@@ -123,6 +126,8 @@ fn one_runtime(random: &mut Random) {
                 tasks(&runtime, &mut random);
                 channels(&runtime, &mut random);
                 futures(&runtime, &mut random);
+                combined(&runtime, &mut random);
+                polled(&runtime, &mut random);
                 forks(&runtime, &mut random);
                 submissions(&runtime, &mut random);
             })
@@ -251,6 +256,101 @@ fn futures(runtime: &Runtime, random: &mut Random) {
     }
     for (i, future) in futures.iter().enumerate() {
         assert_eq!(future.get(Deadline::Never), Ok(&((i * i) as u64)));
+    }
+}
+
+/// What can be combined.
+#[derive(Debug, PartialEq)]
+struct Number(u64);
+
+impl Lend for Number {
+    fn lend(&self) -> Self {
+        Number(self.0)
+    }
+
+    fn nothing() -> Self {
+        Number(0)
+    }
+}
+
+/// Futures that tasks settle while they are combined, and while callbacks are taken back.
+fn combined(runtime: &Runtime, random: &mut Random) {
+    for _ in 0..random.below(20) {
+        let count = 1 + random.below(6);
+        let (promises, sources): (Vec<_>, Vec<_>) = (0..count).map(|_| future::channel::<Number>()).unzip();
+        let told = Arc::new(AtomicU64::new(0));
+        let tell = |source: &Future<Number>| {
+            let told = told.clone();
+            let callback = Callback::new(source, move || _ = told.fetch_add(1, Ordering::Relaxed));
+            callback.arm(source);
+            callback
+        };
+        let callbacks: Vec<_> = sources.iter().map(tell).collect();
+        for (value, promise) in (1..).zip(promises) {
+            spawn_anywhere(runtime, random, move |_| assert!(promise.settle(Ok(Number(value))).is_ok()));
+        }
+        let all = combine(Rule::All, sources.clone().into());
+        let race = combine(Rule::Race, sources.clone().into());
+        let any = combine(Rule::Any, [race.clone(), all.clone()].into());
+        let back = callbacks.iter().filter(|callback| random.below(2) == 0 && callback.off().is_some()).count() as u64;
+        assert_eq!(all.get(Deadline::Never), Ok(&Number(0)));
+        let Some(Winner::Index(winner)) = race.wait(Deadline::Never).ok().and_then(|()| race.origin()?.winner()) else {
+            panic!("a race has a winner");
+        };
+        assert_eq!(race.get(Deadline::Now), Ok(&Number(winner as u64 + 1)));
+        assert!(any.get(Deadline::Never).is_ok());
+        // Each source has told its callback before it told the others.
+        assert_eq!(told.load(Ordering::Relaxed) + back, count);
+        drop((any, race, all));
+        assert!(sources.iter().all(|source| source.is_sole()), "what was released keeps nothing");
+    }
+}
+
+/// Counts down, a call for each, woken by itself or by another task.
+struct Steps {
+    left: u64,
+    calls: u64,
+    done: Promise<u64>,
+}
+
+impl Poll for Steps {
+    fn poll(&mut self, worker: &Worker, waker: Waker) -> bool {
+        self.calls += 1;
+        if self.left == 0 {
+            assert!(self.done.settle(Ok(self.calls)).is_ok());
+            return true;
+        }
+        self.left -= 1;
+        match self.left % 3 {
+            0 => waker.wake(),
+            _ => spawn(worker.core(), move |_| waker.wake()),
+        }
+        false
+    }
+
+    fn droppable(&self) -> bool {
+        false
+    }
+
+    fn is_cancelled(&self) -> bool {
+        false
+    }
+
+    fn refused(self) {}
+}
+
+/// Poll tasks, each called as often as it was woken.
+fn polled(runtime: &Runtime, random: &mut Random) {
+    let start = |steps: u64| {
+        let (done, future) = future::channel();
+        let steps = Steps { left: steps, calls: 0, done };
+        let task = Polled::accept(runtime, steps, Place::default()).expect("an open runtime takes work");
+        runtime.spawn(First(task)).expect("an open runtime takes work");
+        future
+    };
+    let tasks: Vec<_> = (0..random.below(20)).map(|_| random.below(50)).map(|steps| (steps, start(steps))).collect();
+    for (steps, future) in tasks {
+        assert_eq!(future.get(Deadline::Never), Ok(&(steps + 1)));
     }
 }
 

@@ -1211,13 +1211,13 @@ weft_status weft_async(weft_runtime *runtime,
                        weft_future **out);
 
 /*
- Goes on with a future's value: when it is ready, calls fn(worker, value, arg, &result) once, as a task of the runtime, and
- settles *out as weft_async does. If it failed, fn is not called, options->arg_drop is, and *out fails in the same way, at
- once: with the status and the text of the source, whose error is its weft_error_cause. *out keeps the future, so the value is good
- for as long as *out lives, and cannot be taken. The task may be dropped unrun, whether or not there is an arg_drop: by a
- shutdown that discards (*out fails with WEFT_BROKEN), and by weft_future_cancel, at once. A shutdown that drains
- waits for it. NULL options: none. Never blocks; any thread. Failures as for weft_spawn; WEFT_HINT_NOT_STEALABLE is
- WEFT_INVALID while the future is pending.
+ Goes on with a future's value: when it is ready, calls fn(worker, value, arg, &result) once, as a task of the
+ runtime, and settles *out as weft_async does. If it failed, fn is not called, options->arg_drop is, and *out fails
+ in the same way, at once: with the status and the text of the source, whose error is its weft_error_cause. *out
+ keeps the future, so the value is good for as long as *out lives, and cannot be taken. The task may be dropped
+ unrun, whether or not there is an arg_drop: by a shutdown that discards (*out fails with WEFT_BROKEN), and by
+ weft_future_cancel, at once. A shutdown that drains waits for it. NULL options: none. Never blocks; any thread.
+ Failures as for weft_spawn; WEFT_HINT_NOT_STEALABLE is WEFT_INVALID while the future is pending.
  */
 weft_status weft_future_then(weft_future *future,
                              weft_runtime *runtime,
@@ -1462,14 +1462,11 @@ weft_status weft_promise_new(weft_promise **promise, weft_future **future);
 
 /*
  Settles the future with a value, which belongs to the future from then on: drop(ctx, value) is called at the
- future's end, on whatever thread that is, unless the value is taken. `drop` may be NULL. WEFT_BUSY: settled already; the
- value is still the caller's. Any thread. Never blocks; but a task that waits for this (weft_spawn_options.after) in a SINGLE or HOSTED
- runtime whose last handle has gone runs here.
+ future's end, on whatever thread that is, unless the value is taken. `drop` may be NULL. WEFT_BUSY: settled already;
+ the value is still the caller's. Any thread. Never blocks; but a task that waits for this (weft_spawn_options.after)
+ in a SINGLE or HOSTED runtime whose last handle has gone runs here.
  */
-weft_status weft_promise_resolve(weft_promise *promise,
-                                 void *value,
-                                 weft_drop_fn drop,
-                                 void *ctx);
+weft_status weft_promise_resolve(weft_promise *promise, void *value, weft_drop_fn drop, void *ctx);
 
 /*
  Fails the future with a status (one of the WEFT_ constants or a number of your own, but not WEFT_OK), a message (copied;
@@ -1488,18 +1485,19 @@ weft_status weft_future_ready(void *value, weft_drop_fn drop, void *ctx, weft_fu
 weft_status weft_future_failed(weft_status status, const char *message, weft_future **out);
 
 /*
- Whether somebody has asked by weft_future_cancel for what the promise stands for to stop. It is a request: a producer that heeds it
- rejects the promise, with WEFT_CANCELLED. False on a bad handle. One load; any thread.
+ Whether somebody has asked by weft_future_cancel for what the promise stands for to stop. It is a request: a
+ producer that heeds it rejects the promise, with WEFT_CANCELLED. False on a bad handle. One load; any thread.
  */
 bool weft_promise_cancelled(const weft_promise *promise);
 
 /*
- Asks whoever is to settle the future to stop; once, and a settled future nothing. It waits for nothing: a future is settled when it is.
- Of a promise: weft_promise_cancelled says true. Of a task (weft_async, weft_spawn_poll, weft_future_then): its token is triggered, so its
- body sees weft_cancelled and its waits end; it settles when the body has returned, with what that returns. One that has
- not begun and has an arg_drop (or is a then) is dropped here, and fails with WEFT_CANCELLED. A future made of others (all, any, race,
- timeout, a then that waits) fails with WEFT_CANCELLED at once; the request goes on to those of the others that nothing else
- holds a reference to. Any thread, never blocks; may call drops and what waits for the futures.
+ Asks whoever is to settle the future to stop; once, and a settled future nothing. It waits for nothing: a future is
+ settled when it is. Of a promise: weft_promise_cancelled says true. Of a task (weft_async, weft_spawn_poll,
+ weft_future_then): its token is triggered, so its body sees weft_cancelled and its waits end; it settles when the
+ body has returned, with what that returns. One that has not begun and has an arg_drop (or is a then) is dropped
+ here, and fails with WEFT_CANCELLED. A future made of others (all, any, race, timeout, a then that waits) fails with
+ WEFT_CANCELLED at once; the request goes on to those of the others that nothing else holds a reference to. Any
+ thread, never blocks; may call drops and what waits for the futures.
  */
 void weft_future_cancel(weft_future *future);
 
@@ -1511,13 +1509,12 @@ void weft_promise_release(weft_promise *promise);
 
 /*
  Waits until the future is settled, whatever the outcome. Blocks; inside a task the thread's turn passes to another.
- WEFT_TIMEOUT, WEFT_WOULD_BLOCK, WEFT_INTERRUPTED, WEFT_CANCELLED (the caller, see Cancellation) and WEFT_SHUTDOWN (the caller's
- runtime discards what it has): it is still pending.
- In a task, a wait for a weft_async of the same runtime that has not begun runs it on this thread, if timeout_ns is
- WEFT_FOREVER; a thread of whose stack a quarter is used leaves it to another.
+ WEFT_TIMEOUT, WEFT_WOULD_BLOCK, WEFT_INTERRUPTED, WEFT_CANCELLED (the caller, see Cancellation) and WEFT_SHUTDOWN
+ (the caller's runtime discards what it has): it is still pending. In a task, a wait for a weft_async of the same
+ runtime that has not begun runs it on this thread, if timeout_ns is WEFT_FOREVER; a thread of whose stack a quarter
+ is used leaves it to another.
  */
-weft_status weft_future_wait(weft_future *future,
-                             int64_t timeout_ns);
+weft_status weft_future_wait(weft_future *future, int64_t timeout_ns);
 
 /*
  Waits for the value, which stays the future's: *value is good until the last release or weft_future_take. If the future
@@ -1526,14 +1523,12 @@ weft_status weft_future_wait(weft_future *future,
 weft_status weft_future_get(weft_future *future, int64_t timeout_ns, void **value);
 
 /*
- Waits for the value and moves it out: it is the caller's, and its drop will not run. WEFT_BUSY unless this is the only
- reference to the future (futures made of it have one, and callbacks that have not ended), when the value has been taken already, and
- for futures whose value is another's (weft_future_any, _race, _timeout). If the future failed, its status and message.
- Waits as weft_future_wait does.
+ Waits for the value and moves it out: it is the caller's, and its drop will not run. WEFT_BUSY unless this is the
+ only reference to the future (futures made of it have one, and callbacks that have not ended), when the value has
+ been taken already, and for futures whose value is another's (weft_future_any, _race, _timeout). If the future
+ failed, its status and message. Waits as weft_future_wait does.
  */
-weft_status weft_future_take(weft_future *future,
-                             int64_t timeout_ns,
-                             void **value);
+weft_status weft_future_take(weft_future *future, int64_t timeout_ns, void **value);
 
 /* WEFT_FUTURE_PENDING, _READY (also when the value has been taken), _FAILED or _CANCELLED; -1 on a bad handle. Never blocks. */
 int32_t weft_future_state(const weft_future *future);
@@ -1553,11 +1548,12 @@ void weft_future_release(weft_future *future);
 typedef void (*weft_settled_fn)(weft_future *future, void *arg);
 
 /*
- Calls fn(future, arg) once when the future is settled, whatever the outcome: on the thread that settles it, or here and now if it is
- settled already. On each thread these callbacks come one after the other, in the order in which their futures were settled: what a callback
- settles or registers is told after it. No lock of Weft's is held; it must not block, since others wait behind it. The future has a
- reference until the callback has returned. *out is for weft_watch_off; it is written before the callback is called.
- NULL out: none. drop(ctx, arg) is called instead of fn by weft_watch_off; may be NULL. Never blocks; any thread.
+ Calls fn(future, arg) once when the future is settled, whatever the outcome: on the thread that settles it, or here
+ and now if it is settled already. On each thread these callbacks come one after the other, in the order in which
+ their futures were settled: what a callback settles or registers is told after it. No lock of Weft's is held; it
+ must not block, since others wait behind it. The future has a reference until the callback has returned. *out is for
+ weft_watch_off; it is written before the callback is called. NULL out: none. drop(ctx, arg) is called instead of fn
+ by weft_watch_off; may be NULL. Never blocks; any thread.
  */
 weft_status weft_future_on_settled(weft_future *future,
                                    weft_settled_fn fn,
@@ -1567,8 +1563,8 @@ weft_status weft_future_on_settled(weft_future *future,
                                    weft_watch **out);
 
 /*
- Takes a callback back. WEFT_OK: it will not run, and its drop has. WEFT_BUSY: it runs or has run, or was taken back already. Never blocks;
- any thread, also from within the callback.
+ Takes a callback back. WEFT_OK: it will not run, and its drop has. WEFT_BUSY: it runs or has run, or was taken back
+ already. Never blocks; any thread, also from within the callback.
  */
 weft_status weft_watch_off(weft_watch *watch);
 
@@ -1579,31 +1575,28 @@ weft_watch *weft_watch_retain(weft_watch *watch);
 void weft_watch_release(weft_watch *watch);
 
 /*
- Sends `tag`, a uint64_t, into the channel when the future is settled, whatever the outcome; at once if it is already. So one thread, or
- one file descriptor, waits for any number of futures. The channel is unbounded, its elements have 8 bytes, and any thread may send (no single_producer), else WEFT_INVALID: nobody
- who settles a future ever waits. Once it is closed the tag is dropped. It has a reference until then. Never blocks; any thread.
+ Sends `tag`, a uint64_t, into the channel when the future is settled, whatever the outcome; at once if it is
+ already. So one thread, or one file descriptor, waits for any number of futures. The channel is unbounded, its
+ elements have 8 bytes, and any thread may send (no single_producer), else WEFT_INVALID: nobody who settles a future
+ ever waits. Once it is closed the tag is dropped. It has a reference until then. Never blocks; any thread.
  */
-weft_status weft_future_notify(weft_future *future,
-                               weft_channel *channel,
-                               uint64_t tag);
+weft_status weft_future_notify(weft_future *future, weft_channel *channel, uint64_t tag);
 
 /*
- A file descriptor that is readable once the future is settled, for event loops. It is the future's: only to be waited for, not
- read, and not closed; it is closed with the future's end. The same one each time. WEFT_OS: there is none to be had. Never blocks; any thread.
+ A file descriptor that is readable once the future is settled, for event loops. It is the future's: only to be
+ waited for, not read, and not closed; it is closed with the future's end. The same one each time. WEFT_OS: there is
+ none to be had. Never blocks; any thread.
  */
-weft_status weft_future_fd(weft_future *future,
-                           int *fd);
+weft_status weft_future_fd(weft_future *future, int *fd);
 
 /* Futures made of others ------------------------------------------------------------------------------------------ */
 
 /*
- A future that is ready when all of these are: its value is NULL, theirs are read from them. It fails with the first failure, at
- once. n may be 0: it is ready. It keeps them; the array is not needed any more, and the same future may be in it
- twice. Never blocks; any thread.
+ A future that is ready when all of these are: its value is NULL, theirs are read from them. It fails with the first
+ failure, at once. n may be 0: it is ready. It keeps them; the array is not needed any more, and the same future may
+ be in it twice. Never blocks; any thread.
  */
-weft_status weft_future_all(weft_future *const *futures,
-                            size_t n,
-                            weft_future **out);
+weft_status weft_future_all(weft_future *const *futures, size_t n, weft_future **out);
 
 /*
  A future with the first success among these; it fails with the last failure when all have failed. The value is the winner's,
@@ -1614,56 +1607,53 @@ weft_status weft_future_any(weft_future *const *futures,
                             weft_future **out);
 
 /*
- A future that is settled as the first of these is, be it ready or failed. The value is the winner's, which it keeps, as it does all of
- them. The others go on. n = 0: WEFT_INVALID. Never blocks; any thread.
+ A future that is settled as the first of these is, be it ready or failed. The value is the winner's, which it keeps,
+ as it does all of them. The others go on. n = 0: WEFT_INVALID. Never blocks; any thread.
  */
-weft_status weft_future_race(weft_future *const *futures,
-                             size_t n,
-                             weft_future **out);
+weft_status weft_future_race(weft_future *const *futures, size_t n, weft_future **out);
 
 /*
- A future that is settled as this one is, but fails with WEFT_TIMEOUT if that takes longer than timeout_ns. A future that is settled when the
- time is over counts, late or not. It goes on when the time is over; weft_future_cancel asks it to stop. The value is its own, which the
- new one keeps. WEFT_FOREVER: no limit; 0 or less: none left. When the time is over, callbacks and drops that this leads to
- run as a task of the calling task's runtime, or else of the default one; if that has ended, on the timers' thread. WEFT_OS: the timers' thread
- (see weft_timer_after) cannot be had. Never blocks; any thread.
+ A future that is settled as this one is, but fails with WEFT_TIMEOUT if that takes longer than timeout_ns. A future
+ that is settled when the time is over counts, late or not. It goes on when the time is over; weft_future_cancel asks
+ it to stop. The value is its own, which the new one keeps. WEFT_FOREVER: no limit; 0 or less: none left. When the
+ time is over, callbacks and drops that this leads to run as a task of the calling task's runtime, or else of the
+ default one; if that has ended, on the timers' thread. WEFT_OS: the timers' thread (see weft_timer_after) cannot be
+ had. Never blocks; any thread.
  */
-weft_status weft_future_timeout(weft_future *future,
-                                int64_t timeout_ns,
-                                weft_future **out);
+weft_status weft_future_timeout(weft_future *future, int64_t timeout_ns, weft_future **out);
 
 /*
- A future that is ready after ns nanoseconds, with the value NULL; 0 or less: at once; WEFT_FOREVER: never. Cancelled, it fails with
- WEFT_CANCELLED at once. Otherwise as weft_future_timeout.
+ A future that is ready after ns nanoseconds, with the value NULL; 0 or less: at once; WEFT_FOREVER: never.
+ Cancelled, it fails with WEFT_CANCELLED at once. Otherwise as weft_future_timeout.
  */
-weft_status weft_future_delay(int64_t ns,
-                              weft_future **out);
+weft_status weft_future_delay(int64_t ns, weft_future **out);
 
 /*
- The index of the future that settled one made by weft_future_any or _race, and of the failure that failed one made by _all; 0 if a
- future settled the one that weft_future_timeout made of it. WEFT_WOULD_BLOCK: it is pending. WEFT_NOT_FOUND: no single one settled it (all are ready; it was cancelled). WEFT_INVALID: it is not made of
- several. Never blocks; any thread.
+ The index of the future that settled one made by weft_future_any or _race, and of the failure that failed one made
+ by _all; 0 if a future settled the one that weft_future_timeout made of it. WEFT_WOULD_BLOCK: it is pending.
+ WEFT_NOT_FOUND: no single one settled it (all are ready; it was cancelled). WEFT_INVALID: it is not made of several.
+ Never blocks; any thread.
  */
-weft_status weft_future_winner(weft_future *future,
-                               size_t *index);
+weft_status weft_future_winner(weft_future *future, size_t *index);
 
 /* Poll tasks ------------------------------------------------------------------------------------------------------ */
 
 /*
- A poll task: WEFT_WOULD_BLOCK to be called again when `waker` is woken, which is good during the call (weft_waker_clone for longer);
- WEFT_OK and *result, or a failure, when it is done.
+ A poll task: WEFT_WOULD_BLOCK to be called again when `waker` is woken, which is good during the call
+ (weft_waker_clone for longer); WEFT_OK and *result, or a failure, when it is done.
  */
 typedef weft_status (*weft_poll_fn)(weft_worker *worker, void *state, const weft_waker *waker, void **result);
 
 /*
- Starts a poll task, for state machines: fn(worker, state, waker, &result) is called on a worker of the runtime, and again, on any of
- them, whenever its waker has been woken since the call before began, as long as it returns WEFT_WOULD_BLOCK. Calls do not overlap, and each sees
- what the one before did. Anything else that it returns settles *out as for weft_async; then `state` is its own business. It
- must not return WEFT_WOULD_BLOCK without having a waker kept: a task that waits and can be woken by nobody is dropped, and *out
- fails with WEFT_BROKEN. Dropping it calls options->arg_drop with `state`. With an arg_drop it may be dropped whenever it
- waits, by a shutdown that discards, and before its first call by a cancel; *out fails with WEFT_BROKEN or WEFT_CANCELLED. A triggered
- token (weft_future_cancel, options->cancel) wakes it, once: it sees weft_cancelled. A shutdown that drains waits until it is done. NULL
- options: none. Never blocks; any thread. Failures as for weft_spawn.
+ Starts a poll task, for state machines: fn(worker, state, waker, &result) is called on a worker of the runtime, and
+ again, on any of them, whenever its waker has been woken since the call before began, as long as it returns
+ WEFT_WOULD_BLOCK. Calls do not overlap, and each sees what the one before did. Anything else that it returns settles
+ *out as for weft_async; then `state` is its own business. It must not return WEFT_WOULD_BLOCK without having a waker
+ kept: a task that waits and can be woken by nobody is dropped, and *out fails with WEFT_BROKEN. Dropping it calls
+ options->arg_drop with `state`. With an arg_drop it may be dropped whenever it waits, by a shutdown that discards,
+ and before its first call by a cancel; *out fails with WEFT_BROKEN or WEFT_CANCELLED. A triggered token
+ (weft_future_cancel, options->cancel) wakes it, once: it sees weft_cancelled. A shutdown that drains waits until it
+ is done. NULL options: none. Never blocks; any thread. Failures as for weft_spawn.
  */
 weft_status weft_spawn_poll(weft_runtime *runtime,
                             weft_poll_fn fn,
@@ -1675,8 +1665,9 @@ weft_status weft_spawn_poll(weft_runtime *runtime,
 weft_waker *weft_waker_clone(const weft_waker *waker);
 
 /*
- Has the task called again: soon, or if it is being called, after that. Again before it is called: nothing; nor when it is done, or its
- runtime is over. The waker stays good, and is the caller's. Never blocks, allocates nothing; any thread.
+ Has the task called again: soon, or if it is being called, after that. Again before it is called: nothing; nor when
+ it is done, or its runtime is over. The waker stays good, and is the caller's. Never blocks, allocates nothing; any
+ thread.
  */
 void weft_waker_wake(const weft_waker *waker);
 

@@ -367,13 +367,13 @@ pub unsafe extern "C" fn weft_async(
     })
 }
 
-/// Goes on with a future's value: when it is ready, calls fn(worker, value, arg, &result) once, as a task of the runtime, and
-/// settles *out as weft_async does. If it failed, fn is not called, options->arg_drop is, and *out fails in the same way, at
-/// once: with the status and the text of the source, whose error is its weft_error_cause. *out keeps the future, so the value is good
-/// for as long as *out lives, and cannot be taken. The task may be dropped unrun, whether or not there is an arg_drop: by a
-/// shutdown that discards (*out fails with WEFT_BROKEN), and by weft_future_cancel, at once. A shutdown that drains
-/// waits for it. NULL options: none. Never blocks; any thread. Failures as for weft_spawn; WEFT_HINT_NOT_STEALABLE is
-/// WEFT_INVALID while the future is pending.
+/// Goes on with a future's value: when it is ready, calls fn(worker, value, arg, &result) once, as a task of the
+/// runtime, and settles *out as weft_async does. If it failed, fn is not called, options->arg_drop is, and *out fails
+/// in the same way, at once: with the status and the text of the source, whose error is its weft_error_cause. *out
+/// keeps the future, so the value is good for as long as *out lives, and cannot be taken. The task may be dropped
+/// unrun, whether or not there is an arg_drop: by a shutdown that discards (*out fails with WEFT_BROKEN), and by
+/// weft_future_cancel, at once. A shutdown that drains waits for it. NULL options: none. Never blocks; any thread.
+/// Failures as for weft_spawn; WEFT_HINT_NOT_STEALABLE is WEFT_INVALID while the future is pending.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_future_then(
     future: *mut weft_future,

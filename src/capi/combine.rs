@@ -28,9 +28,9 @@ unsafe fn combined(rule: Rule, futures: *const *mut weft_future, n: usize, out: 
     Ok(())
 }
 
-/// A future that is ready when all of these are: its value is NULL, theirs are read from them. It fails with the first failure, at
-/// once. n may be 0: it is ready. It keeps them; the array is not needed any more, and the same future may be in it
-/// twice. Never blocks; any thread.
+/// A future that is ready when all of these are: its value is NULL, theirs are read from them. It fails with the first
+/// failure, at once. n may be 0: it is ready. It keeps them; the array is not needed any more, and the same future may
+/// be in it twice. Never blocks; any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_future_all(
     futures: *const *mut weft_future,
@@ -53,8 +53,8 @@ pub unsafe extern "C" fn weft_future_any(
     boundary(|| unsafe { combined(Rule::Any, futures, n, out) })
 }
 
-/// A future that is settled as the first of these is, be it ready or failed. The value is the winner's, which it keeps, as it does all of
-/// them. The others go on. n = 0: WEFT_INVALID. Never blocks; any thread.
+/// A future that is settled as the first of these is, be it ready or failed. The value is the winner's, which it keeps,
+/// as it does all of them. The others go on. n = 0: WEFT_INVALID. Never blocks; any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_future_race(
     futures: *const *mut weft_future,
@@ -65,11 +65,12 @@ pub unsafe extern "C" fn weft_future_race(
     boundary(|| unsafe { combined(Rule::Race, futures, n, out) })
 }
 
-/// A future that is settled as this one is, but fails with WEFT_TIMEOUT if that takes longer than timeout_ns. A future that is settled when the
-/// time is over counts, late or not. It goes on when the time is over; weft_future_cancel asks it to stop. The value is its own, which the
-/// new one keeps. WEFT_FOREVER: no limit; 0 or less: none left. When the time is over, callbacks and drops that this leads to
-/// run as a task of the calling task's runtime, or else of the default one; if that has ended, on the timers' thread. WEFT_OS: the timers' thread
-/// (see weft_timer_after) cannot be had. Never blocks; any thread.
+/// A future that is settled as this one is, but fails with WEFT_TIMEOUT if that takes longer than timeout_ns. A future
+/// that is settled when the time is over counts, late or not. It goes on when the time is over; weft_future_cancel asks
+/// it to stop. The value is its own, which the new one keeps. WEFT_FOREVER: no limit; 0 or less: none left. When the
+/// time is over, callbacks and drops that this leads to run as a task of the calling task's runtime, or else of the
+/// default one; if that has ended, on the timers' thread. WEFT_OS: the timers' thread (see weft_timer_after) cannot be
+/// had. Never blocks; any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_future_timeout(
     future: *mut weft_future,
@@ -88,8 +89,8 @@ pub unsafe extern "C" fn weft_future_timeout(
     })
 }
 
-/// A future that is ready after ns nanoseconds, with the value NULL; 0 or less: at once; WEFT_FOREVER: never. Cancelled, it fails with
-/// WEFT_CANCELLED at once. Otherwise as weft_future_timeout.
+/// A future that is ready after ns nanoseconds, with the value NULL; 0 or less: at once; WEFT_FOREVER: never.
+/// Cancelled, it fails with WEFT_CANCELLED at once. Otherwise as weft_future_timeout.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_future_delay(ns: i64, out: *mut *mut weft_future) -> weft_status {
     boundary(|| {
@@ -103,9 +104,10 @@ pub unsafe extern "C" fn weft_future_delay(ns: i64, out: *mut *mut weft_future) 
     })
 }
 
-/// The index of the future that settled one made by weft_future_any or _race, and of the failure that failed one made by _all; 0 if a
-/// future settled the one that weft_future_timeout made of it. WEFT_WOULD_BLOCK: it is pending. WEFT_NOT_FOUND: no single one settled it (all are ready; it was cancelled). WEFT_INVALID: it is not made of
-/// several. Never blocks; any thread.
+/// The index of the future that settled one made by weft_future_any or _race, and of the failure that failed one made
+/// by _all; 0 if a future settled the one that weft_future_timeout made of it. WEFT_WOULD_BLOCK: it is pending.
+/// WEFT_NOT_FOUND: no single one settled it (all are ready; it was cancelled). WEFT_INVALID: it is not made of several.
+/// Never blocks; any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_future_winner(future: *mut weft_future, index: *mut usize) -> weft_status {
     boundary(|| {

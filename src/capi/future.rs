@@ -123,9 +123,9 @@ pub unsafe extern "C" fn weft_promise_new(
 }
 
 /// Settles the future with a value, which belongs to the future from then on: drop(ctx, value) is called at the
-/// future's end, on whatever thread that is, unless the value is taken. `drop` may be NULL. WEFT_BUSY: settled already; the
-/// value is still the caller's. Any thread. Never blocks; but a task that waits for this (weft_spawn_options.after) in a SINGLE or HOSTED
-/// runtime whose last handle has gone runs here.
+/// future's end, on whatever thread that is, unless the value is taken. `drop` may be NULL. WEFT_BUSY: settled already;
+/// the value is still the caller's. Any thread. Never blocks; but a task that waits for this (weft_spawn_options.after)
+/// in a SINGLE or HOSTED runtime whose last handle has gone runs here.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_promise_resolve(
     promise: *mut weft_promise,
@@ -217,20 +217,21 @@ pub unsafe extern "C" fn weft_future_failed(
     })
 }
 
-/// Whether somebody has asked by weft_future_cancel for what the promise stands for to stop. It is a request: a producer that heeds it
-/// rejects the promise, with WEFT_CANCELLED. False on a bad handle. One load; any thread.
+/// Whether somebody has asked by weft_future_cancel for what the promise stands for to stop. It is a request: a
+/// producer that heeds it rejects the promise, with WEFT_CANCELLED. False on a bad handle. One load; any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_promise_cancelled(promise: *const weft_promise) -> bool {
     // SAFETY: a handle by contract.
     boundary_value(false, || Ok(unsafe { get_promise(promise)? }.is_cancelled()))
 }
 
-/// Asks whoever is to settle the future to stop; once, and a settled future nothing. It waits for nothing: a future is settled when it is.
-/// Of a promise: weft_promise_cancelled says true. Of a task (weft_async, weft_spawn_poll, weft_future_then): its token is triggered, so its
-/// body sees weft_cancelled and its waits end; it settles when the body has returned, with what that returns. One that has
-/// not begun and has an arg_drop (or is a then) is dropped here, and fails with WEFT_CANCELLED. A future made of others (all, any, race,
-/// timeout, a then that waits) fails with WEFT_CANCELLED at once; the request goes on to those of the others that nothing else
-/// holds a reference to. Any thread, never blocks; may call drops and what waits for the futures.
+/// Asks whoever is to settle the future to stop; once, and a settled future nothing. It waits for nothing: a future is
+/// settled when it is. Of a promise: weft_promise_cancelled says true. Of a task (weft_async, weft_spawn_poll,
+/// weft_future_then): its token is triggered, so its body sees weft_cancelled and its waits end; it settles when the
+/// body has returned, with what that returns. One that has not begun and has an arg_drop (or is a then) is dropped
+/// here, and fails with WEFT_CANCELLED. A future made of others (all, any, race, timeout, a then that waits) fails with
+/// WEFT_CANCELLED at once; the request goes on to those of the others that nothing else holds a reference to. Any
+/// thread, never blocks; may call drops and what waits for the futures.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_future_cancel(future: *mut weft_future) {
     boundary_value((), || {
@@ -267,10 +268,10 @@ pub unsafe extern "C" fn weft_promise_release(promise: *mut weft_promise) {
 }
 
 /// Waits until the future is settled, whatever the outcome. Blocks; inside a task the thread's turn passes to another.
-/// WEFT_TIMEOUT, WEFT_WOULD_BLOCK, WEFT_INTERRUPTED, WEFT_CANCELLED (the caller, see Cancellation) and WEFT_SHUTDOWN (the caller's
-/// runtime discards what it has): it is still pending.
-/// In a task, a wait for a weft_async of the same runtime that has not begun runs it on this thread, if timeout_ns is
-/// WEFT_FOREVER; a thread of whose stack a quarter is used leaves it to another.
+/// WEFT_TIMEOUT, WEFT_WOULD_BLOCK, WEFT_INTERRUPTED, WEFT_CANCELLED (the caller, see Cancellation) and WEFT_SHUTDOWN
+/// (the caller's runtime discards what it has): it is still pending. In a task, a wait for a weft_async of the same
+/// runtime that has not begun runs it on this thread, if timeout_ns is WEFT_FOREVER; a thread of whose stack a quarter
+/// is used leaves it to another.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_future_wait(future: *mut weft_future, timeout_ns: i64) -> weft_status {
     // SAFETY: a handle by contract.
@@ -295,10 +296,10 @@ pub unsafe extern "C" fn weft_future_get(
     })
 }
 
-/// Waits for the value and moves it out: it is the caller's, and its drop will not run. WEFT_BUSY unless this is the only
-/// reference to the future (futures made of it have one, and callbacks that have not ended), when the value has been taken already, and
-/// for futures whose value is another's (weft_future_any, _race, _timeout). If the future failed, its status and message.
-/// Waits as weft_future_wait does.
+/// Waits for the value and moves it out: it is the caller's, and its drop will not run. WEFT_BUSY unless this is the
+/// only reference to the future (futures made of it have one, and callbacks that have not ended), when the value has
+/// been taken already, and for futures whose value is another's (weft_future_any, _race, _timeout). If the future
+/// failed, its status and message. Waits as weft_future_wait does.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_future_take(
     future: *mut weft_future,

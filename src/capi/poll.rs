@@ -20,8 +20,8 @@ use crate::sync::cancel::Token;
 type PollFn =
     unsafe extern "C-unwind" fn(*mut weft_worker, *mut c_void, *const weft_waker, *mut *mut c_void) -> weft_status;
 
-/// A poll task: WEFT_WOULD_BLOCK to be called again when `waker` is woken, which is good during the call (weft_waker_clone for longer);
-/// WEFT_OK and *result, or a failure, when it is done.
+/// A poll task: WEFT_WOULD_BLOCK to be called again when `waker` is woken, which is good during the call
+/// (weft_waker_clone for longer); WEFT_OK and *result, or a failure, when it is done.
 pub type weft_poll_fn = Option<
     unsafe extern "C-unwind" fn(
         worker: *mut weft_worker,
@@ -113,14 +113,15 @@ impl Origin<Value> for Machinery {
     }
 }
 
-/// Starts a poll task, for state machines: fn(worker, state, waker, &result) is called on a worker of the runtime, and again, on any of
-/// them, whenever its waker has been woken since the call before began, as long as it returns WEFT_WOULD_BLOCK. Calls do not overlap, and each sees
-/// what the one before did. Anything else that it returns settles *out as for weft_async; then `state` is its own business. It
-/// must not return WEFT_WOULD_BLOCK without having a waker kept: a task that waits and can be woken by nobody is dropped, and *out
-/// fails with WEFT_BROKEN. Dropping it calls options->arg_drop with `state`. With an arg_drop it may be dropped whenever it
-/// waits, by a shutdown that discards, and before its first call by a cancel; *out fails with WEFT_BROKEN or WEFT_CANCELLED. A triggered
-/// token (weft_future_cancel, options->cancel) wakes it, once: it sees weft_cancelled. A shutdown that drains waits until it is done. NULL
-/// options: none. Never blocks; any thread. Failures as for weft_spawn.
+/// Starts a poll task, for state machines: fn(worker, state, waker, &result) is called on a worker of the runtime, and
+/// again, on any of them, whenever its waker has been woken since the call before began, as long as it returns
+/// WEFT_WOULD_BLOCK. Calls do not overlap, and each sees what the one before did. Anything else that it returns settles
+/// *out as for weft_async; then `state` is its own business. It must not return WEFT_WOULD_BLOCK without having a waker
+/// kept: a task that waits and can be woken by nobody is dropped, and *out fails with WEFT_BROKEN. Dropping it calls
+/// options->arg_drop with `state`. With an arg_drop it may be dropped whenever it waits, by a shutdown that discards,
+/// and before its first call by a cancel; *out fails with WEFT_BROKEN or WEFT_CANCELLED. A triggered token
+/// (weft_future_cancel, options->cancel) wakes it, once: it sees weft_cancelled. A shutdown that drains waits until it
+/// is done. NULL options: none. Never blocks; any thread. Failures as for weft_spawn.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_spawn_poll(
     runtime: *mut weft_runtime,
@@ -161,8 +162,9 @@ pub unsafe extern "C" fn weft_waker_clone(waker: *const weft_waker) -> *mut weft
     })
 }
 
-/// Has the task called again: soon, or if it is being called, after that. Again before it is called: nothing; nor when it is done, or its
-/// runtime is over. The waker stays good, and is the caller's. Never blocks, allocates nothing; any thread.
+/// Has the task called again: soon, or if it is being called, after that. Again before it is called: nothing; nor when
+/// it is done, or its runtime is over. The waker stays good, and is the caller's. Never blocks, allocates nothing; any
+/// thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_waker_wake(waker: *const weft_waker) {
     boundary_value((), || {

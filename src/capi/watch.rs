@@ -47,11 +47,12 @@ impl Noun for Watched {
     const NAME: &'static str = "watch";
 }
 
-/// Calls fn(future, arg) once when the future is settled, whatever the outcome: on the thread that settles it, or here and now if it is
-/// settled already. On each thread these callbacks come one after the other, in the order in which their futures were settled: what a callback
-/// settles or registers is told after it. No lock of Weft's is held; it must not block, since others wait behind it. The future has a
-/// reference until the callback has returned. *out is for weft_watch_off; it is written before the callback is called.
-/// NULL out: none. drop(ctx, arg) is called instead of fn by weft_watch_off; may be NULL. Never blocks; any thread.
+/// Calls fn(future, arg) once when the future is settled, whatever the outcome: on the thread that settles it, or here
+/// and now if it is settled already. On each thread these callbacks come one after the other, in the order in which
+/// their futures were settled: what a callback settles or registers is told after it. No lock of Weft's is held; it
+/// must not block, since others wait behind it. The future has a reference until the callback has returned. *out is for
+/// weft_watch_off; it is written before the callback is called. NULL out: none. drop(ctx, arg) is called instead of fn
+/// by weft_watch_off; may be NULL. Never blocks; any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_future_on_settled(
     future: *mut weft_future,
@@ -78,8 +79,8 @@ pub unsafe extern "C" fn weft_future_on_settled(
     })
 }
 
-/// Takes a callback back. WEFT_OK: it will not run, and its drop has. WEFT_BUSY: it runs or has run, or was taken back already. Never blocks;
-/// any thread, also from within the callback.
+/// Takes a callback back. WEFT_OK: it will not run, and its drop has. WEFT_BUSY: it runs or has run, or was taken back
+/// already. Never blocks; any thread, also from within the callback.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_watch_off(watch: *mut weft_watch) -> weft_status {
     boundary(|| {
@@ -109,9 +110,10 @@ pub unsafe extern "C" fn weft_watch_release(watch: *mut weft_watch) {
     unsafe { Handle::<Watched>::release(watch) }
 }
 
-/// Sends `tag`, a uint64_t, into the channel when the future is settled, whatever the outcome; at once if it is already. So one thread, or
-/// one file descriptor, waits for any number of futures. The channel is unbounded, its elements have 8 bytes, and any thread may send (no single_producer), else WEFT_INVALID: nobody
-/// who settles a future ever waits. Once it is closed the tag is dropped. It has a reference until then. Never blocks; any thread.
+/// Sends `tag`, a uint64_t, into the channel when the future is settled, whatever the outcome; at once if it is
+/// already. So one thread, or one file descriptor, waits for any number of futures. The channel is unbounded, its
+/// elements have 8 bytes, and any thread may send (no single_producer), else WEFT_INVALID: nobody who settles a future
+/// ever waits. Once it is closed the tag is dropped. It has a reference until then. Never blocks; any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_future_notify(
     future: *mut weft_future,
@@ -126,8 +128,9 @@ pub unsafe extern "C" fn weft_future_notify(
     })
 }
 
-/// A file descriptor that is readable once the future is settled, for event loops. It is the future's: only to be waited for, not
-/// read, and not closed; it is closed with the future's end. The same one each time. WEFT_OS: there is none to be had. Never blocks; any thread.
+/// A file descriptor that is readable once the future is settled, for event loops. It is the future's: only to be
+/// waited for, not read, and not closed; it is closed with the future's end. The same one each time. WEFT_OS: there is
+/// none to be had. Never blocks; any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_future_fd(future: *mut weft_future, fd: *mut c_int) -> weft_status {
     boundary(|| {

@@ -1,8 +1,9 @@
 //! Futures made of several: all, any, race.
 //!
-//! A [`Combined`] watches its sources. Whoever brings the decisive one takes the promise, settles it, and takes the other watches
-//! back, so that a source that goes on for long does not collect what was made of it. Watches are set one after the other
-//! while those set already may decide; who comes second, the decision or the end of the setting, takes them back.
+//! A [`Combined`] watches its sources. Whoever brings the decisive one takes the promise, settles it, and takes the
+//! other watches back, so that a source that goes on for long does not collect what was made of it. Watches are set one
+//! after the other while those set already may decide; who comes second, the decision or the end of the setting, takes
+//! them back.
 
 use std::sync::Arc;
 

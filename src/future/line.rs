@@ -1,8 +1,8 @@
 //! Work that this thread has put off so as not to recurse: callbacks of futures that are settled, and futures that are freed.
 //!
-//! A callback may settle the next future, whose callback settles the next; and the end of a future may be that of the one it was
-//! made from. So whoever comes first on a thread works off the line, and those further in only join it.
-//! The thread-locals are plain words without destructors: they may be used at any point of a thread's life.
+//! A callback may settle the next future, whose callback settles the next; and the end of a future may be that of the
+//! one it was made from. So whoever comes first on a thread works off the line, and those further in only join it. The
+//! thread-locals are plain words without destructors: they may be used at any point of a thread's life.
 
 use std::cell::{Cell, UnsafeCell};
 use std::ptr;

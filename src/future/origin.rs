@@ -7,7 +7,8 @@ use crate::sync::waits::Runner;
 
 /// What stands behind a future. It lives as long as the future.
 pub trait Origin<T>: Send + Sync {
-    /// Runs the work here, if that may be, or leaves it to others. A waiting thread calls it before it sleeps without a deadline.
+    /// Runs the work here, if that may be, or leaves it to others. A waiting thread calls it before it sleeps without a
+    /// deadline.
     fn begin_here(&self) {}
 
     /// Has others begin it as soon as they would begin what waits for it.
@@ -21,8 +22,8 @@ pub trait Origin<T>: Send + Sync {
     /// Somebody has asked it to stop, for the first time. What it is made of and is to be asked as well goes to `more`.
     fn cancel(self: Arc<Self>, more: &mut Vec<Future<T>>);
 
-    /// The last reference to the future has gone, and it was settled: what it kept for its users can go. They may go on with that
-    /// at once, whoever else still has a hand on this.
+    /// The last reference to the future has gone, and it was settled: what it kept for its users can go. They may go on
+    /// with that at once, whoever else still has a hand on this.
     fn let_go(&self) {}
 
     /// Which of the futures it is made of has settled it; None: it is not made of several.

@@ -1,7 +1,8 @@
 //! Calls that futures make when they are settled.
 //!
-//! A [`Watch`] is a wait whose waker puts a call off to the thread's [line](super::line): no lock is held when it is made, and
-//! callbacks that settle other futures do not recurse. A [`Callback`] is a watch that stands alone; combinators have arrays of them.
+//! A [`Watch`] is a wait whose waker puts a call off to the thread's [line](super::line): no lock is held when it is
+//! made, and callbacks that settle other futures do not recurse. A [`Callback`] is a watch that stands alone;
+//! combinators have arrays of them.
 
 use std::mem::ManuallyDrop;
 use std::ptr;
@@ -22,8 +23,8 @@ pub struct Watch {
     node: UnsafeCell<WaitNode>,
 }
 
-// SAFETY: the wait is set up before others know of it; from then on the waiter's claim word says whose it is, and the list's lock
-// guards the node.
+// SAFETY: the wait is set up before others know of it; from then on the waiter's claim word says whose it is, and the
+// list's lock guards the node.
 unsafe impl Send for Watch {}
 // SAFETY: as above.
 unsafe impl Sync for Watch {}
@@ -63,8 +64,8 @@ impl Watch {
     /// Has the call made once the future is settled. False: it is settled; no call will be made.
     ///
     /// # Safety
-    /// Nobody else uses the watch yet. It stays where it is until the call, or until `off` has said that there will be none; and
-    /// until then somebody holds the future.
+    /// Nobody else uses the watch yet. It stays where it is until the call, or until `off` has said that there will be
+    /// none; and until then somebody holds the future.
     pub unsafe fn arm<T>(this: *const Watch, future: &Cell<T>, whose: Whose) -> bool {
         // SAFETY: nobody else uses it, and it stays. The vtable's functions fit.
         let armed = unsafe {
@@ -145,8 +146,8 @@ impl<T, F: OnSettled<T>> Callback<T, F> {
         Arc::new(Callback { watch: Watch::new(Self::run), told: UnsafeCell::new(Some((future.hold(), told))) })
     }
 
-    /// Has the call made: here and now, or on the thread that settles the future; in either case after those that this thread has
-    /// put off already. Once, with the future that it was made for.
+    /// Has the call made: here and now, or on the thread that settles the future; in either case after those that this
+    /// thread has put off already. Once, with the future that it was made for.
     pub fn arm(self: &Arc<Self>, future: &Cell<T>) {
         let this = ManuallyDrop::new(self.clone());
         let watch = &raw const this.watch;
@@ -161,8 +162,8 @@ impl<T, F: OnSettled<T>> Callback<T, F> {
 
     /// Takes the call back; None: it is made, or has been made or taken back.
     pub fn off(self: &Arc<Self>) -> Option<F> {
-        // SAFETY: armed, and the one who gave the wait up has what is told. The future is not looked at unless that succeeds: it
-        // would be another's.
+        // SAFETY: armed, and the one who gave the wait up has what is told. The future is not looked at unless that
+        // succeeds: it would be another's.
         unsafe {
             if !waiter(&raw const self.watch).give_up() {
                 return None;

@@ -4,7 +4,8 @@ use std::io;
 use std::mem::ManuallyDrop;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-/// A descriptor that is readable once it has been signalled, until it is cleared. Closed on exec; its reads and writes never block.
+/// A descriptor that is readable once it has been signalled, until it is cleared. Closed on exec; its reads and writes
+/// never block.
 pub struct EventFd(OwnedFd);
 
 impl EventFd {

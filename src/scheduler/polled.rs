@@ -1,11 +1,12 @@
 //! Poll tasks: called again whenever they are woken, until they are done.
 //!
-//! A poll task is one object that is queued by whoever wakes it, without an allocation; the [word](super::wakes) sees to it that
-//! it is queued, or polled, once at a time, so its body belongs to whoever polls it. To its runtime it is like a held task for
-//! all of its life: a shutdown that drains waits until it is done; one that discards wakes those that may be dropped, and drops them.
+//! A poll task is one object that is queued by whoever wakes it, without an allocation; the [word](super::wakes) sees
+//! to it that it is queued, or polled, once at a time, so its body belongs to whoever polls it. To its runtime it is
+//! like a held task for all of its life: a shutdown that drains waits until it is done; one that discards wakes those
+//! that may be dropped, and drops them.
 //!
-//! Who can wake it keeps it: wakers, a queue it is in. When the last of these goes while it waits nobody can ever continue it, and it
-//! is dropped.
+//! Who can wake it keeps it: wakers, a queue it is in. When the last of these goes while it waits nobody can ever
+//! continue it, and it is dropped.
 
 use std::cell::UnsafeCell;
 use std::mem::ManuallyDrop;
@@ -50,7 +51,8 @@ pub struct Polled<P: Poll> {
     body: UnsafeCell<Option<P>>,
 }
 
-// SAFETY: the word says who polls it, and that one has the body, which is Send. The slot is the queue's or the one's who queues it.
+// SAFETY: the word says who polls it, and that one has the body, which is Send. The slot is the queue's or the one's
+// who queues it.
 unsafe impl<P: Poll> Sync for Polled<P> {}
 // SAFETY: as above.
 unsafe impl<P: Poll> Send for Polled<P> {}
@@ -87,8 +89,8 @@ impl<P: Poll> Polled<P> {
 
     fn queue(self: Arc<Self>, fresh: bool) {
         let slot = NonNull::from(&self.slot).cast::<Slot>();
-        // SAFETY: the slot is part of a Polled, which the reference keeps that goes with it. In a forked child it is the parent's, and
-        // stays where it was.
+        // SAFETY: the slot is part of a Polled, which the reference keeps that goes with it. In a forked child it is
+        // the parent's, and stays where it was.
         if let Ok(task) = unsafe { Slot::claim::<Self>(slot) } {
             let this = ManuallyDrop::new(self);
             // The reference may be gone as soon as it is queued.

@@ -57,8 +57,8 @@ impl Wakes {
 
     /// The poll is over, and waits for a wake. True: there has been one, and the caller queues it.
     pub fn rest(&self) -> bool {
-        // Release: the next poll, on whatever thread, sees this one. Acquire: a wake that has come is seen by the next poll, which
-        // begins with this store.
+        // Release: the next poll, on whatever thread, sees this one. Acquire: a wake that has come is seen by the next
+        // poll, which begins with this store.
         if self.0.compare_exchange(RUNNING, IDLE, Ordering::Release, Ordering::Acquire).is_ok() {
             return false;
         }
@@ -112,7 +112,8 @@ mod models {
         }
     }
 
-    /// Two wakes against polls on another thread: nothing is lost, it is queued once at a time, and ends when both have been seen.
+    /// Two wakes against polls on another thread: nothing is lost, it is queued once at a time, and ends when both have
+    /// been seen.
     #[test]
     fn loom_wakes_no_wake_is_lost() {
         model(3, || {

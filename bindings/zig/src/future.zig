@@ -84,6 +84,8 @@ pub fn Future(comptime R: type) type {
             pending = c.WEFT_FUTURE_PENDING,
             ready = c.WEFT_FUTURE_READY,
             failed = c.WEFT_FUTURE_FAILED,
+            /// Failed with error.Cancelled.
+            cancelled = c.WEFT_FUTURE_CANCELLED,
         };
 
         /// Gives the reference back. The last one drops a value that nobody took; a task that has not ended runs on.
@@ -137,7 +139,7 @@ pub fn Future(comptime R: type) type {
         /// The error behind a status that get or take gave: the callable's own, if the future failed with one.
         fn failed(self: Self, status: c.weft_status) (Error || call.Errors(R)) {
             if (@typeInfo(R) == .error_union) {
-                if (c.weft_future_state(self.handle) == c.WEFT_FUTURE_FAILED and self.cell.written) {
+                if ((self.state() == .failed or self.state() == .cancelled) and self.cell.written) {
                     if (self.cell.result) |_| {} else |err| return err;
                 }
             }

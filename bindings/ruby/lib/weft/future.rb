@@ -52,7 +52,7 @@ module Weft
       end
     end
 
-    # @return [Symbol] :pending, :ready or :failed
+    # @return [Symbol] :pending, :ready, :failed, or :cancelled (failed with {CancelledError})
     def state
       @handle.use do |future|
         # No state: the wait says why.

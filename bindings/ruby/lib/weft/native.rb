@@ -31,7 +31,7 @@ module Weft
     RUN_MODES = { until_idle: 0, one_step: 1, until_shutdown: 2 }.freeze
     PLACEMENTS = { none: 0, compact: 1, scatter: 2 }.freeze
     LOADS = { cpu: 0, io: 1, mixed: 2 }.freeze
-    FUTURE_STATES = { 0 => :pending, 1 => :ready, 2 => :failed }.freeze
+    FUTURE_STATES = { 0 => :pending, 1 => :ready, 2 => :failed, 3 => :cancelled }.freeze
     CAPABILITIES = { futex: 1, fork: 2, affinity: 4, numa: 8, membarrier: 16 }.freeze
 
     # The library to load: WEFT_LIBRARY names a file, and then nothing else will do; otherwise the loader
