@@ -230,7 +230,17 @@ fn attend(channel: &Channel, direction: Direction) -> weft_status {
 #[inline(never)]
 unsafe extern "C" fn send(channel: *mut weft_channel, elem: *const c_void, timeout_ns: i64) -> weft_status {
     // SAFETY: as for weft_channel_send.
-    boundary(|| unsafe { get(channel)?.send(pointer(elem, "elem")?.cast(), Deadline::after(timeout_ns)) })
+    boundary(|| unsafe {
+        let (channel, elem) = (get(channel)?, pointer(elem, "elem")?.cast());
+        match channel.fast_send_larger(elem) {
+            Fast::Done => Ok(()),
+            Fast::Attend => {
+                channel.attend(Direction::Send);
+                Ok(())
+            }
+            Fast::No => channel.send(elem, Deadline::after(timeout_ns)),
+        }
+    })
 }
 
 /// Copies the oldest element out into *elem, waiting for one. Blocks as weft_channel_send does. Any thread. WEFT_CLOSED once
@@ -259,7 +269,17 @@ pub unsafe extern "C" fn weft_channel_recv(
 #[inline(never)]
 unsafe extern "C" fn receive(channel: *mut weft_channel, elem: *mut c_void, timeout_ns: i64) -> weft_status {
     // SAFETY: as for weft_channel_recv.
-    boundary(|| unsafe { get(channel)?.receive(place(elem, "elem")?.cast(), Deadline::after(timeout_ns)) })
+    boundary(|| unsafe {
+        let (channel, elem) = (get(channel)?, place(elem, "elem")?.cast());
+        match channel.fast_receive_larger(elem) {
+            Fast::Done => Ok(()),
+            Fast::Attend => {
+                channel.attend(Direction::Receive);
+                Ok(())
+            }
+            Fast::No => channel.receive(elem, Deadline::after(timeout_ns)),
+        }
+    })
 }
 
 /// Sends n elements that lie in a row, in their order, waiting for room until all are in: WEFT_OK. On any failure (as of

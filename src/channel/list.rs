@@ -11,7 +11,7 @@ use crate::error::{Failure, Result, Status};
 use crate::sync::atomic::{AtomicPtr, Ordering};
 
 /// Bytes of a block, about, and elements at least and at most.
-const BLOCK_BYTES: usize = 4096;
+const BLOCK_BYTES: usize = 16 << 10;
 const BLOCK_ELEMENTS: (usize, usize) = if cfg!(weft_loom) { (2, 2) } else { (1, 256) };
 /// Elements of the first block at most.
 const FIRST: usize = if cfg!(weft_loom) { 1 } else { 16 };

@@ -156,7 +156,7 @@ impl Channel {
         each!(self, flavour => flavour.waiting(direction))
     }
 
-    /// Sends an element of the size of `T`, if it is the channel's and nothing is in the way. No: use [`Channel::send`].
+    /// Sends an element of 8 or 16 bytes if nothing is in the way. No: use [`Channel::send`].
     ///
     /// # Safety
     /// `element` points to a readable element of the channel's layout (any alignment).
@@ -172,7 +172,7 @@ impl Channel {
         }
     }
 
-    /// Receives an element if nothing is in the way. No: use [`Channel::receive`].
+    /// Receives an element of 8 or 16 bytes if nothing is in the way. No: use [`Channel::receive`].
     ///
     /// # Safety
     /// `element` points to a writable place of the channel's layout (any alignment).
@@ -183,6 +183,36 @@ impl Channel {
             match &self.flavour {
                 Flavour::Ring(queue) => fast_pop(queue, self.size, element),
                 Flavour::List(queue) => fast_pop(queue, self.size, element),
+                Flavour::HandOff(_) => Fast::No,
+            }
+        }
+    }
+
+    /// [`Channel::fast_send`] for elements of 32 and 64 bytes, which are apart so that the smaller ones stay fast.
+    ///
+    /// # Safety
+    /// As for that.
+    pub unsafe fn fast_send_larger(&self, element: *const u8) -> Fast {
+        // SAFETY: promised by the caller; the size is compared.
+        unsafe {
+            match &self.flavour {
+                Flavour::Ring(queue) => fast_push_larger(queue, self.size, element),
+                Flavour::List(queue) => fast_push_larger(queue, self.size, element),
+                Flavour::HandOff(_) => Fast::No,
+            }
+        }
+    }
+
+    /// [`Channel::fast_receive`] for the same.
+    ///
+    /// # Safety
+    /// As for that.
+    pub unsafe fn fast_receive_larger(&self, element: *mut u8) -> Fast {
+        // SAFETY: promised by the caller; the size is compared.
+        unsafe {
+            match &self.flavour {
+                Flavour::Ring(queue) => fast_pop_larger(queue, self.size, element),
+                Flavour::List(queue) => fast_pop_larger(queue, self.size, element),
                 Flavour::HandOff(_) => Fast::No,
             }
         }
@@ -437,6 +467,19 @@ unsafe fn fast_push<S: Store>(queue: &Queue<S>, size: usize, element: *const u8)
 }
 
 /// # Safety
+/// As for [`Channel::fast_send`].
+unsafe fn fast_push_larger<S: Store>(queue: &Queue<S>, size: usize, element: *const u8) -> Fast {
+    // SAFETY: promised by the caller.
+    unsafe {
+        match size {
+            32 => queue.fast_push::<[u64; 4]>(element.cast()),
+            64 => queue.fast_push::<[u64; 8]>(element.cast()),
+            _ => Fast::No,
+        }
+    }
+}
+
+/// # Safety
 /// As for [`Channel::fast_receive`].
 #[inline(always)]
 unsafe fn fast_pop<S: Store>(queue: &Queue<S>, size: usize, element: *mut u8) -> Fast {
@@ -445,6 +488,19 @@ unsafe fn fast_pop<S: Store>(queue: &Queue<S>, size: usize, element: *mut u8) ->
         match size {
             8 => queue.fast_pop::<u64>(element.cast()),
             16 => queue.fast_pop::<[u64; 2]>(element.cast()),
+            _ => Fast::No,
+        }
+    }
+}
+
+/// # Safety
+/// As for [`Channel::fast_receive`].
+unsafe fn fast_pop_larger<S: Store>(queue: &Queue<S>, size: usize, element: *mut u8) -> Fast {
+    // SAFETY: promised by the caller.
+    unsafe {
+        match size {
+            32 => queue.fast_pop::<[u64; 4]>(element.cast()),
+            64 => queue.fast_pop::<[u64; 8]>(element.cast()),
             _ => Fast::No,
         }
     }
