@@ -5,6 +5,8 @@
  */
 #include "support.h"
 
+#include <sched.h>
+
 struct scene {
     weft_channel *channel;
     weft_task_fn second;
@@ -198,5 +200,57 @@ TEST(timeouts_race_with_partners)
         CHECK_INT(race.sent, race.received);
         CHECK_INT(race.sum_sent, race.sum_received);
         weft_channel_release(race.channel);
+    }
+}
+
+/* ---- the last release while others wait */
+
+struct left_alone {
+    weft_channel *channel;
+    bool sends, selects;
+    uint64_t elem;
+    weft_status status;
+};
+
+static void wait_without_a_reference(void *arg)
+{
+    struct left_alone *it = arg;
+    if (it->selects) {
+        weft_select_case cases[2] = {{.op = it->sends ? WEFT_SELECT_SEND : WEFT_SELECT_RECV, .handle = it->channel, .elem = &it->elem},
+                                     {.op = WEFT_SELECT_TIMER, .arg = INT64_MAX}};
+        size_t fired = 9;
+        CHECK_STATUS(weft_select(cases, 2, WEFT_FOREVER, &fired), WEFT_OK);
+        CHECK_INT(fired, 0);
+        it->status = cases[0].status;
+    } else {
+        it->status = it->sends ? weft_channel_send(it->channel, &it->elem, WEFT_FOREVER)
+                               : weft_channel_recv(it->channel, &it->elem, WEFT_FOREVER);
+    }
+}
+
+TEST(the_last_release_sends_those_home_who_wait)
+{
+    for (int kind = 0; kind < 12; kind++) {
+        struct left_alone waits[2];
+        struct thread threads[2];
+        size_t capacity = (size_t)(kind % 3), senders = 0, receivers = 0;
+        weft_channel *channel = channel_new(8, capacity);
+        bool sends = kind / 3 % 2, selects = kind / 6;
+        for (uint64_t elem = 0; sends && elem < capacity; elem++)
+            OK(weft_channel_send(channel, &elem, 0));
+        for (int i = 0; i < 2; i++) {
+            waits[i] = (struct left_alone){.channel = channel, .sends = sends, .selects = selects, .elem = 7};
+            thread_start(&threads[i], wait_without_a_reference, &waits[i]);
+        }
+        while (senders + receivers < 2) {
+            sched_yield();
+            OK(weft_channel_waiting(channel, &senders, &receivers));
+        }
+        weft_channel_release(channel);
+        for (int i = 0; i < 2; i++) {
+            thread_join(&threads[i]);
+            CHECK_INT(waits[i].status, WEFT_CLOSED);
+            CHECK_INT(waits[i].elem, 7);
+        }
     }
 }

@@ -1793,8 +1793,8 @@ weft_status weft_channel_waiting(const weft_channel *channel,
 weft_channel *weft_channel_retain(weft_channel *channel);
 
 /*
- One reference less. The last one drops what was never received. Whoever waits on the channel must hold a reference.
- Never blocks.
+ One reference less. The last one drops what was never received. Those who wait in a call on the channel meanwhile, without a
+ reference of their own, get WEFT_CLOSED. Never blocks.
  */
 void weft_channel_release(weft_channel *channel);
 

@@ -6,12 +6,12 @@ use std::ops::Deref;
 
 use super::args::{self, invalid, may_create, place, pointer};
 use super::boundary::{boundary, boundary_value};
-use super::handle::{Handle, Noun};
+use super::handle::{Handle, Noun, Pin};
 use super::select::{WEFT_SELECT_RECV, WEFT_SELECT_SEND};
 use super::types::{WEFT_DEFAULT, weft_channel, weft_drop_fn, weft_receiver, weft_sender, weft_status};
 use crate::channel::ends::{Receiver, Sender};
 use crate::channel::{Capacity, Channel, Direction, Discard, Fast, Options};
-use crate::error::Result;
+use crate::error::{Result, Status};
 use crate::panics;
 use crate::sync::Deadline;
 
@@ -66,6 +66,10 @@ impl Noun for Channel {
     type Opaque = weft_channel;
     const TAG: u32 = u32::from_le_bytes(*b"Wcha");
     const NAME: &'static str = "channel";
+
+    fn abandoned(&self) {
+        self.close();
+    }
 }
 
 /// Fills in the defaults. `size` is sizeof *options as the caller knows it.
@@ -141,6 +145,15 @@ pub unsafe extern "C" fn weft_channel_new(
 unsafe fn get<'a>(channel: *const weft_channel) -> Result<&'a Channel> {
     // SAFETY: the caller's contract.
     unsafe { Handle::get(channel, "channel") }
+}
+
+/// Keeps the channel in place for a call that may wait: whoever releases it last meanwhile closes it.
+///
+/// # Safety
+/// `channel` is a live handle.
+unsafe fn pin_for(channel: *const weft_channel, deadline: Deadline) -> Option<Pin<Channel>> {
+    // SAFETY: promised by the caller.
+    (deadline != Deadline::Now).then(|| unsafe { Handle::pin(channel) })
 }
 
 /// A channel that takes tags without ever being full, with a reference.
@@ -231,14 +244,18 @@ fn attend(channel: &Channel, direction: Direction) -> weft_status {
 unsafe extern "C" fn send(channel: *mut weft_channel, elem: *const c_void, timeout_ns: i64) -> weft_status {
     // SAFETY: as for weft_channel_send.
     boundary(|| unsafe {
-        let (channel, elem) = (get(channel)?, pointer(elem, "elem")?.cast());
-        match channel.fast_send_larger(elem) {
+        let (object, elem) = (get(channel)?, pointer(elem, "elem")?.cast());
+        match object.fast_send_larger(elem) {
             Fast::Done => Ok(()),
             Fast::Attend => {
-                channel.attend(Direction::Send);
+                object.attend(Direction::Send);
                 Ok(())
             }
-            Fast::No => channel.send(elem, Deadline::after(timeout_ns)),
+            Fast::No => {
+                let deadline = Deadline::after(timeout_ns);
+                let _pin = pin_for(channel, deadline);
+                object.send(elem, deadline)
+            }
         }
     })
 }
@@ -270,14 +287,18 @@ pub unsafe extern "C" fn weft_channel_recv(
 unsafe extern "C" fn receive(channel: *mut weft_channel, elem: *mut c_void, timeout_ns: i64) -> weft_status {
     // SAFETY: as for weft_channel_recv.
     boundary(|| unsafe {
-        let (channel, elem) = (get(channel)?, place(elem, "elem")?.cast());
-        match channel.fast_receive_larger(elem) {
+        let (object, elem) = (get(channel)?, place(elem, "elem")?.cast());
+        match object.fast_receive_larger(elem) {
             Fast::Done => Ok(()),
             Fast::Attend => {
-                channel.attend(Direction::Receive);
+                object.attend(Direction::Receive);
                 Ok(())
             }
-            Fast::No => channel.receive(elem, Deadline::after(timeout_ns)),
+            Fast::No => {
+                let deadline = Deadline::after(timeout_ns);
+                let _pin = pin_for(channel, deadline);
+                object.receive(elem, deadline)
+            }
         }
     })
 }
@@ -299,13 +320,20 @@ pub unsafe extern "C" fn weft_channel_send_batch(
         // SAFETY: writable by contract.
         unsafe { *sent = 0 };
         // SAFETY: a handle by contract.
-        let channel = unsafe { get(channel)? };
-        let elems = batch(channel, elems.cast_mut(), n, "elems", "n")?;
-        // SAFETY: n elements by contract.
-        let (count, result) = unsafe { channel.send_batch(elems, n, Deadline::after(timeout_ns)) };
-        // SAFETY: as above.
-        unsafe { *sent = count };
-        result
+        let object = unsafe { get(channel)? };
+        let elems = batch(object, elems.cast_mut(), n, "elems", "n")?;
+        let deadline = Deadline::after(timeout_ns);
+        // SAFETY: n elements by contract; a handle; writable.
+        unsafe {
+            let (mut count, mut result) = object.send_batch(elems, n, Deadline::Now);
+            if deadline != Deadline::Now && result.as_ref().is_err_and(|failure| failure.is(Status::WouldBlock)) {
+                let _pin = pin_for(channel, deadline);
+                let (more, rest) = object.send_batch(elems.add(count * object.elem_size()), n - count, deadline);
+                (count, result) = (count + more, rest);
+            }
+            *sent = count;
+            result
+        }
     })
 }
 
@@ -325,10 +353,18 @@ pub unsafe extern "C" fn weft_channel_recv_batch(
         // SAFETY: writable by contract.
         unsafe { *received = 0 };
         // SAFETY: a handle by contract.
-        let channel = unsafe { get(channel)? };
-        let elems = batch(channel, elems, max, "elems", "max")?;
-        // SAFETY: max places by contract; *received is writable.
-        unsafe { *received = channel.receive_batch(elems, max, Deadline::after(timeout_ns))? };
+        let object = unsafe { get(channel)? };
+        let elems = batch(object, elems, max, "elems", "max")?;
+        let deadline = Deadline::after(timeout_ns);
+        // SAFETY: max places by contract; a handle; *received is writable.
+        unsafe {
+            let mut result = object.receive_batch(elems, max, Deadline::Now);
+            if deadline != Deadline::Now && result.as_ref().is_err_and(|failure| failure.is(Status::WouldBlock)) {
+                let _pin = pin_for(channel, deadline);
+                result = object.receive_batch(elems, max, deadline);
+            }
+            *received = result?;
+        }
         Ok(())
     })
 }
@@ -429,8 +465,8 @@ pub unsafe extern "C" fn weft_channel_retain(channel: *mut weft_channel) -> *mut
     unsafe { Handle::<Channel>::retain(channel) }
 }
 
-/// One reference less. The last one drops what was never received. Whoever waits on the channel must hold a reference.
-/// Never blocks.
+/// One reference less. The last one drops what was never received. Those who wait in a call on the channel meanwhile, without a
+/// reference of their own, get WEFT_CLOSED. Never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_channel_release(channel: *mut weft_channel) {
     // SAFETY: a handle by contract.

@@ -1,6 +1,9 @@
 //! Handles: boxes with a tag, a process epoch and a reference count, behind opaque pointers.
+//!
+//! A thread that waits in a call may *pin* the handle. If the last reference goes meanwhile, the object is told, has those who
+//! wait go home, and is freed by the last of them.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::args::check_header;
 use super::boundary::boundary_value;
@@ -16,27 +19,34 @@ pub trait Noun: Sized {
     const TAG: u32;
     /// What it is called in messages.
     const NAME: &'static str;
+
+    /// The last reference has gone while somebody waits.
+    fn abandoned(&self) {}
 }
+
+/// The bits of a count that are references; above them it counts pins.
+const REFERENCES: u64 = PIN - 1;
+const PIN: u64 = 1 << 40;
 
 /// The box.
 #[repr(C)]
 pub struct Handle<T> {
     header: Header,
-    references: AtomicUsize,
+    count: AtomicU64,
     value: T,
 }
 
 impl<T: Noun> Handle<T> {
     /// A handle with one reference.
     pub fn create(value: T) -> *mut T::Opaque {
-        let handle = Handle { header: Header::new(T::TAG), references: AtomicUsize::new(1), value };
+        let handle = Handle { header: Header::new(T::TAG), count: AtomicU64::new(1), value };
         Box::into_raw(Box::new(handle)).cast()
     }
 
     /// A handle that lives as long as this does, whoever releases it.
     pub fn on_stack(value: T) -> Self {
         // As many references as nobody gives back.
-        Handle { header: Header::new(T::TAG), references: AtomicUsize::new(usize::MAX / 2), value }
+        Handle { header: Header::new(T::TAG), count: AtomicU64::new(REFERENCES / 2), value }
     }
 
     /// What C gets to see of a handle that is not in a box.
@@ -84,7 +94,7 @@ impl<T: Noun> Handle<T> {
                 // SAFETY: promised by the caller; checked to be this kind. Relaxed: a reference comes from a reference.
                 unsafe {
                     Self::get(pointer, T::NAME)?;
-                    (*pointer.cast::<Self>()).references.fetch_add(1, Ordering::Relaxed);
+                    (*pointer.cast::<Self>()).count.fetch_add(1, Ordering::Relaxed);
                 }
             }
             Ok(pointer)
@@ -100,17 +110,66 @@ impl<T: Noun> Handle<T> {
             if pointer.is_null() {
                 return Ok(());
             }
-            // SAFETY: promised by the caller; checked to be this kind. AcqRel: every holder's use comes before the drop.
+            // SAFETY: promised by the caller; checked to be this kind.
             unsafe {
                 Self::get(pointer, T::NAME)?;
-                let handle = pointer.cast::<Self>();
-                if (*handle).references.fetch_sub(1, Ordering::AcqRel) == 1 {
-                    // A later use of the dangling pointer is likelier to be noticed.
-                    (*handle).header.tag = 0;
-                    drop(Box::from_raw(handle));
-                }
+                Self::let_go(pointer.cast());
             }
             Ok(())
         });
+    }
+
+    /// # Safety
+    /// A live handle in a box; the caller's reference is given up.
+    unsafe fn let_go(handle: *mut Self) {
+        // SAFETY: promised by the caller. AcqRel: every holder's use comes before the drop.
+        unsafe {
+            // The last reference becomes a pin as long as there are others.
+            let next = |count| Some(if count > PIN && count & REFERENCES == 1 { count - 1 + PIN } else { count - 1 });
+            match (*handle).count.fetch_update(Ordering::AcqRel, Ordering::Relaxed, next) {
+                Ok(1) => Self::free(handle),
+                Ok(count) if count & REFERENCES == 1 => {
+                    (*handle).value.abandoned();
+                    drop(Pin(handle));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// # Safety
+    /// Nobody has it any more but the caller.
+    unsafe fn free(handle: *mut Self) {
+        // SAFETY: promised by the caller; handles that are released are in boxes.
+        unsafe {
+            // A later use of the dangling pointer is likelier to be noticed.
+            (*handle).header.tag = 0;
+            drop(Box::from_raw(handle));
+        }
+    }
+
+    /// Keeps the object in place through a wait.
+    ///
+    /// # Safety
+    /// `pointer` is a live handle of this kind in a box.
+    pub unsafe fn pin(pointer: *const T::Opaque) -> Pin<T> {
+        let handle = pointer.cast_mut().cast::<Self>();
+        // SAFETY: promised by the caller. Relaxed: there is a reference.
+        unsafe { (*handle).count.fetch_add(PIN, Ordering::Relaxed) };
+        Pin(handle)
+    }
+}
+
+/// A handle that stays in place.
+pub struct Pin<T: Noun>(*mut Handle<T>);
+
+impl<T: Noun> Drop for Pin<T> {
+    fn drop(&mut self) {
+        // SAFETY: a Pin stands for one of the pins. AcqRel: every use comes before the drop.
+        unsafe {
+            if (*self.0).count.fetch_sub(PIN, Ordering::AcqRel) == PIN {
+                Handle::free(self.0);
+            }
+        }
     }
 }

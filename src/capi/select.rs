@@ -6,7 +6,7 @@ use std::task::Waker;
 use super::args::{self, invalid, place};
 use super::boundary::boundary;
 use super::future::{Cell, get_future};
-use super::handle::Handle;
+use super::handle::{Handle, Pin};
 use super::types::{weft_status, weft_waker};
 use crate::channel::{self, Channel, Direction};
 use crate::error::{Failure, Result, Status};
@@ -169,6 +169,18 @@ unsafe fn with_cases<R>(
     f(&few[..n])
 }
 
+/// Keeps the channels in place through a wait.
+///
+/// # Safety
+/// `cases` leads to n cases that have been checked.
+unsafe fn pins(cases: *const weft_select_case, n: usize) -> Vec<Pin<Channel>> {
+    // SAFETY: promised by the caller.
+    let cases = unsafe { std::slice::from_raw_parts(cases, n) };
+    let channels = cases.iter().filter(|case| matches!(case.op, WEFT_SELECT_SEND | WEFT_SELECT_RECV));
+    // SAFETY: as above.
+    channels.map(|case| unsafe { Handle::pin(case.handle.cast()) }).collect()
+}
+
 /// Writes down what has fired.
 ///
 /// # Safety
@@ -208,7 +220,12 @@ pub unsafe extern "C" fn weft_select(
         // SAFETY: cases by contract.
         let hit = unsafe {
             with_cases(cases, n, false, |events| {
-                select::select(events, deadline).map_err(|ended| match ended {
+                let mut hit = select::select(events, Deadline::Now);
+                if hit.is_err() && deadline != Deadline::Now {
+                    let _pins = pins(cases, n);
+                    hit = select::select(events, deadline);
+                }
+                hit.map_err(|ended| match ended {
                     Ended::TimedOut if deadline == Deadline::Now => NONE_READY,
                     ended => {
                         ended.failure().unwrap_or_else(|| Failure::new(Status::Timeout, "no case became ready in time"))

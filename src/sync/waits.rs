@@ -28,7 +28,9 @@ use super::atomic::{AtomicPtr, Ordering};
 use super::cancel::Source;
 use super::interrupt;
 use super::lock::Guard;
-use super::mutex::{self, Held};
+#[cfg(not(weft_loom))]
+use super::mutex;
+use super::mutex::Held;
 use super::park::{self, Sources};
 use super::{Deadline, Lock};
 use crate::error::c_string;
