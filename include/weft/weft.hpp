@@ -41,10 +41,12 @@
 #include "cpp/fork.hpp"
 #include "cpp/future.hpp"
 #include "cpp/join.hpp"
+#include "cpp/log.hpp"
 #include "cpp/loop.hpp"
 #include "cpp/mutex.hpp"
 #include "cpp/runtime.hpp"
 #include "cpp/task.hpp"
+#include "cpp/thread.hpp"
 #include "cpp/time.hpp"
 #include "cpp/worker.hpp"
 

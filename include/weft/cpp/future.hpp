@@ -229,7 +229,7 @@ private:
         if (cell_ && cell_->exception) std::rethrow_exception(cell_->exception);
         const weft_error *failure = weft_future_error(native());
         if (const std::exception_ptr carried = detail::carried_exception::find(failure)) std::rethrow_exception(carried);
-        throw error(weft_error_status(failure), weft_error_text(failure));
+        throw error(*failure);
     }
 
     detail::future_handle handle_;
@@ -305,11 +305,11 @@ future<T> async(weft_runtime *runtime, F &&callable, const task_options &how) {
     using call_type = async_call<T, std::decay_t<F>>;
     cell_pointer<T> cell(new call_type(std::forward<F>(callable)));
     cell_pointer<T> for_task = cell;
-    weft_spawn_options options = native_options(how);
-    options.arg_drop = call_type::drop_unrun;
-    options.result_drop = detail::cell<T>::drop;
+    native_options options(how);
+    options->arg_drop = call_type::drop_unrun;
+    options->result_drop = detail::cell<T>::drop;
     weft_future *later = nullptr;
-    check(weft_async(runtime, call_type::entry, for_task.get(), &options, &later));
+    check(weft_async(runtime, call_type::entry, for_task.get(), options.get(), &later));
     for_task.leak(); // the task's now
     return future<T>(later, std::move(cell));
 }

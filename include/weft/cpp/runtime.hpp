@@ -20,10 +20,13 @@
 
 namespace weft {
 
-/// The options of weft.h, with the defaults filled in. Worker hooks are plain C callbacks: they must not throw.
+/// The options of weft.h, with the defaults filled in. The hooks and on_stall are plain C callbacks: they must not throw.
 struct runtime_options : weft_runtime_options {
     runtime_options() { detail::check(weft_runtime_options_init(this, sizeof(weft_runtime_options))); }
 };
+
+/// Told to on_stall: work is queued, and every thread is blocked inside a task. As in weft.h.
+using stall = weft_stall;
 
 /// Counters and gauges, as in weft.h.
 using runtime_stats = weft_runtime_stats;
