@@ -85,6 +85,12 @@ module Weft
       "#<#{self.class} #{e.status_name}>"
     end
 
+    # @api private
+    # @return [FFI::Pointer] a reference to the library's future, to be released
+    def retain
+      @handle.use { |future| Native.weft_future_retain(future) }
+    end
+
     private
 
     # Waits, and yields the pointer with the status of the wait.
@@ -106,7 +112,12 @@ module Weft
       return if error.null?
 
       raised(error) || Error.for(Native.weft_error_status(error), Native.weft_error_text(error),
-                                 origin: Native.weft_error_origin(error))
+                                 origin: Native.weft_error_origin(error), native_backtrace: backtrace(error))
+    end
+
+    def backtrace(error)
+      text = Native.weft_error_backtrace(error)
+      text unless text.empty?
     end
 
     # The Ruby exception behind a failure, if a Ruby exception it was: the payload is its id.

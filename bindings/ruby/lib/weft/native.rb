@@ -31,6 +31,7 @@ module Weft
     RUN_MODES = { until_idle: 0, one_step: 1, until_shutdown: 2 }.freeze
     PLACEMENTS = { none: 0, compact: 1, scatter: 2 }.freeze
     LOADS = { cpu: 0, io: 1, mixed: 2 }.freeze
+    LOG_LEVELS = { off: 0, error: 1, warn: 2, info: 3, debug: 4 }.freeze
     FUTURE_STATES = { 0 => :pending, 1 => :ready, 2 => :failed, 3 => :cancelled }.freeze
     CAPABILITIES = { futex: 1, fork: 2, affinity: 4, numa: 8, membarrier: 16 }.freeze
 
@@ -99,6 +100,12 @@ module Weft
              :single_producer, :int32, :single_consumer, :int32, :drop, :pointer, :drop_ctx, :pointer, :name, :pointer
     end
 
+    # struct weft_log_record
+    class LogRecord < FFI::Struct
+      layout :size, :size_t, :level, :int32, :worker, :int32, :time_ns, :int64, :runtime, :pointer, :task, :pointer,
+             :message, :pointer
+    end
+
     attach_function :weft_abi_version, [], :uint32
     if weft_abi_version != ABI_VERSION
       raise LoadError,
@@ -112,12 +119,31 @@ module Weft
     attach_function :weft_after_fork, [], :status
     attach_function :weft_thread_interruptible, [:int32], :int32
 
+    attach_function :weft_thread_self, [], :pointer
+    attach_function :weft_thread_interrupt, [:pointer], :void
+    attach_function :weft_thread_release, [:pointer], :void
+
+    attach_function :weft_log_set, %i[pointer pointer int32], :status
+    attach_function :weft_log_next, %i[pointer int64], :status
+
+    attach_function :weft_cancel_token_new, %i[pointer pointer], :status
+    attach_function :weft_cancel_token_trigger, %i[pointer string], :status
+    attach_function :weft_cancel_token_triggered, [:pointer], :bool
+    attach_function :weft_cancel_token_reason, [:pointer], :string
+    attach_function :weft_cancel_token_enter, [:pointer], :status
+    attach_function :weft_cancel_token_leave, [:pointer], :status
+    attach_function :weft_cancel_token_release, [:pointer], :void
+    attach_function :weft_cancel_shield_begin, [], :status
+    attach_function :weft_cancel_shield_end, [], :status
+    attach_function :weft_cancelled, [:pointer], :bool
+
     attach_function :weft_bytes_new, %i[pointer size_t pointer], :status
     attach_function :weft_bytes_release, [:pointer], :void
 
     attach_function :weft_error_status, [:pointer], :status
     attach_function :weft_error_text, [:pointer], :string
     attach_function :weft_error_origin, [:pointer], :string
+    attach_function :weft_error_backtrace, [:pointer], :string
     attach_function :weft_error_payload, %i[pointer pointer], :pointer
 
     attach_function :weft_runtime_options_init, %i[pointer size_t], :status
@@ -145,6 +171,7 @@ module Weft
     attach_function :weft_future_get, %i[pointer int64 pointer], :status
     attach_function :weft_future_state, [:pointer], :int32
     attach_function :weft_future_error, [:pointer], :pointer
+    attach_function :weft_future_retain, [:pointer], :pointer
     attach_function :weft_future_release, [:pointer], :void
 
     attach_function :weft_channel_options_init, %i[pointer size_t], :status
@@ -167,6 +194,7 @@ module Weft
       attach_function :weft_runtime_run, %i[pointer int32], :int32, blocking: true
       attach_function :weft_runtime_lend, %i[pointer int64], :int32, blocking: true
       attach_function :weft_future_wait, %i[pointer int64], :int32, blocking: true
+      attach_function :weft_log_next, %i[pointer int64], :int32, blocking: true
       attach_function :weft_channel_send, %i[pointer pointer int64], :int32, blocking: true
       attach_function :weft_channel_recv, %i[pointer pointer int64], :int32, blocking: true
 
