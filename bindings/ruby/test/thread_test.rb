@@ -87,13 +87,16 @@ class ThreadTest < WeftTest::Case
   def test_handlers_that_do_not_raise_do_not_end_the_wait
     before = trap("USR1") { @seen = true }
     known = Weft::Thread.current
+    received = Thread::Queue.new
     sender = Thread.new do
       20.times { Process.kill("USR1", Process.pid) }
       @empty << :after
+      received.pop
       20.times { Process.kill("USR1", Process.pid) }
       known.interrupt
     end
     assert_equal :after, @empty.recv
+    received << true
     assert_raises(Weft::InterruptedError) { @empty.recv }
     sender.join
     assert @seen

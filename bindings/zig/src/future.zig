@@ -7,6 +7,7 @@
 const std = @import("std");
 const c = @import("header.zig").c;
 const call = @import("call.zig");
+const CancelToken = @import("cancel.zig").CancelToken;
 const failure = @import("failure.zig");
 const task = @import("task.zig");
 
@@ -18,6 +19,11 @@ pub fn Options(comptime R: type) type {
         /// For messages and logs. Copied.
         name: ?[*:0]const u8 = null,
         priority: task.Priority = .normal,
+        /// What the task may be cancelled by, a borrowed view; null: what the task or thread that starts it goes by. Cancelled before it
+        /// has begun, it is dropped, and the future fails with error.Cancelled.
+        cancel: ?CancelToken = null,
+        /// The task is queued when these are settled, whatever their outcome: the handles of futures, borrowed.
+        after: []const *c.weft_future = &.{},
         /// Frees what a value owns that nobody took. Runs on whatever thread gives the last reference back.
         drop: ?*const fn (*call.Payload(R)) void = null,
     };
@@ -254,7 +260,7 @@ pub fn start(runtime: ?*c.weft_runtime, comptime f: anytype, args: anytype, opti
             call.allocator.destroy(box);
         }
     };
-    var native = try task.native(options.name, options.priority);
+    var native = try task.native(options);
     native.arg_drop = Cell(R).dropValue;
     native.result_drop = Cell(R).dropValue;
     const box = try call.allocator.create(Box);

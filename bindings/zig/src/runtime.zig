@@ -29,6 +29,8 @@ pub const Runtime = struct {
         placement: Placement = .none,
         /// Whose threads run the tasks.
         kind: Kind = .multi,
+        /// Told on a thread of its own when work is queued and every thread blocked. `weft.log` tells, too.
+        on_stall: ?*const fn (*const Stall) void = null,
 
         fn native(self: Options) Error!c.weft_runtime_options {
             var options: c.weft_runtime_options = undefined;
@@ -40,10 +42,20 @@ pub const Runtime = struct {
             options.keep_alive_ns = self.keep_alive_ns;
             options.placement = @intFromEnum(self.placement);
             options.kind = @intFromEnum(self.kind);
+            if (self.on_stall) |told| {
+                options.on_stall = tellOfStall;
+                options.hook_arg = @ptrCast(@constCast(told)); // the function itself is the argument
+            }
             return options;
+        }
+
+        fn tellOfStall(stall: [*c]const c.weft_stall, arg: ?*anyopaque) callconv(.c) void {
+            const told: *const fn (*const Stall) void = @ptrCast(@alignCast(arg.?));
+            told(stall);
         }
     };
 
+    pub const Stall = c.weft_stall;
     pub const Stats = c.weft_runtime_stats;
     pub const WorkerStats = c.weft_worker_stats;
 

@@ -2,6 +2,7 @@
 
 test {
     _ = @import("runtime.zig");
+    _ = @import("waiting.zig");
     _ = @import("forkjoin.zig");
     _ = @import("loops.zig");
     _ = @import("futures.zig");

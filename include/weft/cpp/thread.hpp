@@ -23,18 +23,13 @@ public:
 
     /// Has the thread's current wait, or else its next one that would have to wait, throw weft::error (WEFT_INTERRUPTED); once. Waits
     /// that must finish (sync, join, run, loops) go on. To stop a task, use its cancel_token: a worker's thread runs many.
-    void interrupt() const { weft_thread_interrupt(alive()); }
+    void interrupt() const { detail::check(weft_thread_interrupt(native())); }
 
     /// The C handle, borrowed.
     weft_thread *native() const noexcept { return handle_.get(); }
     explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
 
 private:
-    weft_thread *alive() const {
-        if (!handle_) throw error(WEFT_INVALID, "thread: the handle is empty");
-        return native();
-    }
-
     detail::thread_handle handle_;
 };
 

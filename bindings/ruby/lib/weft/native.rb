@@ -120,7 +120,7 @@ module Weft
     attach_function :weft_thread_interruptible, [:int32], :int32
 
     attach_function :weft_thread_self, [], :pointer
-    attach_function :weft_thread_interrupt, [:pointer], :void
+    attach_function :weft_thread_interrupt, [:pointer], :status
     attach_function :weft_thread_release, [:pointer], :void
 
     attach_function :weft_log_set, %i[pointer pointer int32], :status

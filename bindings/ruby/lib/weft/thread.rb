@@ -46,7 +46,7 @@ module Weft
     def interrupt
       @handle.use do |thread|
         @asked.push(true)
-        Native.weft_thread_interrupt(thread)
+        Error.check(Native.weft_thread_interrupt(thread))
       end
       self
     end
