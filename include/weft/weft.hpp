@@ -48,6 +48,7 @@
 #include "cpp/task.hpp"
 #include "cpp/thread.hpp"
 #include "cpp/time.hpp"
+#include "cpp/timer.hpp"
 #include "cpp/worker.hpp"
 
 #endif

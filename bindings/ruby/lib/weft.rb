@@ -46,6 +46,17 @@ module Weft
       pool.async(*arguments, cancel: cancel, **keywords, &block)
     end
 
+    # Waits like Kernel#sleep, and ends like all waits of Weft's: by a token that the thread has entered, and by
+    # {Thread#interrupt}.
+    #
+    # @param seconds [Numeric, nil] nil: until something else ends it
+    # @return [nil] the time is over, never before
+    # @raise [CancelledError, InterruptedError]
+    def sleep(seconds = nil)
+      deadline = Deadline.in(seconds)
+      Error.check(Wait.released(deadline) { |left| Native::Blocking.weft_sleep(left) }) if deadline.wait?
+    end
+
     # @return [Boolean] whether what the calling thread goes by has been triggered: for code that runs long without waiting
     def cancelled?
       Native.weft_cancelled(nil)

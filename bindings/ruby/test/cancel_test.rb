@@ -33,7 +33,9 @@ class CancelTest < WeftTest::Case
       wait: -> { @pending.future.wait },
       run: -> { single.run(:until_shutdown) },
       lend: -> { hosted.lend },
-      log: -> { Weft::Log.next }
+      log: -> { Weft::Log.next },
+      sleep: -> { Weft.sleep },
+      "sleep with an end": -> { Weft.sleep(100_000) }
     }
   end
 
@@ -73,6 +75,25 @@ class CancelTest < WeftTest::Case
     @token.enter { assert_equal 1, (@empty << 1).recv }
   ensure
     Weft::Log.level = :off
+  end
+
+  def test_deadlines
+    before = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+    assert_same @token, @token.trigger_after(nil).trigger_after(100_000).trigger_after(0.002).trigger_after(Float::INFINITY)
+    @token.enter { assert_match(/deadline/, assert_raises(Weft::CancelledError) { Weft.sleep }.message) }
+    assert_operator Process.clock_gettime(Process::CLOCK_MONOTONIC), :>=, before + 0.002
+    assert_equal "deadline", @token.reason
+    assert_predicate Weft::CancelToken.new.trigger_after(0), :triggered?
+    assert_predicate Weft::CancelToken.new.trigger_after(-1), :triggered?
+    assert_raises(ArgumentError) { @token.trigger_after("soon") }
+  end
+
+  def test_sleep
+    before = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+    assert_nil Weft.sleep(0.002)
+    assert_operator Process.clock_gettime(Process::CLOCK_MONOTONIC), :>=, before + 0.002
+    assert_nil Weft.sleep(0)
+    assert_raises(ArgumentError) { Weft.sleep("long") }
   end
 
   def test_enter_ends_with_the_block

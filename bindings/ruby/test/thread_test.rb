@@ -27,7 +27,9 @@ class ThreadTest < WeftTest::Case
       wait: -> { @pending.future.wait },
       run: -> { single.run(:until_shutdown) },
       lend: -> { hosted.lend },
-      log: -> { Weft::Log.next }
+      log: -> { Weft::Log.next },
+      sleep: -> { Weft.sleep },
+      "sleep with an end": -> { Weft.sleep(100_000) }
     }
   end
 

@@ -32,6 +32,11 @@ pub const CancelToken = struct {
         try failure.check(c.weft_cancel_token_trigger(self.handle, why orelse null));
     }
 
+    /// Triggers it when this long has passed, for the reason "deadline". Of several deadlines the earliest counts.
+    pub fn triggerAfter(self: CancelToken, time_ns: i64) Error!void {
+        try failure.check(c.weft_cancel_token_after(self.handle, time_ns));
+    }
+
     pub fn triggered(self: CancelToken) bool {
         return c.weft_cancel_token_triggered(self.handle);
     }

@@ -3,6 +3,7 @@
 test {
     _ = @import("runtime.zig");
     _ = @import("waiting.zig");
+    _ = @import("timers.zig");
     _ = @import("forkjoin.zig");
     _ = @import("loops.zig");
     _ = @import("futures.zig");

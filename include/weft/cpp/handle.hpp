@@ -36,6 +36,7 @@ using future_handle = handle<weft_future, weft_future_retain, weft_future_releas
 using channel_handle = handle<weft_channel, weft_channel_retain, weft_channel_release>;
 using cancel_handle = handle<weft_cancel_token, weft_cancel_token_retain, weft_cancel_token_release>;
 using mutex_handle = handle<weft_mutex, weft_mutex_retain, weft_mutex_release>;
+using timer_handle = handle<weft_timer, weft_timer_retain, weft_timer_release>;
 using thread_handle = handle<weft_thread, weft_thread_retain, weft_thread_release>;
 using bytes_handle = handle<weft_bytes, weft_bytes_retain, weft_bytes_release>;
 

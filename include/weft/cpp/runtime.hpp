@@ -16,6 +16,7 @@
 #include "loop.hpp"
 #include "task.hpp"
 #include "time.hpp"
+#include "timer.hpp"
 #include "worker.hpp"
 
 namespace weft {
@@ -131,6 +132,18 @@ public:
     template <class F>
     auto async(F &&callable, const task_options &how = {}) const -> future<detail::invoked<std::decay_t<F>>> {
         return detail::async<detail::invoked<std::decay_t<F>>>(alive(), std::forward<F>(callable), how);
+    }
+
+    /// As weft::call_after, on this runtime.
+    template <class Rep, class Period, class F>
+    timer call_after(const std::chrono::duration<Rep, Period> &delay, F &&callable) const {
+        return timer::after(alive(), delay, std::forward<F>(callable));
+    }
+
+    /// As weft::call_every, on this runtime.
+    template <class Rep, class Period, class F>
+    timer call_every(const std::chrono::duration<Rep, Period> &period, F &&callable) const {
+        return timer::every(alive(), period, std::forward<F>(callable));
     }
 
     /// As weft::run, on this runtime: inside one of its tasks at once, elsewhere on one of its workers.

@@ -59,6 +59,16 @@ module Weft
       self
     end
 
+    # Triggers it when this much time has passed, for the reason "deadline". Of several deadlines the earliest counts.
+    #
+    # @param seconds [Numeric, nil] nil: never
+    # @return [self]
+    def trigger_after(seconds)
+      time = seconds.nil? ? Native::FOREVER : Deadline.nanoseconds(Deadline.checked(seconds))
+      @handle.use { |token| Error.check(Native.weft_cancel_token_after(token, time)) }
+      self
+    end
+
     # @return [Boolean] whether it, or one above it, has been triggered
     def triggered?
       @handle.use { |token| Native.weft_cancel_token_triggered(token) }

@@ -128,6 +128,7 @@ module Weft
 
     attach_function :weft_cancel_token_new, %i[pointer pointer], :status
     attach_function :weft_cancel_token_trigger, %i[pointer string], :status
+    attach_function :weft_cancel_token_after, %i[pointer int64], :status
     attach_function :weft_cancel_token_triggered, [:pointer], :bool
     attach_function :weft_cancel_token_reason, [:pointer], :string
     attach_function :weft_cancel_token_enter, [:pointer], :status
@@ -194,6 +195,7 @@ module Weft
       attach_function :weft_runtime_run, %i[pointer int32], :int32, blocking: true
       attach_function :weft_runtime_lend, %i[pointer int64], :int32, blocking: true
       attach_function :weft_future_wait, %i[pointer int64], :int32, blocking: true
+      attach_function :weft_sleep, [:int64], :int32, blocking: true
       attach_function :weft_log_next, %i[pointer int64], :int32, blocking: true
       attach_function :weft_channel_send, %i[pointer pointer int64], :int32, blocking: true
       attach_function :weft_channel_recv, %i[pointer pointer int64], :int32, blocking: true

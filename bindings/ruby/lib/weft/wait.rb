@@ -19,11 +19,18 @@ module Weft
     # @return [Deadline]
     def self.in(timeout)
       return NEVER if timeout.nil?
-      raise ArgumentError, "a timeout is in seconds or nil, not #{timeout.inspect}" unless seconds?(timeout)
-      return NOW unless timeout.positive?
+      return NOW unless checked(timeout).positive?
 
       nanoseconds = Deadline.nanoseconds(timeout)
       nanoseconds == Native::FOREVER ? NEVER : new(Deadline.now + nanoseconds)
+    end
+
+    # @return [Numeric] the time
+    # @raise [ArgumentError] it is none
+    def self.checked(time)
+      raise ArgumentError, "a time is in seconds or nil, not #{time.inspect}" unless seconds?(time)
+
+      time
     end
 
     # @return [Boolean] whether this can be compared and calculated with
