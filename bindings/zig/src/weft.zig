@@ -33,6 +33,7 @@ pub const Timer = @import("timer.zig").Timer;
 pub const sleep = @import("timer.zig").sleep;
 pub const Channel = @import("channel.zig").Channel;
 
+
 /// A timeout that never ends.
 pub const forever: i64 = @import("std").math.maxInt(i64);
 

@@ -8,4 +8,5 @@ test {
     _ = @import("loops.zig");
     _ = @import("futures.zig");
     _ = @import("channels.zig");
+    _ = @import("ends.zig");
 }
