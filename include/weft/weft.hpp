@@ -13,8 +13,8 @@
 //
 // What holds for everything in here:
 //
-//   Handles     runtime, future, promise, channel and its ends, cancel_token, timer and thread own one reference to the C object; copying adds a reference, destruction drops
-//               it and never blocks. A moved-from or default-constructed handle is empty: using it throws weft::error (WEFT_INVALID).
+//   Handles     runtime, future, promise, channel and its ends, cancel_token, timer and thread own one reference to the C object; copying
+//               adds a reference, destruction drops it and never blocks. A moved-from or default-constructed handle is empty: using it throws weft::error (WEFT_INVALID).
 //   Callables   anything that std::invoke takes. A callable may take a weft::worker as its first parameter; it need not.
 //   Failures    a C function's status becomes weft::error. Statuses that are ordinary flow (a timeout, a closed channel) are return
 //               values where the function's comment says so.
