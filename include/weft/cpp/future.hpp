@@ -12,13 +12,16 @@
 #include <cstdint>
 #include <cstring>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "carry.hpp"
+#include "channel.hpp"
 #include "error.hpp"
 #include "task.hpp"
 #include "handle.hpp"
@@ -32,59 +35,115 @@ class future;
 template <class T>
 class promise;
 
+/// A callable that waits to be told of a settled future. Copies of the handle are the same one; it waits without them, too.
+class watch {
+public:
+    /// An empty handle.
+    watch() noexcept = default;
+
+    /// Takes it back. True: it will not run, and is destroyed. False: it runs, has run, or was taken back before.
+    bool off() const {
+        const weft_status status = weft_watch_off(native());
+        if (status == WEFT_BUSY) return false;
+        detail::check(status);
+        return true;
+    }
+
+    /// The C handle, borrowed.
+    weft_watch *native() const noexcept { return handle_.get(); }
+    explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
+
+private:
+    template <class T>
+    friend class future;
+
+    explicit watch(detail::watch_handle handle) noexcept : handle_(std::move(handle)) {}
+
+    detail::watch_handle handle_;
+};
+
 namespace detail {
+
+struct combinators;
 
 template <class T, class F>
 future<T> async(weft_runtime *runtime, F &&callable, const task_options &how);
 
-template <class T>
-struct cell {
-    std::optional<stored<T>> value{};
-    std::exception_ptr exception{}; // written before the future fails, read after: settling orders the two
+/// What all cells have in common: the exception that a task left. Futures that are made of others find it in the cells of those, by
+/// what C passes on of it.
+class cell_base {
+public:
+    cell_base() = default;
+    cell_base(const cell_base &) = delete;
+    cell_base &operator=(const cell_base &) = delete;
+    virtual ~cell_base() = default;
 
-    cell() = default;
-    cell(const cell &) = delete;
-    cell &operator=(const cell &) = delete;
-    virtual ~cell() = default;
+    /// Keeps an exception and gives the status to answer with.
+    weft_status keep(std::exception_ptr exception) {
+        const weft_status status = describe(exception);
+        exception_ = std::move(exception);
+        text_ = weft_error_message();
+        status_.store(status, std::memory_order_release); // paired with the load in find
+        return status;
+    }
+
+    /// The exception with this status and text, here or where this comes from; or null.
+    virtual std::exception_ptr find(weft_status status, const char *text) const {
+        return status_.load(std::memory_order_acquire) == status && text_ == text ? exception_ : nullptr;
+    }
+
+    /// Whether the value is another future's.
+    virtual bool borrows() const noexcept { return false; }
 
     void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
     void release() noexcept {
         if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
     }
 
-    /// The C future's drop function.
-    static void drop(void *, void *value) { static_cast<cell *>(value)->release(); }
-
 private:
     std::atomic<std::size_t> references_{1};
+    std::atomic<weft_status> status_{WEFT_OK};
+    std::exception_ptr exception_{};
+    std::string text_{};
+};
+
+template <class T>
+struct cell : cell_base {
+    std::optional<stored<T>> value{};
+
+    /// The C future's drop function.
+    static void drop(void *, void *value) { static_cast<cell *>(value)->release(); }
 };
 
 /// One reference to a cell.
-template <class T>
-class cell_pointer {
+template <class Cell>
+class cell_reference {
 public:
-    cell_pointer() noexcept = default;
-    explicit cell_pointer(cell<T> *owned) noexcept : cell_(owned) {}
-    cell_pointer(const cell_pointer &other) noexcept : cell_(other.cell_) {
+    cell_reference() noexcept = default;
+    explicit cell_reference(Cell *owned) noexcept : cell_(owned) {}
+    cell_reference(const cell_reference &other) noexcept : cell_(other.cell_) {
         if (cell_) cell_->retain();
     }
-    cell_pointer(cell_pointer &&other) noexcept : cell_(other.leak()) {}
-    cell_pointer &operator=(cell_pointer other) noexcept {
+    cell_reference(cell_reference &&other) noexcept : cell_(other.leak()) {}
+    cell_reference &operator=(cell_reference other) noexcept {
         std::swap(cell_, other.cell_);
         return *this;
     }
-    ~cell_pointer() {
+    ~cell_reference() {
         if (cell_) cell_->release();
     }
 
-    cell<T> *get() const noexcept { return cell_; }
-    cell<T> *operator->() const noexcept { return cell_; }
+    Cell *get() const noexcept { return cell_; }
+    Cell *operator->() const noexcept { return cell_; }
     explicit operator bool() const noexcept { return cell_ != nullptr; }
-    cell<T> *leak() noexcept { return std::exchange(cell_, nullptr); }
+    Cell *leak() noexcept { return std::exchange(cell_, nullptr); }
 
 private:
-    cell<T> *cell_ = nullptr;
+    Cell *cell_ = nullptr;
 };
+
+template <class T>
+using cell_pointer = cell_reference<cell<T>>;
 
 /// A task's callable together with the cell for its result. C sees it as the cell.
 template <class T, class F>
@@ -102,9 +161,9 @@ struct async_call final : cell<T> {
         try {
             detail::invoke_into<T>(call.value, std::move(*call.callable), native);
         } catch (...) {
-            call.exception = caught();
+            const weft_status status = call.keep(caught());
             call.callable.reset();
-            return describe(call.exception);
+            return status;
         }
         call.callable.reset(); // what it captured is gone before anyone sees the result
         *result = mine.leak();
@@ -116,6 +175,109 @@ struct async_call final : cell<T> {
         call.callable.reset();
         call.release();
     }
+};
+
+/// Where the cells of a future that is made of others are found again.
+class cell_sources {
+public:
+    template <class Cell>
+    void add(const cell_reference<Cell> &source) {
+        if (!source) return;
+        cell_reference<Cell> own = source;
+        sources_.emplace_back(own.get());
+        static_cast<void>(own.leak());
+    }
+    std::exception_ptr find(weft_status status, const char *text) const {
+        for (const cell_reference<cell_base> &source : sources_) {
+            if (std::exception_ptr found = source->find(status, text)) return found;
+        }
+        return nullptr;
+    }
+
+private:
+    std::vector<cell_reference<cell_base>> sources_{};
+};
+
+/// The cell of a future whose value is another's, or none: for the exceptions of what it is made of.
+template <class T>
+struct combined_cell final : cell<T> {
+    cell_sources sources{};
+
+    std::exception_ptr find(weft_status status, const char *text) const override { return sources.find(status, text); }
+    bool borrows() const noexcept override { return true; }
+};
+
+/// What goes on with a value of type T, together with the cell for its result.
+template <class T, class R, class F>
+struct then_call final : cell<R> {
+    std::optional<F> callable;
+    cell_sources sources{};
+
+    template <class G>
+    explicit then_call(G &&source) : callable(std::in_place, std::forward<G>(source)) {}
+
+    std::exception_ptr find(weft_status status, const char *text) const override {
+        if (std::exception_ptr own = cell<R>::find(status, text)) return own;
+        return sources.find(status, text);
+    }
+
+    static then_call &from(void *arg) { return static_cast<then_call &>(*static_cast<cell<R> *>(arg)); }
+
+    static weft_status entry(weft_worker *native, void *value, void *arg, void **result) {
+        then_call &call = from(arg);
+        cell_pointer<R> mine(&call);
+        try {
+            if constexpr (std::is_void_v<T>) {
+                static_cast<void>(value);
+                detail::invoke_into<R>(call.value, std::move(*call.callable), native);
+            } else {
+                detail::invoke_into<R>(call.value, std::move(*call.callable), native, std::as_const(*static_cast<cell<T> *>(value)->value));
+            }
+        } catch (...) {
+            const weft_status status = call.keep(caught());
+            call.callable.reset();
+            return status;
+        }
+        call.callable.reset();
+        *result = mine.leak();
+        return WEFT_OK;
+    }
+
+    static void drop_unrun(void *, void *arg) {
+        then_call &call = from(arg);
+        call.callable.reset();
+        call.release();
+    }
+};
+
+template <class T, class F>
+struct continuation_type {
+    using type = invoked<F, const T &>;
+};
+template <class F>
+struct continuation_type<void, F> {
+    using type = invoked<F>;
+};
+
+/// What a callable that goes on with a T returns.
+template <class T, class F>
+using continued = typename continuation_type<T, F>::type;
+
+/// A callable that is told of a settled future.
+template <class F>
+struct settled_call {
+    F callable;
+
+    static void entry(weft_future *, void *arg) {
+        const std::unique_ptr<settled_call> call(static_cast<settled_call *>(arg));
+        try {
+            static_cast<void>(std::invoke(std::move(call->callable)));
+        } catch (...) {
+            report_unhandled("", caught());
+        }
+    }
+
+    static void drop(void *, void *arg) { delete static_cast<settled_call *>(arg); }
 };
 
 /// An exception on its way through an error's payload. The tag, an address of this program, tells it from a payload of another origin.
@@ -174,13 +336,18 @@ public:
     /// Waits, then gives the result, which stays with the future: valid while a copy of it exists. Throws what the task threw, or
     /// weft::error if there is no result for another reason (WEFT_BROKEN: the promise has gone, or the task was discarded unrun).
     decltype(auto) get() const & {
-        const detail::stored<T> &value = *cell_in_place().value;
-        if constexpr (!std::is_void_v<T>) return (value);
-        else static_cast<void>(value);
+        const detail::cell<T> *const cell = cell_in_place(); // of void there may be none
+        if constexpr (!std::is_void_v<T>) return std::as_const(*cell->value);
+        else static_cast<void>(cell);
     }
 
-    /// On a temporary: as take().
-    T get() && { return take(); }
+    /// On a temporary: as take(); a copy, if the value is another future's (any, race).
+    T get() && {
+        if constexpr (std::is_void_v<T> || std::is_copy_constructible_v<T>) {
+            if (cell_ && cell_->borrows()) return static_cast<const future &>(*this).get();
+        }
+        return take();
+    }
 
     /// Waits, then moves the result out and leaves this handle empty. Throws as get() does, and
     /// WEFT_BUSY if another copy of the future exists; the handle is then as it was.
@@ -197,7 +364,47 @@ public:
     bool settled() const { return state() != WEFT_FUTURE_PENDING; }
 
     /// Whether there is a failure: get() would throw at once. Never blocks.
-    bool failed() const { return state() == WEFT_FUTURE_FAILED; }
+    bool failed() const { return is_failed(state()); }
+
+    /// Whether that failure is WEFT_CANCELLED. Never blocks.
+    bool cancelled() const { return state() == WEFT_FUTURE_CANCELLED; }
+
+    /// Asks whoever is to settle it to stop: a promise's owner, a task. One that has not begun is dropped. Waits for nothing.
+    void cancel() const {
+        static_cast<void>(state()); // an empty handle is told
+        weft_future_cancel(native());
+    }
+
+    /// Goes on with the value: a future of what the callable returns for it, run as a task of the calling task's runtime or the default
+    /// one when there is a value. If there is none because of a failure, that is the new future's failure, too.
+    template <class F>
+    auto then(F &&callable, const task_options &how = {}) const -> future<detail::continued<T, std::decay_t<F>>> {
+        return then_on(nullptr, std::forward<F>(callable), how);
+    }
+
+    /// Calls the callable when it is settled, whatever the outcome: on the thread that settles it, or at once. It must not block. What
+    /// it throws goes where a spawned task's exception goes.
+    template <class F>
+    watch on_settled(F &&callable) const {
+        using call_type = detail::settled_call<std::decay_t<F>>;
+        std::unique_ptr<call_type> call(new call_type{std::forward<F>(callable)});
+        weft_watch *watching = nullptr;
+        detail::check(weft_future_on_settled(native(), call_type::entry, call.get(), call_type::drop, nullptr, &watching));
+        static_cast<void>(call.release()); // the future's, or done with
+        return watch(detail::watch_handle(watching));
+    }
+
+    /// Sends the tag when it is settled: one unbounded channel for any number of futures.
+    void notify(const channel<std::uint64_t> &completions, std::uint64_t tag) const {
+        detail::check(weft_future_notify(native(), completions.native(), tag));
+    }
+
+    /// A descriptor for event loops, readable when it is settled. The future's: neither to be read nor to be closed.
+    int fd() const {
+        int descriptor = -1;
+        detail::check(weft_future_fd(native(), &descriptor));
+        return descriptor;
+    }
 
     /// The C handle, borrowed. Its value is private to these headers; waiting on it, and its state and error, are for anyone.
     weft_future *native() const noexcept { return handle_.get(); }
@@ -206,9 +413,45 @@ public:
 private:
     template <class U, class F>
     friend future<U> detail::async(weft_runtime *runtime, F &&callable, const task_options &how);
+    template <class U>
+    friend class future;
     friend class promise<T>;
+    friend class runtime;
+    friend struct detail::combinators;
 
     future(weft_future *owned, detail::cell_pointer<T> cell) noexcept : handle_(owned), cell_(std::move(cell)) {}
+
+    static bool is_failed(std::int32_t state) noexcept { return state == WEFT_FUTURE_FAILED || state == WEFT_FUTURE_CANCELLED; }
+
+    template <class F>
+    auto then_on(weft_runtime *runtime, F &&callable, const task_options &how) const -> future<detail::continued<T, std::decay_t<F>>> {
+        using result_type = detail::continued<T, std::decay_t<F>>;
+        using call_type = detail::then_call<T, result_type, std::decay_t<F>>;
+        auto *const made = new call_type(std::forward<F>(callable));
+        detail::cell_pointer<result_type> cell(made);
+        made->sources.add(cell_);
+        detail::cell_pointer<result_type> for_task = cell;
+        detail::native_options options(how);
+        options->arg_drop = call_type::drop_unrun;
+        options->result_drop = detail::cell<result_type>::drop;
+        weft_future *later = nullptr;
+        detail::check(weft_future_then(native(), runtime, call_type::entry, for_task.get(), options.get(), &later));
+        static_cast<void>(for_task.leak()); // the task's now
+        return future<result_type>(later, std::move(cell));
+    }
+
+    /// A future of this type for one that C has made of others.
+    template <class Sources>
+    static future made_of(weft_future *owned, const Sources &sources) {
+        detail::future_handle owner(owned);
+        auto *const combined = new detail::combined_cell<T>;
+        detail::cell_pointer<T> cell(combined);
+        for (const auto &source : sources) combined->sources.add(source.cell_);
+        future made;
+        made.handle_ = std::move(owner);
+        made.cell_ = std::move(cell);
+        return made;
+    }
 
     std::int32_t state() const {
         const std::int32_t state = weft_future_state(native());
@@ -216,24 +459,28 @@ private:
         return state;
     }
 
-    const detail::cell<T> &cell_in_place() const {
+    const detail::cell<T> *cell_in_place() const {
         void *value = nullptr;
         const weft_status status = weft_future_get(native(), WEFT_FOREVER, &value);
         if (status != WEFT_OK) rethrow(status);
-        return *static_cast<const detail::cell<T> *>(value);
+        return static_cast<const detail::cell<T> *>(value);
     }
 
     [[noreturn]] void rethrow(weft_status status) const {
         const error refused(status, weft_error_message()); // read before another call replaces it
-        if (weft_future_state(native()) != WEFT_FUTURE_FAILED) throw refused;
-        if (cell_ && cell_->exception) std::rethrow_exception(cell_->exception);
-        const weft_error *failure = weft_future_error(native());
-        if (const std::exception_ptr carried = detail::carried_exception::find(failure)) std::rethrow_exception(carried);
+        if (!is_failed(weft_future_state(native()))) throw refused;
+        const weft_error *const failure = weft_future_error(native());
+        if (cell_) {
+            if (const std::exception_ptr kept = cell_->find(weft_error_status(failure), weft_error_text(failure))) std::rethrow_exception(kept);
+        }
+        for (const weft_error *cause = failure; cause; cause = weft_error_cause(cause)) {
+            if (const std::exception_ptr carried = detail::carried_exception::find(cause)) std::rethrow_exception(carried);
+        }
         throw error(*failure);
     }
 
     detail::future_handle handle_;
-    detail::cell_pointer<T> cell_; // only from async: where the task leaves its exception
+    detail::cell_pointer<T> cell_; // not of promises: where a task leaves its exception, or where those of others are found
 };
 
 /// The other end of a future: whoever holds it settles the future, once. Copies settle the same future; if all go without having
@@ -274,6 +521,9 @@ public:
         detail::check(weft_promise_resolve(native(), cell.get(), detail::cell<T>::drop, nullptr));
         cell.leak();
     }
+
+    /// Whether somebody has asked by future::cancel for it not to be settled with a value any more: then fail it with WEFT_CANCELLED.
+    bool cancelled() const noexcept { return weft_promise_cancelled(native()); }
 
     /// Fails the future with an exception, which its get() throws. Throws weft::error (WEFT_BUSY) if it is settled already.
     void set_exception(std::exception_ptr exception) const {

@@ -146,6 +146,12 @@ public:
         return timer::every(alive(), period, std::forward<F>(callable));
     }
 
+    /// As future::then, on this runtime.
+    template <class T, class F>
+    auto then(const future<T> &source, F &&callable, const task_options &how = {}) const -> future<detail::continued<T, std::decay_t<F>>> {
+        return source.then_on(alive(), std::forward<F>(callable), how);
+    }
+
     /// As weft::run, on this runtime: inside one of its tasks at once, elsewhere on one of its workers.
     template <class F>
     auto run(F &&callable) const -> detail::invoked<std::remove_reference_t<F> &> {
