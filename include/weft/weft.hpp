@@ -47,6 +47,7 @@
 #include "cpp/loop.hpp"
 #include "cpp/mutex.hpp"
 #include "cpp/runtime.hpp"
+#include "cpp/select.hpp"
 #include "cpp/task.hpp"
 #include "cpp/thread.hpp"
 #include "cpp/time.hpp"

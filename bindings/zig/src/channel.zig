@@ -143,6 +143,23 @@ pub fn Channel(comptime T: type) type {
             return out;
         }
 
+        /// A descriptor for event loops, readable as long as a receive would not have to wait, and when the channel is closed. The
+        /// channel's: neither to be read nor to be closed. Be ready to find that another was faster: tryRecv.
+        pub fn recvFd(self: Self) Error!i32 {
+            return self.descriptor(c.WEFT_SELECT_RECV);
+        }
+
+        /// The same for a send.
+        pub fn sendFd(self: Self) Error!i32 {
+            return self.descriptor(c.WEFT_SELECT_SEND);
+        }
+
+        fn descriptor(self: Self, direction: i32) Error!i32 {
+            var out: c_int = -1;
+            try failure.check(c.weft_channel_fd(self.handle, direction, &out));
+            return out;
+        }
+
         /// No more sends, through any handle; what was sent can still be received. Senders that wait are refused. Twice is fine.
         pub fn close(self: Self) void {
             c.weft_channel_close(self.handle);

@@ -33,6 +33,13 @@ pub const Timer = @import("timer.zig").Timer;
 pub const sleep = @import("timer.zig").sleep;
 pub const Channel = @import("channel.zig").Channel;
 
+pub const select = @import("select.zig").select;
+pub const Fired = @import("select.zig").Fired;
+pub const recvCase = @import("select.zig").recvCase;
+pub const sendCase = @import("select.zig").sendCase;
+pub const futureCase = @import("select.zig").futureCase;
+pub const cancelCase = @import("select.zig").cancelCase;
+pub const timerCase = @import("select.zig").timerCase;
 
 /// A timeout that never ends.
 pub const forever: i64 = @import("std").math.maxInt(i64);

@@ -9,4 +9,5 @@ test {
     _ = @import("futures.zig");
     _ = @import("channels.zig");
     _ = @import("ends.zig");
+    _ = @import("select.zig");
 }

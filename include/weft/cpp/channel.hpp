@@ -46,6 +46,13 @@ class sender;
 template <class T>
 class receiver;
 
+namespace detail {
+
+template <class T>
+struct select_access;
+
+} // namespace detail
+
 /// A queue between tasks, threads, or both. Copies of the handle are the same channel. Elements that nobody has received are destroyed
 /// with the last handle.
 template <class T>
@@ -149,6 +156,11 @@ public:
         return out;
     }
 
+    /// Descriptors for event loops, readable as long as a receive or a send would not have to wait, and when the channel is closed. The
+    /// channel's: neither to be read nor to be closed. Be ready to find that another was faster: try_recv, try_send.
+    [[nodiscard]] int recv_fd() const { return descriptor(WEFT_SELECT_RECV); }
+    [[nodiscard]] int send_fd() const { return descriptor(WEFT_SELECT_SEND); }
+
     /// Where an iteration ends: the channel is closed and drained.
     struct end_of_channel {};
 
@@ -194,6 +206,7 @@ private:
     friend class receiver<T>;
     template <class U>
     friend std::pair<sender<U>, receiver<U>> ends(const channel_options &how);
+    friend detail::select_access<T>;
 
     using element = std::conditional_t<by_value, T, T *>;
 
@@ -220,6 +233,12 @@ private:
     explicit channel(detail::channel_handle handle) noexcept : handle_(std::move(handle)) {}
 
     static void drop(void *, void *raw) { delete *static_cast<T **>(raw); }
+
+    int descriptor(std::int32_t direction) const {
+        int out = -1;
+        detail::check(weft_channel_fd(native(), direction, &out));
+        return out;
+    }
 
     static weft_status flow(weft_status status) {
         switch (status) {

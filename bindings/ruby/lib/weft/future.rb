@@ -72,6 +72,37 @@ module Weft
       @handle.use { |future| failure(future) }
     end
 
+    # The future for IO.select and event loops: readable from when it is settled. Not to be read.
+    # @return [IO] the same one each time
+    def to_io
+      @handle.use { |future| @io ||= Descriptor.io { |out| Native.weft_future_fd(future, out) } }
+    end
+
+    # Has an object come through a channel when this future is settled: one channel for any number of futures, in the order
+    # in which they are settled.
+    #
+    # @example
+    #   done = Weft::Channel.new(capacity: Weft::UNBOUNDED)
+    #   futures.each { |future| future.notify(done) }
+    #   done.first(futures.size).each { |future| puts future.value }
+    #
+    # @param channel [Channel] an unbounded one, so that nobody waits for room; closed, it gets nothing
+    # @param object [Object] what comes through it
+    # @return [self]
+    # @raise [InvalidError] the channel is bounded
+    def notify(channel, object = self)
+      raise ArgumentError, "not a Channel: #{channel.inspect}" unless channel.is_a?(Channel)
+
+      @handle.use { |future| channel.notify(future, object) }
+      self
+    end
+
+    # @api private
+    # @yieldparam future [FFI::Pointer] valid until the block ends
+    def use(&block)
+      @handle.use(&block)
+    end
+
     # Gives the future up now instead of when it is collected. Using it afterwards raises {ReleasedError}.
     # @return [nil]
     def release
@@ -88,7 +119,7 @@ module Weft
     # @api private
     # @return [FFI::Pointer] a reference to the library's future, to be released
     def retain
-      @handle.use { |future| Native.weft_future_retain(future) }
+      use { |future| Native.weft_future_retain(future) }
     end
 
     private

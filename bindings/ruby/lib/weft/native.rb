@@ -32,6 +32,10 @@ module Weft
     PLACEMENTS = { none: 0, compact: 1, scatter: 2 }.freeze
     LOADS = { cpu: 0, io: 1, mixed: 2 }.freeze
     LOG_LEVELS = { off: 0, error: 1, warn: 2, info: 3, debug: 4 }.freeze
+    SELECT_SEND = 1
+    SELECT_RECV = 2
+    SELECT_FUTURE = 3
+    SELECT_CANCEL = 4
     FUTURE_STATES = { 0 => :pending, 1 => :ready, 2 => :failed, 3 => :cancelled }.freeze
     CAPABILITIES = { futex: 1, fork: 2, affinity: 4, numa: 8, membarrier: 16 }.freeze
 
@@ -106,6 +110,11 @@ module Weft
              :message, :pointer
     end
 
+    # struct weft_select_case
+    class SelectCase < FFI::Struct
+      layout :op, :int32, :status, :int32, :handle, :pointer, :elem, :pointer, :arg, :int64, :reserved, [:pointer, 2]
+    end
+
     attach_function :weft_abi_version, [], :uint32
     if weft_abi_version != ABI_VERSION
       raise LoadError,
@@ -174,6 +183,8 @@ module Weft
     attach_function :weft_future_error, [:pointer], :pointer
     attach_function :weft_future_retain, [:pointer], :pointer
     attach_function :weft_future_release, [:pointer], :void
+    attach_function :weft_future_fd, %i[pointer pointer], :status
+    attach_function :weft_future_notify, %i[pointer pointer uint64], :status
 
     attach_function :weft_channel_options_init, %i[pointer size_t], :status
     attach_function :weft_channel_new, %i[pointer pointer], :status
@@ -183,8 +194,11 @@ module Weft
     attach_function :weft_channel_is_closed, [:pointer], :bool
     attach_function :weft_channel_len, [:pointer], :size_t
     attach_function :weft_channel_capacity, [:pointer], :size_t
+    attach_function :weft_channel_fd, %i[pointer int32 pointer], :status
     attach_function :weft_channel_retain, [:pointer], :pointer
     attach_function :weft_channel_release, [:pointer], :void
+
+    attach_function :weft_select, %i[pointer size_t int64 pointer], :status
 
     # The functions that can wait, with the VM lock released.
     module Blocking
@@ -199,6 +213,7 @@ module Weft
       attach_function :weft_log_next, %i[pointer int64], :int32, blocking: true
       attach_function :weft_channel_send, %i[pointer pointer int64], :int32, blocking: true
       attach_function :weft_channel_recv, %i[pointer pointer int64], :int32, blocking: true
+      attach_function :weft_select, %i[pointer size_t int64 pointer], :int32, blocking: true
 
       # Does nothing in the library: any call with the lock released is a point where Ruby delivers
       # interrupts, those too that Thread.handle_interrupt holds back until the thread blocks.
