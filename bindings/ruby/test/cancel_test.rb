@@ -159,6 +159,42 @@ class CancelTest < WeftTest::Case
     pool.shutdown
   end
 
+  def test_futures_that_are_cancelled
+    begun = Thread::Queue.new
+    block = Weft.async do
+      begun << true
+      @empty.recv
+    end
+    begun.pop
+    assert_same block, block.cancel
+    assert_raises(Weft::CancelledError) { block.value }
+    assert_equal [:cancelled, true], [block.state, block.ready?]
+    native = @runtime.async_native(fixture(:cancelled), after: @pending.future)
+    native.cancel
+    @pending.resolve
+    assert_equal 1, native.value.address
+
+    promise = Weft::Promise.new
+    refute_predicate promise, :cancelled?
+    promise.future.cancel
+    assert_equal [true, :pending], [promise.cancelled?, promise.future.state]
+    promise.reject(Weft::CancelledError.new("as you wish"))
+    assert_equal [:cancelled, "as you wish"], [promise.future.state, promise.future.error.message]
+  end
+
+  def test_blocks_that_are_cancelled_before_they_begin
+    pool = Weft::Pool.new(max_threads: 1)
+    first = pool.async { @empty.recv }
+    others = Array.new(3) { |i| pool.async { i } }
+    others[1].cancel
+    assert_equal :cancelled, others[1].state
+    others[1].cancel
+    @empty << :go
+    assert_equal [:go, 0, 2], [first, others[0], others[2]].map(&:value)
+    pool.shutdown
+    assert_equal 0, pool.queued
+  end
+
   def test_keywords_of_blocks
     assert_equal [1, { b: 2 }], Weft.async(1, b: 2) { |a, **rest| [a, rest] }.value
     assert_equal({ b: 2 }, Weft.async(b: 2, cancel: @token) { |hash| hash }.value)

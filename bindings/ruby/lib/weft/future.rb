@@ -52,7 +52,7 @@ module Weft
       end
     end
 
-    # @return [Symbol] :pending, :ready, :failed, or :cancelled (failed with {CancelledError})
+    # @return [Symbol] :pending, :ready, :failed, or :cancelled, which is failed with a {CancelledError}
     def state
       @handle.use do |future|
         # No state: the wait says why.
@@ -70,6 +70,16 @@ module Weft
     # @return [Exception, nil] what {#value} raises; nil while pending and after success. Does not wait.
     def error
       @handle.use { |future| failure(future) }
+    end
+
+    # Asks whoever is to settle it to stop. A block that has not begun does not run; one that has sees its waits end with a
+    # {CancelledError}, and {Weft.cancelled?}; so do native functions. A promise's owner asks {Promise#cancelled?}. Waits
+    # for nothing: the future is settled when it is.
+    # @return [self]
+    def cancel
+      @handle.use { |future| Native.weft_future_cancel(future) }
+      @job&.stop
+      self
     end
 
     # The future for IO.select and event loops: readable from when it is settled. Not to be read.

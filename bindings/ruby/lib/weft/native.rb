@@ -175,6 +175,7 @@ module Weft
     attach_function :weft_promise_new, %i[pointer pointer], :status
     attach_function :weft_promise_resolve, %i[pointer pointer pointer pointer], :status
     attach_function :weft_promise_reject, %i[pointer status string pointer], :status
+    attach_function :weft_promise_cancelled, [:pointer], :bool
     attach_function :weft_promise_release, [:pointer], :void
 
     attach_function :weft_future_wait, %i[pointer int64], :status
@@ -183,6 +184,7 @@ module Weft
     attach_function :weft_future_error, [:pointer], :pointer
     attach_function :weft_future_retain, [:pointer], :pointer
     attach_function :weft_future_release, [:pointer], :void
+    attach_function :weft_future_cancel, [:pointer], :void
     attach_function :weft_future_fd, %i[pointer pointer], :status
     attach_function :weft_future_notify, %i[pointer pointer uint64], :status
 

@@ -15,9 +15,9 @@ module Weft
         ::Thread.current.thread_variable_set(:weft_pool, pool)
       end
 
-      # @param cancel [CancelToken, nil] what the block goes by
+      # @param cancel [CancelToken, nil] what ends it, beside {#stop}
       def initialize(cancel, block, arguments, keywords)
-        @cancel = cancel
+        @token = CancelToken.new(cancel)
         @promise = Promise.new
         @promise.future.job = self
         # Taken out by whoever claims the job; Array#pop is a single step under the VM lock.
@@ -56,6 +56,12 @@ module Weft
         !@work.pop.nil?
       end
 
+      # Asks the block to stop; if it has not begun it does not run.
+      def stop
+        @token.trigger
+        Wait.undisturbed { @promise.reject(CancelledError.new("cancelled")) if cancel }
+      end
+
       # Settles the promise if nothing else has: the thread was killed before the block could end.
       def abandon
         @promise.reject(BrokenError.new("the thread that was to run the block was killed")) unless future.ready?
@@ -65,10 +71,8 @@ module Weft
 
       # Cancelled before it has begun, the block does not run.
       def carrying_token(&block)
-        return yield unless @cancel
-
-        @cancel.check
-        @cancel.enter(&block)
+        @token.check
+        @token.enter(&block)
       end
 
       # What the thread that helps goes by is not the block's.
