@@ -7,6 +7,7 @@ test {
     _ = @import("forkjoin.zig");
     _ = @import("loops.zig");
     _ = @import("futures.zig");
+    _ = @import("combinators.zig");
     _ = @import("channels.zig");
     _ = @import("ends.zig");
     _ = @import("select.zig");
