@@ -132,12 +132,37 @@ module Weft
       use { |future| Native.weft_future_retain(future) }
     end
 
+    # Runs the block that will settle this one, if nobody has begun it and this thread is a pool's.
+    # @api private
+    def help
+      @job&.help
+    end
+
+    # Yields the library's futures, kept from being released meanwhile, as an array for C.
+    # @api private
+    # @yieldparam array [FFI::MemoryPointer, nil]
+    def self.references(futures)
+      return yield(nil) if futures.empty?
+
+      pointers = []
+      begin
+        futures.each do |future|
+          raise ArgumentError, "not a Future: #{future.inspect}" unless future.is_a?(Future)
+
+          pointers.push(future.retain)
+        end
+        yield FFI::MemoryPointer.new(:pointer, pointers.size).write_array_of_pointer(pointers)
+      ensure
+        pointers.each { |pointer| Native.weft_future_release(pointer) }
+      end
+    end
+
     private
 
     # Waits, and yields the pointer with the status of the wait.
     def with_settled(timeout)
       deadline = Deadline.in(timeout)
-      @job&.help if timeout.nil?
+      help if timeout.nil?
       @handle.use do |future|
         yield future, Wait.call(deadline) { |native, left| native.weft_future_wait(future, left) }
       end

@@ -23,6 +23,7 @@ module Weft
     TIMEOUT = 2
     INTERRUPTED = 4
     CLOSED = 5
+    NOT_FOUND = 24
     FAILED = 60
 
     PRIORITIES = { low: -1, normal: 0, high: 1, critical: 2 }.freeze
@@ -186,6 +187,10 @@ module Weft
     attach_function :weft_future_release, [:pointer], :void
     attach_function :weft_future_cancel, [:pointer], :void
     attach_function :weft_future_fd, %i[pointer pointer], :status
+    attach_function :weft_future_all, %i[pointer size_t pointer], :status
+    attach_function :weft_future_any, %i[pointer size_t pointer], :status
+    attach_function :weft_future_race, %i[pointer size_t pointer], :status
+    attach_function :weft_future_winner, %i[pointer pointer], :status
     attach_function :weft_future_notify, %i[pointer pointer uint64], :status
 
     attach_function :weft_channel_options_init, %i[pointer size_t], :status

@@ -297,28 +297,11 @@ module Weft
       options[:priority] = number
       CancelToken.pointer(cancel) do |token|
         options[:cancel] = token
-        with_references(after) do |array|
+        Future.references(after) do |array|
           options[:after] = array
           options[:after_len] = after.size
           yield options
         end
-      end
-    end
-
-    # Yields the library's futures, kept from being released meanwhile, as an array for C.
-    def with_references(futures)
-      return yield(nil) if futures.empty?
-
-      pointers = []
-      begin
-        futures.each do |future|
-          raise ArgumentError, "not a Future: #{future.inspect}" unless future.is_a?(Future)
-
-          pointers.push(future.retain)
-        end
-        yield FFI::MemoryPointer.new(:pointer, pointers.size).write_array_of_pointer(pointers)
-      ensure
-        pointers.each { |pointer| Native.weft_future_release(pointer) }
       end
     end
 
