@@ -216,3 +216,22 @@ TEST(completions_and_descriptors) {
     CHECK_EQ(futures[1].fd(), readable.fd);
     CHECK_STATUS(WEFT_INVALID, futures[0].notify(weft::channel<std::uint64_t>(4), 1));
 }
+
+TEST(timeouts_and_delays) {
+    weft::promise<std::string> promise;
+    const auto future = promise.get_future();
+    const std::int64_t begin = weft_now();
+    const auto late = future.timeout(2ms);
+    CHECK_STATUS(WEFT_TIMEOUT, late.get());
+    CHECK(weft_now() >= begin + 2000000);
+    CHECK(!future.settled());
+    const auto unlimited = future.timeout(weft::forever);
+    promise.set_value("there");
+    CHECK_EQ(unlimited.get(), "there");
+    CHECK_EQ(future.timeout(0s).get(), "there");
+    CHECK_EQ(thrown_number(weft::async([] { return fail_with(4); }).timeout(1h)), 4);
+    weft::delay(1ms).then([&] { CHECK(weft_now() >= begin + 1000000); }).get();
+    const auto never = weft::delay(weft::forever);
+    never.cancel();
+    CHECK_STATUS(WEFT_CANCELLED, never.get());
+}

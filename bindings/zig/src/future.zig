@@ -153,6 +153,13 @@ pub fn Future(comptime R: type) type {
             return goOn(R, self.handle, f, args, options);
         }
 
+        /// A future that is settled as this one is, but fails with error.Timeout if that takes longer. This one goes on.
+        pub fn timeout(self: Self, time_ns: i64) Error!Combined(R) {
+            var out: ?*c.weft_future = null;
+            try failure.check(c.weft_future_timeout(self.handle, time_ns, &out));
+            return .{ .handle = out.? };
+        }
+
         /// Calls f(args...) when it is settled, whatever the outcome: on the thread that settles it, or at once. It must not block, and
         /// returns nothing.
         pub fn onSettled(self: Self, comptime f: anytype, args: anytype) Error!Watch {
@@ -505,4 +512,11 @@ pub fn any(comptime R: type, futures: []const Future(R)) Error!Combined(R) {
 /// Settled as the first of these is, be it by a value or an error. It keeps them.
 pub fn race(comptime R: type, futures: []const Future(R)) Error!Combined(R) {
     return combine(R, c.weft_future_race, futures);
+}
+
+/// Ready when this long has passed.
+pub fn delay(time_ns: i64) Error!Combined(void) {
+    var out: ?*c.weft_future = null;
+    try failure.check(c.weft_future_delay(time_ns, &out));
+    return .{ .handle = out.? };
 }

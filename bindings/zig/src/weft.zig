@@ -29,6 +29,7 @@ pub const Watch = @import("future.zig").Watch;
 pub const all = @import("future.zig").all;
 pub const any = @import("future.zig").any;
 pub const race = @import("future.zig").race;
+pub const delay = @import("future.zig").delay;
 pub const CancelToken = @import("cancel.zig").CancelToken;
 pub const Shield = @import("cancel.zig").Shield;
 pub const cancelled = @import("cancel.zig").cancelled;

@@ -139,3 +139,21 @@ test "callbacks, completions, descriptors" {
     now.deinit();
     try testing.expectEqual(@as(u32, 2), times);
 }
+
+test "timeouts and delays" {
+    const promise, const future = try weft.promise(u64);
+    defer promise.deinit();
+    defer future.deinit();
+    const late = try future.timeout(1_000_000);
+    defer late.deinit();
+    try testing.expectError(error.Timeout, late.get());
+    const unlimited = try future.timeout(weft.forever);
+    defer unlimited.deinit();
+    try promise.resolve(7);
+    try testing.expectEqual(@as(u64, 7), try unlimited.get());
+    const begin = weft.c.weft_now();
+    const later = try weft.delay(1_000_000);
+    defer later.deinit();
+    try later.get();
+    try testing.expect(weft.c.weft_now() >= begin + 1_000_000);
+}

@@ -2,12 +2,15 @@
 #ifndef WEFT_CPP_COMBINE_HPP
 #define WEFT_CPP_COMBINE_HPP
 
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <vector>
 
 #include "error.hpp"
 #include "future.hpp"
+#include "time.hpp"
 
 namespace weft {
 namespace detail {
@@ -24,6 +27,12 @@ struct combinators {
         weft_future *made = nullptr;
         check(combine(natives.data(), natives.size(), &made));
         return future<R>::made_of(made, futures);
+    }
+
+    static future<void> make_delay(std::int64_t ns) {
+        weft_future *made = nullptr;
+        check(weft_future_delay(ns, &made));
+        return future<void>::made_of(made, std::vector<future<void>>());
     }
 
     /// The same for futures of several types.
@@ -62,6 +71,12 @@ future<T> any(const std::vector<future<T>> &futures) {
 template <class T>
 future<T> race(const std::vector<future<T>> &futures) {
     return detail::combinators::make<T>(weft_future_race, futures);
+}
+
+/// Ready when this long has passed.
+template <class Rep, class Period>
+future<void> delay(const std::chrono::duration<Rep, Period> &time) {
+    return detail::combinators::make_delay(detail::timeout_ns(time));
 }
 
 /// Which of several futures settled the one that any or race made of them, or failed the one that all made; empty while it is pending,

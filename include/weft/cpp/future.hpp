@@ -382,6 +382,15 @@ public:
         return then_on(nullptr, std::forward<F>(callable), how);
     }
 
+    /// A future that is settled as this one is, but fails with WEFT_TIMEOUT if that takes longer. This one goes on. The value stays its
+    /// own: it cannot be taken.
+    template <class Rep, class Period>
+    future timeout(const std::chrono::duration<Rep, Period> &time) const {
+        weft_future *made = nullptr;
+        detail::check(weft_future_timeout(native(), detail::timeout_ns(time), &made));
+        return made_of(made, std::vector<future>{*this});
+    }
+
     /// Calls the callable when it is settled, whatever the outcome: on the thread that settles it, or at once. It must not block. What
     /// it throws goes where a spawned task's exception goes.
     template <class F>
