@@ -5,7 +5,7 @@
 //!
 //! What holds for everything in here:
 //!
-//! - Handles (`Runtime`, `Future`, `Promise`, `Channel`, `CancelToken`, `Timer`, `Thread`) are small structs around one reference. `retain()` gives another one to keep,
+//! - Handles (`Runtime`, `Future`, `Promise`, `Channel`, `CancelToken`, `Timer`, `Mutex`, `Thread`) are small structs around one reference. `retain()` gives another one to keep,
 //!   `deinit()` gives one back and never blocks; a copy without `retain()` is a borrowed view.
 //! - Callables are functions known at compile time plus a tuple of arguments, which are copied. A function whose first parameter is a
 //!   `Worker` gets the worker it runs on; the tuple does not mention it.
@@ -35,6 +35,7 @@ pub const Shield = @import("cancel.zig").Shield;
 pub const cancelled = @import("cancel.zig").cancelled;
 pub const Thread = @import("thread.zig").Thread;
 pub const log = @import("log.zig");
+pub const Mutex = @import("mutex.zig").Mutex;
 pub const Timer = @import("timer.zig").Timer;
 pub const sleep = @import("timer.zig").sleep;
 pub const Channel = @import("channel.zig").Channel;

@@ -177,3 +177,40 @@ test "the log is pulled" {
     try testing.expectEqual(@as(?weft.log.Record, null), try weft.log.next(weft.forever));
     try runtime.shutdown(.drain, weft.forever);
 }
+
+fn addUnderLock(mutex: weft.Mutex, total: *u64) weft.Error!void {
+    for (0..500) |_| {
+        try mutex.lock();
+        defer mutex.unlock();
+        total.* += 1;
+    }
+}
+
+test "a mutex is held by one" {
+    const mutex = try weft.Mutex.init("total");
+    defer mutex.deinit();
+    var total: u64 = 0;
+    var adding: [4]weft.Future(weft.Error!void) = undefined;
+    for (&adding) |*one| one.* = try weft.default.async(addUnderLock, .{ mutex, &total });
+    for (adding) |one| {
+        try one.get();
+        one.deinit();
+    }
+    try testing.expectEqual(@as(u64, 2000), total);
+    try mutex.tryLock();
+    try testing.expectError(error.Deadlock, mutex.lock());
+    const other = try weft.default.async(tryLock, .{mutex});
+    defer other.deinit();
+    try testing.expectError(error.WouldBlock, other.get());
+    mutex.unlock();
+}
+
+fn tryLock(mutex: weft.Mutex) weft.Error!void {
+    try timeOut(mutex);
+    try mutex.tryLock();
+    mutex.unlock();
+}
+
+fn timeOut(mutex: weft.Mutex) weft.Error!void {
+    mutex.lockTimeout(1000) catch |err| if (err != error.Timeout) return err;
+}
