@@ -52,19 +52,17 @@ class LogTest < WeftTest::Case
     Weft::Log.level = :warn
     seen = Thread::Queue.new
     reader = lambda do
-      Thread.handle_interrupt(KeyError => :never) do
-        loop do
-          hand = []
-          Thread.handle_interrupt(KeyError => :immediate) { Weft::Log.next_into(hand) }
-        rescue KeyError
-          break
-        ensure
-          hand.each { |record| seen << record }
-        end
+      loop do
+        hand = []
+        Thread.handle_interrupt(KeyError => :immediate) { Weft::Log.next_into(hand) }
+      rescue KeyError
+        break
+      ensure
+        hand.each { |record| seen << record }
       end
     end
     60.times do
-      thread = waiting(&reader)
+      thread = Thread.handle_interrupt(KeyError => :never) { waiting(&reader) }
       writer = Thread.new { repair }
       thread.raise(KeyError)
       writer.join
