@@ -31,7 +31,7 @@ pub fn Options(comptime R: type) type {
 }
 
 /// A result on its way, for the result type R: a value type, or an error union.
-fn Cell(comptime R: type) type {
+pub fn Cell(comptime R: type) type {
     return struct {
         references: std.atomic.Value(usize),
         /// Whoever sets it writes `result`.
@@ -63,7 +63,7 @@ fn Cell(comptime R: type) type {
         }
 
         /// The value, if the result is one.
-        fn value(self: *Self) ?*call.Payload(R) {
+        pub fn value(self: *Self) ?*call.Payload(R) {
             if (@typeInfo(R) != .error_union) return &self.result;
             if (self.result) |*present| return present else |_| return null;
         }
@@ -72,7 +72,7 @@ fn Cell(comptime R: type) type {
             from(raw).release();
         }
 
-        fn from(raw: ?*anyopaque) *Self {
+        pub fn from(raw: ?*anyopaque) *Self {
             return @ptrCast(@alignCast(raw.?));
         }
     };
@@ -154,7 +154,7 @@ pub fn Future(comptime R: type) type {
         }
 
         /// A future that is settled as this one is, but fails with error.Timeout if that takes longer. This one goes on.
-        pub fn timeout(self: Self, time_ns: i64) Error!Combined(R) {
+        pub fn timeout(self: Self, time_ns: i64) Error!@import("combined.zig").Combined(R) {
             var out: ?*c.weft_future = null;
             try failure.check(c.weft_future_timeout(self.handle, time_ns, &out));
             return .{ .handle = out.? };
@@ -330,7 +330,7 @@ pub const Watch = struct {
     }
 };
 
-fn watch(handle: *c.weft_future, comptime f: anytype, args: anytype) Error!Watch {
+pub fn watch(handle: *c.weft_future, comptime f: anytype, args: anytype) Error!Watch {
     if (call.Return(f) != void) @compileError("a function that is told of a settled future returns nothing");
     const Box = struct {
         args: @TypeOf(args),
@@ -357,7 +357,7 @@ fn watch(handle: *c.weft_future, comptime f: anytype, args: anytype) Error!Watch
     return .{ .handle = out.? };
 }
 
-fn descriptor(handle: *c.weft_future) Error!i32 {
+pub fn descriptor(handle: *c.weft_future) Error!i32 {
     var out: c_int = -1;
     try failure.check(c.weft_future_fd(handle, &out));
     return out;
@@ -365,7 +365,7 @@ fn descriptor(handle: *c.weft_future) Error!i32 {
 
 /// The error behind a status that a future gave which is made of others. C passes the status and the text on, and the text is the name
 /// of the error that a callable returned.
-fn passedOn(comptime E: type, handle: *c.weft_future, status: c.weft_status) (Error || E) {
+pub fn passedOn(comptime E: type, handle: *c.weft_future, status: c.weft_status) (Error || E) {
     const why = failure.Failure.of(handle) orelse return failure.fromStatus(status);
     if (comptime !isGlobal(E)) {
         inline for (comptime std.meta.fieldNames(E)) |name| {
@@ -387,7 +387,7 @@ pub fn Continued(comptime R: type, comptime f: anytype) type {
     return (call.Errors(R) || call.Errors(call.Return(f)))!call.Payload(call.Return(f));
 }
 
-fn goOn(comptime R: type, handle: *c.weft_future, comptime f: anytype, args: anytype, options: Options(Continued(R, f))) Error!Future(Continued(R, f)) {
+pub fn goOn(comptime R: type, handle: *c.weft_future, comptime f: anytype, args: anytype, options: Options(Continued(R, f))) Error!Future(Continued(R, f)) {
     const N = Continued(R, f);
     const Box = struct {
         cell: Cell(N),
@@ -425,98 +425,4 @@ fn goOn(comptime R: type, handle: *c.weft_future, comptime f: anytype, args: any
     var later: ?*c.weft_future = null;
     try failure.check(c.weft_future_then(handle, null, Box.entry, &box.cell, &native, &later));
     return .{ .handle = later.?, .cell = &box.cell };
-}
-
-/// A future that is made of others: its value is one of theirs, or none.
-pub fn Combined(comptime R: type) type {
-    return struct {
-        handle: *c.weft_future,
-
-        const Self = @This();
-        const Value = call.Payload(R);
-
-        pub fn deinit(self: Self) void {
-            c.weft_future_release(self.handle);
-        }
-
-        pub fn retain(self: Self) Self {
-            return .{ .handle = c.weft_future_retain(self.handle).? };
-        }
-
-        /// As Future.wait.
-        pub fn wait(self: Self, timeout_ns: i64) Error!void {
-            try failure.check(c.weft_future_wait(self.handle, timeout_ns));
-        }
-
-        /// As Future.get. The value is that of one of the others, which keeps it.
-        pub fn get(self: Self) call.Awaited(R) {
-            var raw: ?*anyopaque = null;
-            const status = c.weft_future_get(self.handle, std.math.maxInt(i64), &raw);
-            if (status != c.WEFT_OK) return passedOn(call.Errors(R), self.handle, status);
-            if (Value != void) return Cell(R).from(raw).value().?.*;
-        }
-
-        /// Which of the others settled it; null while it is pending, and when no single one did.
-        pub fn winner(self: Self) ?usize {
-            var index: usize = 0;
-            return if (c.weft_future_winner(self.handle, &index) == c.WEFT_OK) index else null;
-        }
-
-        /// As Future.state.
-        pub fn state(self: Self) Future(R).State {
-            return @enumFromInt(c.weft_future_state(self.handle));
-        }
-
-        pub fn whyFailed(self: Self) ?failure.Failure {
-            return failure.Failure.of(self.handle);
-        }
-
-        /// Fails it with error.Cancelled at once; the request goes on to those of the others that nobody else holds.
-        pub fn cancel(self: Self) void {
-            c.weft_future_cancel(self.handle);
-        }
-
-        pub fn then(self: Self, comptime f: anytype, args: anytype) Error!Future(Continued(R, f)) {
-            return goOn(R, self.handle, f, args, .{});
-        }
-
-        pub fn onSettled(self: Self, comptime f: anytype, args: anytype) Error!Watch {
-            return watch(self.handle, f, args);
-        }
-
-        pub fn fd(self: Self) Error!i32 {
-            return descriptor(self.handle);
-        }
-    };
-}
-
-fn combine(comptime R: type, comptime make: anytype, futures: anytype) Error!Combined(R) {
-    const handles = try call.allocator.alloc(?*c.weft_future, futures.len);
-    defer call.allocator.free(handles);
-    for (handles, futures) |*handle, future| handle.* = future.handle;
-    var out: ?*c.weft_future = null;
-    try failure.check(make(handles.ptr, handles.len, &out));
-    return .{ .handle = out.? };
-}
-
-/// Ready when all of these are, which then have the values; fails with the first error, at once. It keeps them.
-pub fn all(comptime R: type, futures: []const Future(R)) Error!Combined(call.Errors(R)!void) {
-    return combine(call.Errors(R)!void, c.weft_future_all, futures);
-}
-
-/// The first success among these; when all have failed, the last error. It keeps them.
-pub fn any(comptime R: type, futures: []const Future(R)) Error!Combined(R) {
-    return combine(R, c.weft_future_any, futures);
-}
-
-/// Settled as the first of these is, be it by a value or an error. It keeps them.
-pub fn race(comptime R: type, futures: []const Future(R)) Error!Combined(R) {
-    return combine(R, c.weft_future_race, futures);
-}
-
-/// Ready when this long has passed.
-pub fn delay(time_ns: i64) Error!Combined(void) {
-    var out: ?*c.weft_future = null;
-    try failure.check(c.weft_future_delay(time_ns, &out));
-    return .{ .handle = out.? };
 }
