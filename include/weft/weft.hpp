@@ -11,16 +11,22 @@
 //     lines.send("first");
 //     lines.close();
 //
+//     weft::future<std::string> text = answer.then([](int number) { return std::to_string(number); });
+//     weft::select(weft::on_recv(lines, [](std::optional<std::string> line) { ... }), weft::on_settled(text, [] { ... }),
+//                  weft::on_timeout(1s, [] { ... }));
+//
 // What holds for everything in here:
 //
-//   Handles     runtime, future, promise and channel own one reference to the C object; copying adds a reference, destruction drops
-//               it and never blocks. A moved-from or default-constructed handle is empty: using it throws weft::error (WEFT_INVALID).
+//   Handles     runtime, future, promise, channel and its ends, cancel_token, timer and thread own one reference to the C object; copying
+//               adds a reference, destruction drops it and never blocks. A moved-from or default-constructed handle is empty: using it
+//               throws weft::error (WEFT_INVALID).
 //   Callables   anything that std::invoke takes. A callable may take a weft::worker as its first parameter; it need not.
 //   Failures    a C function's status becomes weft::error. Statuses that are ordinary flow (a timeout, a closed channel) are return
 //               values where the function's comment says so.
 //   Exceptions  never cross the C functions. What a callable throws is kept and thrown again, as it was, where the result is asked
-//               for: future::get and take, run, join, parallel_for, reduce. A spawned task has nobody to ask for its result: its
-//               exception goes to the handler of set_unhandled_handler, which by default ends the process.
+//               for: future::get and take (also of futures that are made of others), run, join, parallel_for, reduce. Spawned tasks,
+//               timers and callbacks of settled futures have nobody to ask for their result: their exceptions go to the
+//               handler of set_unhandled_handler, which by default ends the process.
 //   Time        any std::chrono duration, rounded up to nanoseconds. Zero and less never block; weft::forever never gives up.
 //
 // Free functions run on the runtime of the calling task, outside any task on the process-wide default runtime, which starts on first
@@ -37,15 +43,21 @@
 
 #include "cpp/cancel.hpp"
 #include "cpp/channel.hpp"
+#include "cpp/combine.hpp"
+#include "cpp/ends.hpp"
 #include "cpp/error.hpp"
 #include "cpp/fork.hpp"
 #include "cpp/future.hpp"
 #include "cpp/join.hpp"
+#include "cpp/log.hpp"
 #include "cpp/loop.hpp"
 #include "cpp/mutex.hpp"
 #include "cpp/runtime.hpp"
+#include "cpp/select.hpp"
 #include "cpp/task.hpp"
+#include "cpp/thread.hpp"
 #include "cpp/time.hpp"
+#include "cpp/timer.hpp"
 #include "cpp/worker.hpp"
 
 #endif

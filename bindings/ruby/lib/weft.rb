@@ -15,10 +15,16 @@ require_relative "weft/native"
 require_relative "weft/error"
 require_relative "weft/wait"
 require_relative "weft/handle"
+require_relative "weft/thread"
+require_relative "weft/cancel_token"
+require_relative "weft/log"
 require_relative "weft/objects"
+require_relative "weft/descriptor"
 require_relative "weft/future"
+require_relative "weft/combined"
 require_relative "weft/promise"
 require_relative "weft/channel"
+require_relative "weft/select"
 require_relative "weft/native_function"
 require_relative "weft/runtime"
 require_relative "weft/pool"
@@ -35,11 +41,28 @@ module Weft
     # Runs the block on one of the default pool's Ruby threads.
     #
     # @param arguments handed to the block, as Thread.new does
+    # @param cancel [CancelToken, nil] what the block goes by, see {Pool#async}
     # @return [Future] the block's value, or the exception it raised with its class, message and backtrace
     # @example
     #   Weft.async(6, 7) { |a, b| a * b }.value   # => 42
-    def async(*arguments, &block)
-      pool.async(*arguments, &block)
+    def async(*arguments, cancel: nil, **keywords, &block)
+      pool.async(*arguments, cancel: cancel, **keywords, &block)
+    end
+
+    # Waits like Kernel#sleep, and ends like all waits of Weft's: by a token that the thread has entered, and by
+    # {Thread#interrupt}.
+    #
+    # @param seconds [Numeric, nil] nil: until something else ends it
+    # @return [nil] the time is over, never before
+    # @raise [CancelledError, InterruptedError]
+    def sleep(seconds = nil)
+      deadline = Deadline.in(seconds)
+      Error.check(Wait.released(deadline) { |left| Native::Blocking.weft_sleep(left) }) if deadline.wait?
+    end
+
+    # @return [Boolean] whether what the calling thread goes by has been triggered: for code that runs long without waiting
+    def cancelled?
+      Native.weft_cancelled(nil)
     end
 
     # @return [Pool] the pool that {async} uses; made on first use, and anew in a forked child

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# The first example of README.md does what README.md says.
+# The first example of README.md does what README.md says, and the programs in examples/ do what they are for.
 
 require "test_helper"
 
@@ -14,6 +14,15 @@ class ReadmeTest < WeftTest::Case
   def test_the_example
     output, status = ruby(block("ruby"))
     assert_equal block("text"), output
+    assert_predicate status, :success?
+  end
+
+  # The events come in any order; those of one source in theirs.
+  def test_the_event_loop
+    output, status = ruby(File.read(File.expand_path("../examples/event_loop.rb", __dir__)))
+    assert_equal ["channel: closed", "channel: step 1", "channel: step 2", "channel: step 3", "future: 500500", "socket: hello"],
+                 output.lines(chomp: true).sort
+    assert_equal "123", output.scan(/step (\d)/).join
     assert_predicate status, :success?
   end
 end

@@ -150,6 +150,7 @@ class RuntimeTest < WeftTest::Case
     error = assert_raises(Weft::FailedError) { future.value }
     assert_equal [Weft::FailedError::STATUS, "this function always fails"], [error.status, error.message]
     assert_match(/doomed/, error.origin)
+    assert_nil error.native_backtrace, "there is one for panics of Rust only"
     assert_equal :failed, future.state
     assert_equal error.message, future.error.message
     [Weft::TimeoutError, Weft::DiedError, Weft::ProtocolError].each do |error_class|
@@ -170,6 +171,41 @@ class RuntimeTest < WeftTest::Case
     assert_raises(ArgumentError) { @runtime.spawn_native(fixture(:count), memory, priority: 1) }
     @runtime.shutdown
     assert_equal 1004, memory.read_int64
+  end
+
+  def test_native_functions_after_others
+    memory = number(0)
+    promise = Weft::Promise.new
+    failed = Weft::Promise.new
+    @runtime.resize(1)
+    square = @runtime.async_native(fixture(:square), number(3), after: [promise.future, failed.future])
+    @runtime.spawn_native(fixture(:count), memory, after: square)
+    promise.resolve
+    @runtime.run_native(fixture(:square), number(1))
+    assert_equal [:pending, 0], [square.state, memory.read_int64]
+    failed.reject("outcomes do not matter")
+    assert_equal 9, square.value.read_int64
+    @runtime.shutdown
+    assert_equal 1, memory.read_int64
+    assert_raises(ArgumentError) { @runtime.spawn_native(fixture(:count), memory, after: [square, 1]) }
+    square.release
+    assert_raises(Weft::ReleasedError) { @runtime.spawn_native(fixture(:count), memory, after: square) }
+  end
+
+  def test_stalls
+    IO.pipe do |reader, writer|
+      told = FFI::MemoryPointer.new(:int64, 2).write_array_of_int64([writer.fileno, 0])
+      runtime = Weft::Runtime.new(workers: 1, max_threads: 1, on_stall: fixture(:relieve), on_stall_argument: told)
+      memory = FFI::MemoryPointer.new(:int64, 2).write_array_of_int64([reader.fileno, 0])
+      # While the one blocks, the other is queued; whoever is told of that lets it go on.
+      blocked = Array.new(2) { runtime.async_native(fixture(:block), memory) }
+      assert_equal 1, blocked.first.value.address
+      assert_operator told.get_int64(8), :>=, 1
+      assert_operator runtime.stats[:stalls], :>=, 1
+      writer.write("\1")
+      runtime.shutdown
+    end
+    assert_raises(ArgumentError) { Weft::Runtime.new(on_stall: proc {}) }
   end
 
   def test_waiting_for_a_native_function

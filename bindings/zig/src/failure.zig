@@ -91,6 +91,8 @@ pub const Failure = struct {
     text: [:0]const u8,
     /// Where it happened, such as "task resize, worker 3".
     origin: [:0]const u8,
+    /// Where a Rust callback panicked, in several lines, if RUST_BACKTRACE asked for that; else "".
+    backtrace: [:0]const u8,
 
     pub fn of(future: *const c.weft_future) ?Failure {
         const failure = c.weft_future_error(future) orelse return null;
@@ -98,6 +100,7 @@ pub const Failure = struct {
             .status = c.weft_error_status(failure),
             .text = std.mem.span(@as([*:0]const u8, c.weft_error_text(failure))),
             .origin = std.mem.span(@as([*:0]const u8, c.weft_error_origin(failure))),
+            .backtrace = std.mem.span(@as([*:0]const u8, c.weft_error_backtrace(failure))),
         };
     }
 };

@@ -7,6 +7,8 @@
 const std = @import("std");
 const c = @import("header.zig").c;
 const call = @import("call.zig");
+const Channel = @import("channel.zig").Channel;
+const CancelToken = @import("cancel.zig").CancelToken;
 const failure = @import("failure.zig");
 const task = @import("task.zig");
 
@@ -18,13 +20,18 @@ pub fn Options(comptime R: type) type {
         /// For messages and logs. Copied.
         name: ?[*:0]const u8 = null,
         priority: task.Priority = .normal,
+        /// What the task may be cancelled by, a borrowed view; null: what the task or thread that starts it goes by. Cancelled before it
+        /// has begun, it is dropped, and the future fails with error.Cancelled.
+        cancel: ?CancelToken = null,
+        /// The task is queued when these are settled, whatever their outcome: the handles of futures, borrowed.
+        after: []const *c.weft_future = &.{},
         /// Frees what a value owns that nobody took. Runs on whatever thread gives the last reference back.
         drop: ?*const fn (*call.Payload(R)) void = null,
     };
 }
 
 /// A result on its way, for the result type R: a value type, or an error union.
-fn Cell(comptime R: type) type {
+pub fn Cell(comptime R: type) type {
     return struct {
         references: std.atomic.Value(usize),
         /// Whoever sets it writes `result`.
@@ -56,7 +63,7 @@ fn Cell(comptime R: type) type {
         }
 
         /// The value, if the result is one.
-        fn value(self: *Self) ?*call.Payload(R) {
+        pub fn value(self: *Self) ?*call.Payload(R) {
             if (@typeInfo(R) != .error_union) return &self.result;
             if (self.result) |*present| return present else |_| return null;
         }
@@ -65,7 +72,7 @@ fn Cell(comptime R: type) type {
             from(raw).release();
         }
 
-        fn from(raw: ?*anyopaque) *Self {
+        pub fn from(raw: ?*anyopaque) *Self {
             return @ptrCast(@alignCast(raw.?));
         }
     };
@@ -84,7 +91,7 @@ pub fn Future(comptime R: type) type {
             pending = c.WEFT_FUTURE_PENDING,
             ready = c.WEFT_FUTURE_READY,
             failed = c.WEFT_FUTURE_FAILED,
-            /// Failed with error.Cancelled.
+            /// Failed with WEFT_CANCELLED.
             cancelled = c.WEFT_FUTURE_CANCELLED,
         };
 
@@ -131,6 +138,44 @@ pub fn Future(comptime R: type) type {
             return @enumFromInt(c.weft_future_state(self.handle));
         }
 
+        /// Asks whoever is to settle it to stop: a promise's owner, a task. One that has not begun is dropped. Waits for nothing.
+        pub fn cancel(self: Self) void {
+            c.weft_future_cancel(self.handle);
+        }
+
+        /// Goes on with the value: a future of f(args..., value), or f(args...) of void, run as a task when there is a value. If there is
+        /// none because of an error, that is the new future's error, too.
+        pub fn then(self: Self, comptime f: anytype, args: anytype) Error!Future(Continued(R, f)) {
+            return goOn(R, self.handle, f, args, .{});
+        }
+
+        pub fn thenWith(self: Self, comptime f: anytype, args: anytype, options: Options(Continued(R, f))) Error!Future(Continued(R, f)) {
+            return goOn(R, self.handle, f, args, options);
+        }
+
+        /// A future that is settled as this one is, but fails with error.Timeout if that takes longer. This one goes on.
+        pub fn timeout(self: Self, time_ns: i64) Error!@import("combined.zig").Combined(R) {
+            var out: ?*c.weft_future = null;
+            try failure.check(c.weft_future_timeout(self.handle, time_ns, &out));
+            return .{ .handle = out.? };
+        }
+
+        /// Calls f(args...) when it is settled, whatever the outcome: on the thread that settles it, or at once. It must not block, and
+        /// returns nothing.
+        pub fn onSettled(self: Self, comptime f: anytype, args: anytype) Error!Watch {
+            return watch(self.handle, f, args);
+        }
+
+        /// Sends the tag when it is settled: one unbounded channel for any number of futures.
+        pub fn notify(self: Self, completions: Channel(u64), tag: u64) Error!void {
+            try failure.check(c.weft_future_notify(self.handle, completions.handle, tag));
+        }
+
+        /// A descriptor for event loops, readable when it is settled. The future's: neither to be read nor to be closed.
+        pub fn fd(self: Self) Error!i32 {
+            return descriptor(self.handle);
+        }
+
         /// Status, text and origin of a failure; null unless it failed.
         pub fn whyFailed(self: Self) ?failure.Failure {
             return failure.Failure.of(self.handle);
@@ -143,7 +188,7 @@ pub fn Future(comptime R: type) type {
                     if (self.cell.result) |_| {} else |err| return err;
                 }
             }
-            return failure.fromStatus(status);
+            return passedOn(call.Errors(R), self.handle, status);
         }
     };
 }
@@ -164,6 +209,11 @@ pub fn Promise(comptime R: type) type {
 
         pub fn retain(self: Self) Self {
             return .{ .handle = c.weft_promise_retain(self.handle).?, .cell = self.cell.retain() };
+        }
+
+        /// Whether somebody has asked by Future.cancel for it not to be settled with a value any more: then reject it.
+        pub fn cancelled(self: Self) bool {
+            return c.weft_promise_cancelled(self.handle);
         }
 
         /// Settles the future with a value, which is the future's then. error.Busy if it is settled already: the value stays yours.
@@ -254,7 +304,7 @@ pub fn start(runtime: ?*c.weft_runtime, comptime f: anytype, args: anytype, opti
             call.allocator.destroy(box);
         }
     };
-    var native = try task.native(options.name, options.priority);
+    var native = try task.native(options);
     native.arg_drop = Cell(R).dropValue;
     native.result_drop = Cell(R).dropValue;
     const box = try call.allocator.create(Box);
@@ -263,5 +313,116 @@ pub fn start(runtime: ?*c.weft_runtime, comptime f: anytype, args: anytype, opti
     box.* = .{ .cell = .{ .references = .init(2), .drop = options.drop, .free = Box.free }, .args = args };
     var later: ?*c.weft_future = null;
     try failure.check(c.weft_async(runtime, Box.entry, &box.cell, &native, &later));
+    return .{ .handle = later.?, .cell = &box.cell };
+}
+
+/// A callable that waits to be told of a settled future. It waits without its handle, too.
+pub const Watch = struct {
+    handle: *c.weft_watch,
+
+    pub fn deinit(self: Watch) void {
+        c.weft_watch_release(self.handle);
+    }
+
+    /// Takes it back: it will not run. error.Busy: it runs, has run, or was taken back before.
+    pub fn off(self: Watch) Error!void {
+        try failure.check(c.weft_watch_off(self.handle));
+    }
+};
+
+pub fn watch(handle: *c.weft_future, comptime f: anytype, args: anytype) Error!Watch {
+    if (call.Return(f) != void) @compileError("a function that is told of a settled future returns nothing");
+    const Box = struct {
+        args: @TypeOf(args),
+
+        const Box = @This();
+
+        fn entry(_: ?*c.weft_future, arg: ?*anyopaque) callconv(.c) void {
+            const box: *Box = @ptrCast(@alignCast(arg.?));
+            const own = box.args;
+            call.allocator.destroy(box);
+            @call(.auto, f, own);
+        }
+
+        fn drop(_: ?*anyopaque, arg: ?*anyopaque) callconv(.c) void {
+            const box: *Box = @ptrCast(@alignCast(arg.?));
+            call.allocator.destroy(box);
+        }
+    };
+    const box = try call.allocator.create(Box);
+    errdefer call.allocator.destroy(box);
+    box.* = .{ .args = args };
+    var out: ?*c.weft_watch = null;
+    try failure.check(c.weft_future_on_settled(handle, Box.entry, box, Box.drop, null, &out));
+    return .{ .handle = out.? };
+}
+
+pub fn descriptor(handle: *c.weft_future) Error!i32 {
+    var out: c_int = -1;
+    try failure.check(c.weft_future_fd(handle, &out));
+    return out;
+}
+
+/// The error behind a status that a future gave which is made of others. C passes the status and the text on, and the text is the name
+/// of the error that a callable returned.
+pub fn passedOn(comptime E: type, handle: *c.weft_future, status: c.weft_status) (Error || E) {
+    const why = failure.Failure.of(handle) orelse return failure.fromStatus(status);
+    if (comptime !isGlobal(E)) {
+        inline for (comptime std.meta.fieldNames(E)) |name| {
+            const err = @field(anyerror, name);
+            if (why.status == failure.toStatus(err) and std.mem.eql(u8, why.text, name)) return @as(E, @errorCast(err));
+        }
+    }
+    return failure.fromStatus(status);
+}
+
+/// Whether a set has every error there is. What describes a set was changed between Zig versions.
+fn isGlobal(comptime E: type) bool {
+    const set = @typeInfo(E).error_set;
+    return if (@typeInfo(@TypeOf(set)) == .optional) set == null else set.error_names == null;
+}
+
+/// What comes of going on with a result of type R.
+pub fn Continued(comptime R: type, comptime f: anytype) type {
+    return (call.Errors(R) || call.Errors(call.Return(f)))!call.Payload(call.Return(f));
+}
+
+pub fn goOn(comptime R: type, handle: *c.weft_future, comptime f: anytype, args: anytype, options: Options(Continued(R, f))) Error!Future(Continued(R, f)) {
+    const N = Continued(R, f);
+    const Box = struct {
+        cell: Cell(N),
+        args: @TypeOf(args),
+
+        const Box = @This();
+
+        fn entry(worker: ?*c.weft_worker, value: ?*anyopaque, arg: ?*anyopaque, result: [*c]?*anyopaque) callconv(.c) c.weft_status {
+            const cell = Cell(N).from(arg);
+            const box: *Box = @fieldParentPtr("cell", cell);
+            cell.result = if (call.Payload(R) == void)
+                call.invoke(f, worker, box.args)
+            else
+                call.invoke(f, worker, box.args ++ .{Cell(R).from(value).value().?.*});
+            cell.written = true;
+            if (cell.result) |_| {} else |err| {
+                cell.release();
+                return failure.report(err);
+            }
+            result.* = cell; // with the task's reference
+            return c.WEFT_OK;
+        }
+
+        fn free(cell: *Cell(N)) void {
+            const box: *Box = @fieldParentPtr("cell", cell);
+            call.allocator.destroy(box);
+        }
+    };
+    var native = try task.native(options);
+    native.arg_drop = Cell(N).dropValue;
+    native.result_drop = Cell(N).dropValue;
+    const box = try call.allocator.create(Box);
+    errdefer call.allocator.destroy(box);
+    box.* = .{ .cell = .{ .references = .init(2), .drop = options.drop, .free = Box.free }, .args = args };
+    var later: ?*c.weft_future = null;
+    try failure.check(c.weft_future_then(handle, null, Box.entry, &box.cell, &native, &later));
     return .{ .handle = later.?, .cell = &box.cell };
 }

@@ -3,6 +3,7 @@
 const std = @import("std");
 const c = @import("header.zig").c;
 const call = @import("call.zig");
+const CancelToken = @import("cancel.zig").CancelToken;
 const failure = @import("failure.zig");
 
 /// How a loop is cut and what it tells.
@@ -11,6 +12,8 @@ pub const Options = struct {
     grain: usize = 0,
     /// Where to leave how many indices were done, failed and skipped, also when the loop fails.
     report: ?*c.weft_loop_report = null,
+    /// Ends the loop with error.Cancelled when triggered, a borrowed view.
+    cancel: ?CancelToken = null,
 };
 
 pub fn ReduceOptions(comptime T: type) type {
@@ -18,6 +21,8 @@ pub fn ReduceOptions(comptime T: type) type {
         grain: usize = 0,
         /// Frees what an accumulator owns that a failure strands.
         drop: ?*const fn (*T) void = null,
+        /// Ends the reduction with error.Cancelled when triggered, a borrowed view.
+        cancel: ?CancelToken = null,
     };
 }
 
@@ -66,10 +71,11 @@ fn each(comptime body: anytype, worker: ?*c.weft_worker, args: anytype, from: us
     }
 }
 
-fn native(grain: usize) failure.Error!c.weft_loop_options {
+fn native(grain: usize, cancel: ?CancelToken) failure.Error!c.weft_loop_options {
     var options: c.weft_loop_options = undefined;
     try failure.check(c.weft_loop_options_init(&options, @sizeOf(c.weft_loop_options)));
     options.grain = grain;
+    if (cancel) |token| options.cancel = token.handle;
     return options;
 }
 
@@ -89,7 +95,7 @@ pub fn parallelFor(runtime: ?*c.weft_runtime, begin: usize, end: usize, comptime
             return c.WEFT_OK;
         }
     };
-    const with = try native(options.grain);
+    const with = try native(options.grain, options.cancel);
     if (options.report) |report| report.size = @sizeOf(c.weft_loop_report);
     var loop: Loop = .{ .args = args };
     return loop.first.check(c.weft_for(runtime, begin, end, Loop.range, &loop, &with, options.report));
@@ -135,7 +141,7 @@ pub fn reduce(
         }
     };
     var reduction: Reduction = .{ .args = args, .drop = options.drop };
-    var with = try native(options.grain);
+    var with = try native(options.grain, options.cancel);
     with.acc_drop = Reduction.strand;
     with.acc_drop_ctx = &reduction;
     var out: T = undefined;

@@ -7,6 +7,7 @@ const failure = @import("failure.zig");
 const future = @import("future.zig");
 const loops = @import("loops.zig");
 const task = @import("task.zig");
+const timer = @import("timer.zig");
 
 const Error = failure.Error;
 
@@ -29,6 +30,8 @@ pub const Runtime = struct {
         placement: Placement = .none,
         /// Whose threads run the tasks.
         kind: Kind = .multi,
+        /// Told on a thread of its own when work is queued and every thread blocked. `weft.log` tells, too.
+        on_stall: ?*const fn (*const Stall) void = null,
 
         fn native(self: Options) Error!c.weft_runtime_options {
             var options: c.weft_runtime_options = undefined;
@@ -40,10 +43,20 @@ pub const Runtime = struct {
             options.keep_alive_ns = self.keep_alive_ns;
             options.placement = @intFromEnum(self.placement);
             options.kind = @intFromEnum(self.kind);
+            if (self.on_stall) |told| {
+                options.on_stall = tellOfStall;
+                options.hook_arg = @ptrCast(@constCast(told)); // the function itself is the argument
+            }
             return options;
+        }
+
+        fn tellOfStall(stall: [*c]const c.weft_stall, arg: ?*anyopaque) callconv(.c) void {
+            const told: *const fn (*const Stall) void = @ptrCast(@alignCast(arg.?));
+            told(stall);
         }
     };
 
+    pub const Stall = c.weft_stall;
     pub const Stats = c.weft_runtime_stats;
     pub const WorkerStats = c.weft_worker_stats;
 
@@ -108,6 +121,18 @@ pub const Runtime = struct {
     /// The same, with a name for messages and logs, a priority, and a drop for a result that nobody takes.
     pub fn asyncWith(self: Runtime, comptime f: anytype, args: anytype, options: future.Options(call.Return(f))) Error!future.Future(call.Return(f)) {
         return future.start(self.handle, f, args, options);
+    }
+
+    /// Runs f(args...) as a task once this long has passed, never before. It carries the cancel token of whoever calls this; triggered,
+    /// that stops the timer, and so does the runtime's shutdown. f returns nothing.
+    pub fn after(self: Runtime, delay_ns: i64, comptime f: anytype, args: anytype) Error!timer.Timer {
+        return timer.start(self.handle, delay_ns, 0, f, args);
+    }
+
+    /// The same again and again, without drift; a period of 0 is once. It never runs beside itself: expiries that it is too slow for are
+    /// left out.
+    pub fn every(self: Runtime, delay_ns: i64, period_ns: i64, comptime f: anytype, args: anytype) Error!timer.Timer {
+        return timer.start(self.handle, delay_ns, period_ns, f, args);
     }
 
     /// Runs f(args...) on a worker and waits for it; returns what it returns. Inside one of the runtime's tasks it runs at once, on

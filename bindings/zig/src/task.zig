@@ -2,6 +2,7 @@
 
 const c = @import("header.zig").c;
 const call = @import("call.zig");
+const CancelToken = @import("cancel.zig").CancelToken;
 const failure = @import("failure.zig");
 
 /// What comes first; see the WEFT_PRIORITY_ constants of weft.h.
@@ -16,14 +17,24 @@ pub const Options = struct {
     /// For messages and logs. Copied.
     name: ?[*:0]const u8 = null,
     priority: Priority = .normal,
+    /// What the task may be cancelled by, a borrowed view; null: what the task or thread that spawns it goes by. Cancelled before it has
+    /// begun, it is dropped.
+    cancel: ?CancelToken = null,
+    /// The task is queued when these are settled, whatever their outcome: the handles of futures, borrowed.
+    after: []const *c.weft_future = &.{},
 };
 
-/// The C options of a task.
-pub fn native(name: ?[*:0]const u8, priority: Priority) failure.Error!c.weft_spawn_options {
+/// The C options of a task, from Options or those of a future. Valid as long as these.
+pub fn native(how: anytype) failure.Error!c.weft_spawn_options {
     var options: c.weft_spawn_options = undefined;
     try failure.check(c.weft_spawn_options_init(&options, @sizeOf(c.weft_spawn_options)));
-    if (name) |text| options.name = text;
-    options.priority = @intFromEnum(priority);
+    if (how.name) |text| options.name = text;
+    options.priority = @intFromEnum(how.priority);
+    if (how.cancel) |token| options.cancel = token.handle;
+    if (how.after.len > 0) {
+        options.after = @ptrCast(how.after.ptr);
+        options.after_len = how.after.len;
+    }
     return options;
 }
 
@@ -46,7 +57,7 @@ pub fn spawn(runtime: ?*c.weft_runtime, comptime f: anytype, args: anytype, opti
             call.allocator.destroy(box);
         }
     };
-    var with = try native(options.name, options.priority);
+    var with = try native(options);
     with.arg_drop = Box.drop;
     const box = try call.allocator.create(Box);
     errdefer call.allocator.destroy(box);

@@ -5,7 +5,7 @@
 //!
 //! What holds for everything in here:
 //!
-//! - Handles (`Runtime`, `Future`, `Promise`, `Channel`) are small structs around one reference. `retain()` gives another one to keep,
+//! - Handles (`Runtime`, `Future`, `Promise`, `Channel`, `CancelToken`, `Timer`, `Mutex`, `Thread`) are small structs around one reference. `retain()` gives another one to keep,
 //!   `deinit()` gives one back and never blocks; a copy without `retain()` is a borrowed view.
 //! - Callables are functions known at compile time plus a tuple of arguments, which are copied. A function whose first parameter is a
 //!   `Worker` gets the worker it runs on; the tuple does not mention it.
@@ -24,7 +24,29 @@ pub const Runtime = @import("runtime.zig").Runtime;
 pub const Future = @import("future.zig").Future;
 pub const Promise = @import("future.zig").Promise;
 pub const promise = @import("future.zig").promise;
+pub const Combined = @import("combined.zig").Combined;
+pub const Watch = @import("future.zig").Watch;
+pub const all = @import("combined.zig").all;
+pub const any = @import("combined.zig").any;
+pub const race = @import("combined.zig").race;
+pub const delay = @import("combined.zig").delay;
+pub const CancelToken = @import("cancel.zig").CancelToken;
+pub const Shield = @import("cancel.zig").Shield;
+pub const cancelled = @import("cancel.zig").cancelled;
+pub const Thread = @import("thread.zig").Thread;
+pub const log = @import("log.zig");
+pub const Mutex = @import("mutex.zig").Mutex;
+pub const Timer = @import("timer.zig").Timer;
+pub const sleep = @import("timer.zig").sleep;
 pub const Channel = @import("channel.zig").Channel;
+
+pub const select = @import("select.zig").select;
+pub const Fired = @import("select.zig").Fired;
+pub const recvCase = @import("select.zig").recvCase;
+pub const sendCase = @import("select.zig").sendCase;
+pub const futureCase = @import("select.zig").futureCase;
+pub const cancelCase = @import("select.zig").cancelCase;
+pub const timerCase = @import("select.zig").timerCase;
 
 /// A timeout that never ends.
 pub const forever: i64 = @import("std").math.maxInt(i64);

@@ -2,8 +2,13 @@
 
 test {
     _ = @import("runtime.zig");
+    _ = @import("waiting.zig");
+    _ = @import("timers.zig");
     _ = @import("forkjoin.zig");
     _ = @import("loops.zig");
     _ = @import("futures.zig");
+    _ = @import("combinators.zig");
     _ = @import("channels.zig");
+    _ = @import("ends.zig");
+    _ = @import("select.zig");
 }

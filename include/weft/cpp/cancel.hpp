@@ -2,8 +2,11 @@
 #ifndef WEFT_CPP_CANCEL_HPP
 #define WEFT_CPP_CANCEL_HPP
 
+#include <chrono>
+
 #include "error.hpp"
 #include "handle.hpp"
+#include "time.hpp"
 
 namespace weft {
 
@@ -19,6 +22,11 @@ public:
 
     /// Asks whatever carries it to stop. The first reason stays.
     void trigger(const char *reason = nullptr) const { detail::check(weft_cancel_token_trigger(get(), reason)); }
+    /// Triggers it when this long has passed, for the reason "deadline". Of several deadlines the earliest counts.
+    template <class Rep, class Period>
+    void trigger_after(const std::chrono::duration<Rep, Period> &time) const {
+        detail::check(weft_cancel_token_after(get(), detail::timeout_ns(time)));
+    }
     bool triggered() const noexcept { return weft_cancel_token_triggered(get()); }
     /// Null unless triggered. Belongs to the token.
     const char *reason() const noexcept { return weft_cancel_token_reason(get()); }

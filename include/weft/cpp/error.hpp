@@ -2,6 +2,7 @@
 #ifndef WEFT_CPP_ERROR_HPP
 #define WEFT_CPP_ERROR_HPP
 
+#include <memory>
 #include <stdexcept>
 #include <string>
 
@@ -23,8 +24,25 @@ public:
     /// What happened: one of the WEFT_... numbers, never WEFT_OK.
     weft_status status() const noexcept { return status_; }
 
+    /// Where a future's failure happened, such as "task resize, worker 3"; "" for other failures.
+    const char *origin() const noexcept { return source_ ? source_->origin.c_str() : ""; }
+
+    /// Where a Rust callback panicked, in several lines, if RUST_BACKTRACE asked for that; else "".
+    const char *backtrace() const noexcept { return source_ ? source_->backtrace.c_str() : ""; }
+
+    /// Why a future failed.
+    explicit error(const weft_error &failure)
+        : error(weft_error_status(&failure), weft_error_text(&failure)) {
+        source_ = std::make_shared<const source>(source{weft_error_origin(&failure), weft_error_backtrace(&failure)});
+    }
+
 private:
+    struct source {
+        std::string origin, backtrace;
+    };
+
     weft_status status_;
+    std::shared_ptr<const source> source_{}; // shared, because an exception's copy must not throw
 };
 
 namespace detail {

@@ -1,27 +1,24 @@
-// Results that are ready later: future, promise, and async, which starts a task that makes one.
-//
-// The value of a C future is, for these headers, always a cell: the C++ value or exception with a reference count. One reference is
-// the C future's (its drop function gives it back); a future from async holds another, because that is where it finds the exception of
-// a task that threw. A promise's exception travels as the payload of the C future's error instead.
+// Results that are ready later: future, promise, and async, which starts a task that makes one. What a future holds, and how exceptions
+// get there, is in cell.hpp.
 #ifndef WEFT_CPP_FUTURE_HPP
 #define WEFT_CPP_FUTURE_HPP
 
-#include <atomic>
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <exception>
 #include <memory>
 #include <optional>
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "carry.hpp"
+#include "cell.hpp"
+#include "channel.hpp"
 #include "error.hpp"
-#include "task.hpp"
 #include "handle.hpp"
+#include "task.hpp"
 #include "time.hpp"
 #include "worker.hpp"
 
@@ -32,121 +29,39 @@ class future;
 template <class T>
 class promise;
 
+/// A callable that waits to be told of a settled future. Copies of the handle are the same one; it waits without them, too.
+class watch {
+public:
+    /// An empty handle.
+    watch() noexcept = default;
+
+    /// Takes it back. True: it will not run, and is destroyed. False: it runs, has run, or was taken back before.
+    bool off() const {
+        const weft_status status = weft_watch_off(native());
+        if (status == WEFT_BUSY) return false;
+        detail::check(status);
+        return true;
+    }
+
+    /// The C handle, borrowed.
+    weft_watch *native() const noexcept { return handle_.get(); }
+    explicit operator bool() const noexcept { return static_cast<bool>(handle_); }
+
+private:
+    template <class T>
+    friend class future;
+
+    explicit watch(detail::watch_handle handle) noexcept : handle_(std::move(handle)) {}
+
+    detail::watch_handle handle_;
+};
+
 namespace detail {
+
+struct combinators;
 
 template <class T, class F>
 future<T> async(weft_runtime *runtime, F &&callable, const task_options &how);
-
-template <class T>
-struct cell {
-    std::optional<stored<T>> value{};
-    std::exception_ptr exception{}; // written before the future fails, read after: settling orders the two
-
-    cell() = default;
-    cell(const cell &) = delete;
-    cell &operator=(const cell &) = delete;
-    virtual ~cell() = default;
-
-    void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
-    void release() noexcept {
-        if (references_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
-    }
-
-    /// The C future's drop function.
-    static void drop(void *, void *value) { static_cast<cell *>(value)->release(); }
-
-private:
-    std::atomic<std::size_t> references_{1};
-};
-
-/// One reference to a cell.
-template <class T>
-class cell_pointer {
-public:
-    cell_pointer() noexcept = default;
-    explicit cell_pointer(cell<T> *owned) noexcept : cell_(owned) {}
-    cell_pointer(const cell_pointer &other) noexcept : cell_(other.cell_) {
-        if (cell_) cell_->retain();
-    }
-    cell_pointer(cell_pointer &&other) noexcept : cell_(other.leak()) {}
-    cell_pointer &operator=(cell_pointer other) noexcept {
-        std::swap(cell_, other.cell_);
-        return *this;
-    }
-    ~cell_pointer() {
-        if (cell_) cell_->release();
-    }
-
-    cell<T> *get() const noexcept { return cell_; }
-    cell<T> *operator->() const noexcept { return cell_; }
-    explicit operator bool() const noexcept { return cell_ != nullptr; }
-    cell<T> *leak() noexcept { return std::exchange(cell_, nullptr); }
-
-private:
-    cell<T> *cell_ = nullptr;
-};
-
-/// A task's callable together with the cell for its result. C sees it as the cell.
-template <class T, class F>
-struct async_call final : cell<T> {
-    std::optional<F> callable;
-
-    template <class G>
-    explicit async_call(G &&source) : callable(std::in_place, std::forward<G>(source)) {}
-
-    static async_call &from(void *arg) { return static_cast<async_call &>(*static_cast<cell<T> *>(arg)); }
-
-    static weft_status entry(weft_worker *native, void *arg, void **result) {
-        async_call &call = from(arg);
-        cell_pointer<T> mine(&call);
-        try {
-            detail::invoke_into<T>(call.value, std::move(*call.callable), native);
-        } catch (...) {
-            call.exception = caught();
-            call.callable.reset();
-            return describe(call.exception);
-        }
-        call.callable.reset(); // what it captured is gone before anyone sees the result
-        *result = mine.leak();
-        return WEFT_OK;
-    }
-
-    static void drop_unrun(void *, void *arg) {
-        async_call &call = from(arg);
-        call.callable.reset();
-        call.release();
-    }
-};
-
-/// An exception on its way through an error's payload. The tag, an address of this program, tells it from a payload of another origin.
-struct carried_exception {
-    const void *tag;
-    std::exception_ptr exception;
-
-    static const void *own_tag() noexcept {
-        static const char tag = 0;
-        return &tag;
-    }
-    static void drop(void *, void *value) { delete static_cast<carried_exception *>(value); }
-
-    /// The exception in this error's payload, or null.
-    static std::exception_ptr find(const weft_error *failure) {
-        std::size_t length = 0;
-        const void *payload = weft_error_payload(failure, &length);
-        if (!payload || length != sizeof(carried_exception)) return nullptr;
-        const void *tag = nullptr;
-        std::memcpy(&tag, payload, sizeof tag);
-        return tag == own_tag() ? static_cast<const carried_exception *>(payload)->exception : nullptr;
-    }
-};
-
-inline bytes_handle wrap_exception(std::exception_ptr exception) {
-    std::unique_ptr<carried_exception> carried(new carried_exception{carried_exception::own_tag(), std::move(exception)});
-    weft_bytes *bytes = nullptr;
-    check(weft_bytes_adopt(carried.get(), sizeof *carried, carried_exception::drop, nullptr, &bytes));
-    static_cast<void>(carried.release());
-    return bytes_handle(bytes);
-}
 
 } // namespace detail
 
@@ -174,13 +89,18 @@ public:
     /// Waits, then gives the result, which stays with the future: valid while a copy of it exists. Throws what the task threw, or
     /// weft::error if there is no result for another reason (WEFT_BROKEN: the promise has gone, or the task was discarded unrun).
     decltype(auto) get() const & {
-        const detail::stored<T> &value = *cell_in_place().value;
-        if constexpr (!std::is_void_v<T>) return (value);
-        else static_cast<void>(value);
+        const detail::cell<T> *const cell = cell_in_place(); // of void there may be none
+        if constexpr (!std::is_void_v<T>) return std::as_const(*cell->value);
+        else static_cast<void>(cell);
     }
 
-    /// On a temporary: as take().
-    T get() && { return take(); }
+    /// On a temporary: as take(); a copy, if the value is another future's (any, race).
+    T get() && {
+        if constexpr (std::is_void_v<T> || std::is_copy_constructible_v<T>) {
+            if (cell_ && cell_->borrows()) return static_cast<const future &>(*this).get();
+        }
+        return take();
+    }
 
     /// Waits, then moves the result out and leaves this handle empty. Throws as get() does, and
     /// WEFT_BUSY if another copy of the future exists; the handle is then as it was.
@@ -197,7 +117,56 @@ public:
     bool settled() const { return state() != WEFT_FUTURE_PENDING; }
 
     /// Whether there is a failure: get() would throw at once. Never blocks.
-    bool failed() const { return state() == WEFT_FUTURE_FAILED; }
+    bool failed() const { return is_failed(state()); }
+
+    /// Whether that failure is WEFT_CANCELLED. Never blocks.
+    bool cancelled() const { return state() == WEFT_FUTURE_CANCELLED; }
+
+    /// Asks whoever is to settle it to stop: a promise's owner, a task. One that has not begun is dropped. Waits for nothing.
+    void cancel() const {
+        static_cast<void>(state()); // an empty handle is told
+        weft_future_cancel(native());
+    }
+
+    /// Goes on with the value: a future of what the callable returns for it, run as a task of the calling task's runtime or the default
+    /// one when there is a value. If there is none because of a failure, that is the new future's failure, too.
+    template <class F>
+    auto then(F &&callable, const task_options &how = {}) const -> future<detail::continued<T, std::decay_t<F>>> {
+        return then_on(nullptr, std::forward<F>(callable), how);
+    }
+
+    /// A future that is settled as this one is, but fails with WEFT_TIMEOUT if that takes longer. This one goes on. The value stays its
+    /// own: it cannot be taken.
+    template <class Rep, class Period>
+    future timeout(const std::chrono::duration<Rep, Period> &time) const {
+        weft_future *made = nullptr;
+        detail::check(weft_future_timeout(native(), detail::timeout_ns(time), &made));
+        return made_of(made, std::vector<future>{*this});
+    }
+
+    /// Calls the callable when it is settled, whatever the outcome: on the thread that settles it, or at once. It must not block. What
+    /// it throws goes where a spawned task's exception goes.
+    template <class F>
+    watch on_settled(F &&callable) const {
+        using call_type = detail::settled_call<std::decay_t<F>>;
+        std::unique_ptr<call_type> call(new call_type{std::forward<F>(callable)});
+        weft_watch *watching = nullptr;
+        detail::check(weft_future_on_settled(native(), call_type::entry, call.get(), call_type::drop, nullptr, &watching));
+        static_cast<void>(call.release()); // the future's, or done with
+        return watch(detail::watch_handle(watching));
+    }
+
+    /// Sends the tag when it is settled: one unbounded channel for any number of futures.
+    void notify(const channel<std::uint64_t> &completions, std::uint64_t tag) const {
+        detail::check(weft_future_notify(native(), completions.native(), tag));
+    }
+
+    /// A descriptor for event loops, readable when it is settled. The future's: neither to be read nor to be closed.
+    int fd() const {
+        int descriptor = -1;
+        detail::check(weft_future_fd(native(), &descriptor));
+        return descriptor;
+    }
 
     /// The C handle, borrowed. Its value is private to these headers; waiting on it, and its state and error, are for anyone.
     weft_future *native() const noexcept { return handle_.get(); }
@@ -206,9 +175,45 @@ public:
 private:
     template <class U, class F>
     friend future<U> detail::async(weft_runtime *runtime, F &&callable, const task_options &how);
+    template <class U>
+    friend class future;
     friend class promise<T>;
+    friend class runtime;
+    friend struct detail::combinators;
 
     future(weft_future *owned, detail::cell_pointer<T> cell) noexcept : handle_(owned), cell_(std::move(cell)) {}
+
+    static bool is_failed(std::int32_t state) noexcept { return state == WEFT_FUTURE_FAILED || state == WEFT_FUTURE_CANCELLED; }
+
+    template <class F>
+    auto then_on(weft_runtime *runtime, F &&callable, const task_options &how) const -> future<detail::continued<T, std::decay_t<F>>> {
+        using result_type = detail::continued<T, std::decay_t<F>>;
+        using call_type = detail::then_call<T, result_type, std::decay_t<F>>;
+        auto *const made = new call_type(std::forward<F>(callable));
+        detail::cell_pointer<result_type> cell(made);
+        made->sources.add(cell_);
+        detail::cell_pointer<result_type> for_task = cell;
+        detail::native_options options(how);
+        options->arg_drop = call_type::drop_unrun;
+        options->result_drop = detail::cell<result_type>::drop;
+        weft_future *later = nullptr;
+        detail::check(weft_future_then(native(), runtime, call_type::entry, for_task.get(), options.get(), &later));
+        static_cast<void>(for_task.leak()); // the task's now
+        return future<result_type>(later, std::move(cell));
+    }
+
+    /// A future of this type for one that C has made of others.
+    template <class Sources>
+    static future made_of(weft_future *owned, const Sources &sources) {
+        detail::future_handle owner(owned);
+        auto *const combined = new detail::combined_cell<T>;
+        detail::cell_pointer<T> cell(combined);
+        for (const auto &source : sources) combined->sources.add(source.cell_);
+        future made;
+        made.handle_ = std::move(owner);
+        made.cell_ = std::move(cell);
+        return made;
+    }
 
     std::int32_t state() const {
         const std::int32_t state = weft_future_state(native());
@@ -216,24 +221,28 @@ private:
         return state;
     }
 
-    const detail::cell<T> &cell_in_place() const {
+    const detail::cell<T> *cell_in_place() const {
         void *value = nullptr;
         const weft_status status = weft_future_get(native(), WEFT_FOREVER, &value);
         if (status != WEFT_OK) rethrow(status);
-        return *static_cast<const detail::cell<T> *>(value);
+        return static_cast<const detail::cell<T> *>(value);
     }
 
     [[noreturn]] void rethrow(weft_status status) const {
         const error refused(status, weft_error_message()); // read before another call replaces it
-        if (weft_future_state(native()) != WEFT_FUTURE_FAILED) throw refused;
-        if (cell_ && cell_->exception) std::rethrow_exception(cell_->exception);
-        const weft_error *failure = weft_future_error(native());
-        if (const std::exception_ptr carried = detail::carried_exception::find(failure)) std::rethrow_exception(carried);
-        throw error(weft_error_status(failure), weft_error_text(failure));
+        if (!is_failed(weft_future_state(native()))) throw refused;
+        const weft_error *const failure = weft_future_error(native());
+        if (cell_) {
+            if (const std::exception_ptr kept = cell_->find(weft_error_status(failure), weft_error_text(failure))) std::rethrow_exception(kept);
+        }
+        for (const weft_error *cause = failure; cause; cause = weft_error_cause(cause)) {
+            if (const std::exception_ptr carried = detail::carried_exception::find(cause)) std::rethrow_exception(carried);
+        }
+        throw error(*failure);
     }
 
     detail::future_handle handle_;
-    detail::cell_pointer<T> cell_; // only from async: where the task leaves its exception
+    detail::cell_pointer<T> cell_; // not of promises: where a task leaves its exception, or where those of others are found
 };
 
 /// The other end of a future: whoever holds it settles the future, once. Copies settle the same future; if all go without having
@@ -275,6 +284,9 @@ public:
         cell.leak();
     }
 
+    /// Whether somebody has asked by future::cancel for it not to be settled with a value any more: then fail it with WEFT_CANCELLED.
+    bool cancelled() const noexcept { return weft_promise_cancelled(native()); }
+
     /// Fails the future with an exception, which its get() throws. Throws weft::error (WEFT_BUSY) if it is settled already.
     void set_exception(std::exception_ptr exception) const {
         if (!exception) throw error(WEFT_INVALID, "set_exception: the exception pointer is empty");
@@ -305,11 +317,11 @@ future<T> async(weft_runtime *runtime, F &&callable, const task_options &how) {
     using call_type = async_call<T, std::decay_t<F>>;
     cell_pointer<T> cell(new call_type(std::forward<F>(callable)));
     cell_pointer<T> for_task = cell;
-    weft_spawn_options options = native_options(how);
-    options.arg_drop = call_type::drop_unrun;
-    options.result_drop = detail::cell<T>::drop;
+    native_options options(how);
+    options->arg_drop = call_type::drop_unrun;
+    options->result_drop = detail::cell<T>::drop;
     weft_future *later = nullptr;
-    check(weft_async(runtime, call_type::entry, for_task.get(), &options, &later));
+    check(weft_async(runtime, call_type::entry, for_task.get(), options.get(), &later));
     for_task.leak(); // the task's now
     return future<T>(later, std::move(cell));
 }

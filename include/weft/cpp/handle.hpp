@@ -34,8 +34,13 @@ using runtime_handle = handle<weft_runtime, weft_runtime_retain, weft_runtime_re
 using promise_handle = handle<weft_promise, weft_promise_retain, weft_promise_release>;
 using future_handle = handle<weft_future, weft_future_retain, weft_future_release>;
 using channel_handle = handle<weft_channel, weft_channel_retain, weft_channel_release>;
+using sender_handle = handle<weft_sender, weft_sender_retain, weft_sender_release>;
+using receiver_handle = handle<weft_receiver, weft_receiver_retain, weft_receiver_release>;
 using cancel_handle = handle<weft_cancel_token, weft_cancel_token_retain, weft_cancel_token_release>;
 using mutex_handle = handle<weft_mutex, weft_mutex_retain, weft_mutex_release>;
+using watch_handle = handle<weft_watch, weft_watch_retain, weft_watch_release>;
+using timer_handle = handle<weft_timer, weft_timer_retain, weft_timer_release>;
+using thread_handle = handle<weft_thread, weft_thread_retain, weft_thread_release>;
 using bytes_handle = handle<weft_bytes, weft_bytes_retain, weft_bytes_release>;
 
 } // namespace detail

@@ -16,14 +16,18 @@
 #include "loop.hpp"
 #include "task.hpp"
 #include "time.hpp"
+#include "timer.hpp"
 #include "worker.hpp"
 
 namespace weft {
 
-/// The options of weft.h, with the defaults filled in. Worker hooks are plain C callbacks: they must not throw.
+/// The options of weft.h, with the defaults filled in. The hooks and on_stall are plain C callbacks: they must not throw.
 struct runtime_options : weft_runtime_options {
     runtime_options() { detail::check(weft_runtime_options_init(this, sizeof(weft_runtime_options))); }
 };
+
+/// Told to on_stall: work is queued, and every thread is blocked inside a task. As in weft.h.
+using stall = weft_stall;
 
 /// Counters and gauges, as in weft.h.
 using runtime_stats = weft_runtime_stats;
@@ -128,6 +132,24 @@ public:
     template <class F>
     auto async(F &&callable, const task_options &how = {}) const -> future<detail::invoked<std::decay_t<F>>> {
         return detail::async<detail::invoked<std::decay_t<F>>>(alive(), std::forward<F>(callable), how);
+    }
+
+    /// As weft::call_after, on this runtime.
+    template <class Rep, class Period, class F>
+    timer call_after(const std::chrono::duration<Rep, Period> &delay, F &&callable) const {
+        return timer::after(alive(), delay, std::forward<F>(callable));
+    }
+
+    /// As weft::call_every, on this runtime.
+    template <class Rep, class Period, class F>
+    timer call_every(const std::chrono::duration<Rep, Period> &period, F &&callable) const {
+        return timer::every(alive(), period, std::forward<F>(callable));
+    }
+
+    /// As future::then, on this runtime.
+    template <class T, class F>
+    auto then(const future<T> &source, F &&callable, const task_options &how = {}) const -> future<detail::continued<T, std::decay_t<F>>> {
+        return source.then_on(alive(), std::forward<F>(callable), how);
     }
 
     /// As weft::run, on this runtime: inside one of its tasks at once, elsewhere on one of its workers.

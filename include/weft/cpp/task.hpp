@@ -12,13 +12,18 @@
 #include <string>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "cancel.hpp"
 #include "carry.hpp"
 #include "error.hpp"
+#include "handle.hpp"
 #include "worker.hpp"
 
 namespace weft {
+
+template <class T>
+class future;
 
 /// What comes first; see the WEFT_PRIORITY_ constants of weft.h.
 enum class priority : std::int32_t {
@@ -43,7 +48,23 @@ struct task_options {
     /// What it may be cancelled by; empty: what the task or thread that spawns it goes by. Cancelled before it has begun, it is
     /// dropped, and its future fails with WEFT_CANCELLED.
     cancel_token cancel{};
+    /// It is queued when these are settled, whatever their outcome. See start_after.
+    std::vector<detail::future_handle> after{};
+
+    /// Has the task begin after these futures as well; it can look at their results without waiting.
+    template <class... T>
+    task_options &start_after(const future<T> &...futures) {
+        (after.emplace_back(detail::future_handle(weft_future_retain(futures.native()))), ...);
+        return *this;
+    }
 };
+
+/// Options of a task that begins when these futures are settled: weft::async(sum, weft::after(left, right)).
+template <class... T>
+task_options after(const future<T> &...futures) {
+    task_options options;
+    return options.start_after(futures...);
+}
 
 /// Told of an exception that left a spawned task, on the worker that ran it; `task` is the task's name, "" if it has none. What the
 /// handler itself throws ends the process.
@@ -67,16 +88,32 @@ inline std::atomic<unhandled_handler> unhandled{nullptr};
     }
 }
 
-inline weft_spawn_options native_options(const task_options &from) {
-    weft_spawn_options options;
-    check(weft_spawn_options_init(&options, sizeof options));
-    options.name = from.name;
-    options.priority = static_cast<std::int32_t>(from.priority);
-    options.node = from.node;
-    options.hints = from.stealable ? 0 : WEFT_HINT_NOT_STEALABLE;
-    options.cancel = from.cancel.get();
-    return options;
-}
+/// The C options of a task, while `from` lives.
+class native_options {
+public:
+    explicit native_options(const task_options &from) {
+        check(weft_spawn_options_init(&options_, sizeof options_));
+        options_.name = from.name;
+        options_.priority = static_cast<std::int32_t>(from.priority);
+        options_.node = from.node;
+        options_.hints = from.stealable ? 0 : WEFT_HINT_NOT_STEALABLE;
+        options_.cancel = from.cancel.get();
+        if (from.after.empty()) return;
+        after_.reserve(from.after.size());
+        for (const future_handle &future : from.after) after_.push_back(future.get());
+        options_.after = after_.data();
+        options_.after_len = after_.size();
+    }
+    native_options(const native_options &) = delete;
+    native_options &operator=(const native_options &) = delete;
+
+    weft_spawn_options *operator->() noexcept { return &options_; }
+    const weft_spawn_options *get() const noexcept { return &options_; }
+
+private:
+    weft_spawn_options options_;
+    std::vector<weft_future *> after_{};
+};
 
 inline void report_unhandled(const char *task, std::exception_ptr exception) noexcept {
     if (const unhandled_handler handler = unhandled.load(std::memory_order_acquire)) {
@@ -108,9 +145,9 @@ template <class F>
 void spawn(weft_runtime *runtime, F &&callable, const task_options &how) {
     using call_type = spawned_call<std::decay_t<F>>;
     std::unique_ptr<call_type> call(new call_type{std::forward<F>(callable), how.name ? how.name : ""});
-    weft_spawn_options options = native_options(how);
-    options.arg_drop = call_type::drop;
-    check(weft_spawn_with(runtime, call_type::entry, call.get(), &options));
+    native_options options(how);
+    options->arg_drop = call_type::drop;
+    check(weft_spawn_with(runtime, call_type::entry, call.get(), options.get()));
     static_cast<void>(call.release()); // the task owns it now, and may have ended already
 }
 

@@ -46,7 +46,10 @@ module Weft
     # @raise [TimeoutError] there was no room; {WouldBlockError} with a timeout of 0
     def send(object, timeout: nil)
       deadline = Deadline.in(timeout)
-      @handle.use { |channel| send_to(channel, object, deadline) }
+      sending(object) do |channel, cell|
+        Error.check(Wait.call(deadline) { |native, left| native.weft_channel_send(channel, cell, left) })
+        true
+      end
       self
     end
 
@@ -77,17 +80,55 @@ module Weft
     # @api private
     def recv_into(hand, timeout: nil)
       deadline = Deadline.in(timeout)
+      receiving(hand) do |channel, cell|
+        @returned.take(channel, hand)
+        receive(channel, deadline, cell, hand) while hand.empty?
+      end
+    end
+
+    # The stay of one receiver. What it holds when the block raises goes to the next one.
+    #
+    # @api private
+    # @yieldparam channel [FFI::Pointer] valid until the block ends
+    # @yieldparam cell [FFI::MemoryPointer] where an element is to be put
+    def receiving(hand)
       @handle.use do |channel|
         cell = FFI::MemoryPointer.new(:uint64)
         kept = false
         @returned.arrive
         begin
-          @returned.take(channel, hand)
-          receive(channel, deadline, cell, hand) while hand.empty?
+          yield channel, cell
           kept = true
         ensure
           kept ? @returned.depart(channel) : return_object(channel, cell, hand)
         end
+      end
+    end
+
+    # Inside {#receiving}: puts the object that is due into the hand, if there is one.
+    #
+    # @api private
+    # @param cell [FFI::MemoryPointer, nil] an element that was received, if one was
+    def take(channel, hand, cell = nil)
+      accept(cell, hand) if cell
+      @returned.take(channel, hand)
+    end
+
+    # The stay of one sender: an exception in the block may hide that the element is in the channel by now. Taking the
+    # object back makes both cases one: the receiver of an id without an object goes on to the next.
+    #
+    # @api private
+    # @yieldparam channel [FFI::Pointer] valid until the block ends
+    # @yieldparam cell [FFI::MemoryPointer] the element
+    # @yieldreturn [Boolean] whether it was sent
+    def sending(object)
+      @handle.use do |channel|
+        sent = false
+        id = @objects.add(object)
+        cell = FFI::MemoryPointer.new(:uint64).put_uint64(0, id)
+        sent = yield(channel, cell)
+      ensure
+        @objects.delete(id) unless sent
       end
     end
 
@@ -144,6 +185,30 @@ module Weft
       @handle.release
     end
 
+    # The channel for IO.select and event loops: readable as long as there is something to be received, and when it is
+    # closed. Sometimes for nothing: receive with a timeout of 0. Not to be read.
+    # @return [IO] the same one each time
+    def to_io
+      @handle.use do |channel|
+        @io ||= begin
+          @returned.watch(channel)
+          Descriptor.io { |out| Native.weft_channel_fd(channel, Native::SELECT_RECV, out) }
+        end
+      end
+    end
+
+    # Has an object come through this channel when a future is settled.
+    # @api private
+    # @param future [FFI::Pointer]
+    def notify(future, object)
+      @handle.use do |channel|
+        id = @objects.add(object)
+        status = Native.weft_future_notify(future, channel, id)
+        @objects.delete(id) unless status == Native::OK
+        Error.check(status)
+      end
+    end
+
     # @return [String]
     def inspect
       "#<#{self.class} #{@handle.released? ? 'released' : "#{size}/#{capacity}"}>"
@@ -179,32 +244,21 @@ module Weft
       raise ArgumentError, "capacity must be a number of objects or Weft::UNBOUNDED, not #{capacity.inspect}"
     end
 
-    # An exception may hide that the element is in the channel by now. Taking the object back makes both
-    # cases one: the receiver of an id without an object goes on to the next.
-    def send_to(channel, object, deadline)
-      sent = false
-      id = @objects.add(object)
-      cell = FFI::MemoryPointer.new(:uint64).put_uint64(0, id)
-      Error.check(Wait.call(deadline) { |native, left| native.weft_channel_send(channel, cell, left) })
-      sent = true
-    ensure
-      @objects.delete(id) unless sent
-    end
-
     # Waits for one element. Afterwards its object is in the hand; or the hand is empty because there was
     # no object to the id.
     def receive(channel, deadline, cell, hand)
       status = Wait.call(deadline) { |native, left| native.weft_channel_recv(channel, cell, left) }
-      if status == Native::OK
-        id = cell.read_uint64
-        @returned.woken if id == Returned::WAKE_UP
-        object = @objects.fetch(id)
-        # In this order: at every point the object can be found in the hand or by the id in the cell.
-        hand.push(object) unless Objects::NONE.equal?(object)
-        @objects.delete(id)
-      end
-      @returned.take(channel, hand)
+      take(channel, hand, status == Native::OK ? cell : nil)
       Error.check(status) if hand.empty?
+    end
+
+    def accept(cell, hand)
+      id = cell.read_uint64
+      @returned.woken if id == Returned::WAKE_UP
+      object = @objects.fetch(id)
+      # In this order: at every point the object can be found in the hand or by the id in the cell.
+      hand.push(object) unless Objects::NONE.equal?(object)
+      @objects.delete(id)
     end
 
     # An exception came while an object was being received: somebody else shall have it.

@@ -14,12 +14,17 @@ module Weft
     # @return [String, nil] where a future's failure came from, such as "task resize, worker 3"
     attr_reader :origin
 
+    # @return [String, nil] where a native function written in Rust panicked, in several lines, if RUST_BACKTRACE was set
+    attr_reader :native_backtrace
+
     # @param message [String, nil] nil: the status' name
     # @param status [Integer]
     # @param origin [String, nil]
-    def initialize(message = nil, status: self.class::STATUS, origin: nil)
+    # @param native_backtrace [String, nil]
+    def initialize(message = nil, status: self.class::STATUS, origin: nil, native_backtrace: nil)
       @status = status
       @origin = origin
+      @native_backtrace = native_backtrace
       super(message || Native.weft_status_name(status))
     end
 
@@ -31,9 +36,9 @@ module Weft
     class << self
       # The exception for a status.
       # @api private
-      def for(status, message = Native.weft_error_message, origin: nil)
+      def for(status, message = Native.weft_error_message, **where)
         text = message.dup.force_encoding(Encoding::UTF_8).scrub
-        CLASSES.fetch(status, Error).new(text.empty? ? nil : text, status: status, origin: origin)
+        CLASSES.fetch(status, Error).new(text.empty? ? nil : text, status: status, **where)
       end
 
       # Raises what the status stands for, unless that is success.
@@ -55,12 +60,12 @@ module Weft
     STATUS = 1
   end
 
-  # What was waited for has been cancelled.
+  # What was waited for has been cancelled, or who waits: see {CancelToken}.
   class CancelledError < Error
     STATUS = 3
   end
 
-  # A signal ended a wait. The binding goes on waiting by itself; seen only as a future's failure.
+  # {Thread#interrupt} ended a wait. (After a signal the binding goes on waiting by itself.)
   class InterruptedError < Error
     STATUS = 4
   end

@@ -52,7 +52,7 @@ module Weft
       end
     end
 
-    # @return [Symbol] :pending, :ready, :failed, or :cancelled (failed with {CancelledError})
+    # @return [Symbol] :pending, :ready, :failed, or :cancelled, which is failed with a {CancelledError}
     def state
       @handle.use do |future|
         # No state: the wait says why.
@@ -72,6 +72,47 @@ module Weft
       @handle.use { |future| failure(future) }
     end
 
+    # Asks whoever is to settle it to stop. A block that has not begun does not run; one that has sees its waits end with a
+    # {CancelledError}, and {Weft.cancelled?}; so do native functions. A promise's owner asks {Promise#cancelled?}. Waits
+    # for nothing: the future is settled when it is.
+    # @return [self]
+    def cancel
+      @handle.use { |future| Native.weft_future_cancel(future) }
+      @job&.stop
+      self
+    end
+
+    # The future for IO.select and event loops: readable from when it is settled. Not to be read.
+    # @return [IO] the same one each time
+    def to_io
+      @handle.use { |future| @io ||= Descriptor.io { |out| Native.weft_future_fd(future, out) } }
+    end
+
+    # Has an object come through a channel when this future is settled: one channel for any number of futures, in the order
+    # in which they are settled.
+    #
+    # @example
+    #   done = Weft::Channel.new(capacity: Weft::UNBOUNDED)
+    #   futures.each { |future| future.notify(done) }
+    #   done.first(futures.size).each { |future| puts future.value }
+    #
+    # @param channel [Channel] an unbounded one, so that nobody waits for room; closed, it gets nothing
+    # @param object [Object] what comes through it
+    # @return [self]
+    # @raise [InvalidError] the channel is bounded
+    def notify(channel, object = self)
+      raise ArgumentError, "not a Channel: #{channel.inspect}" unless channel.is_a?(Channel)
+
+      @handle.use { |future| channel.notify(future, object) }
+      self
+    end
+
+    # @api private
+    # @yieldparam future [FFI::Pointer] valid until the block ends
+    def use(&block)
+      @handle.use(&block)
+    end
+
     # Gives the future up now instead of when it is collected. Using it afterwards raises {ReleasedError}.
     # @return [nil]
     def release
@@ -85,12 +126,43 @@ module Weft
       "#<#{self.class} #{e.status_name}>"
     end
 
+    # @api private
+    # @return [FFI::Pointer] a reference to the library's future, to be released
+    def retain
+      use { |future| Native.weft_future_retain(future) }
+    end
+
+    # Runs the block that will settle this one, if nobody has begun it and this thread is a pool's.
+    # @api private
+    def help
+      @job&.help
+    end
+
+    # Yields the library's futures, kept from being released meanwhile, as an array for C.
+    # @api private
+    # @yieldparam array [FFI::MemoryPointer, nil]
+    def self.references(futures)
+      return yield(nil) if futures.empty?
+
+      pointers = []
+      begin
+        futures.each do |future|
+          raise ArgumentError, "not a Future: #{future.inspect}" unless future.is_a?(Future)
+
+          pointers.push(future.retain)
+        end
+        yield FFI::MemoryPointer.new(:pointer, pointers.size).write_array_of_pointer(pointers)
+      ensure
+        pointers.each { |pointer| Native.weft_future_release(pointer) }
+      end
+    end
+
     private
 
     # Waits, and yields the pointer with the status of the wait.
     def with_settled(timeout)
       deadline = Deadline.in(timeout)
-      @job&.help if timeout.nil?
+      help if timeout.nil?
       @handle.use do |future|
         yield future, Wait.call(deadline) { |native, left| native.weft_future_wait(future, left) }
       end
@@ -106,7 +178,12 @@ module Weft
       return if error.null?
 
       raised(error) || Error.for(Native.weft_error_status(error), Native.weft_error_text(error),
-                                 origin: Native.weft_error_origin(error))
+                                 origin: Native.weft_error_origin(error), native_backtrace: backtrace(error))
+    end
+
+    def backtrace(error)
+      text = Native.weft_error_backtrace(error)
+      text unless text.empty?
     end
 
     # The Ruby exception behind a failure, if a Ruby exception it was: the payload is its id.

@@ -48,7 +48,7 @@ module Weft
       @users.push(true)
       begin
         raise ReleasedError, "used after its release" if @released
-        raise ForkedError, "made before this process was forked" if @generation != Handle.generation
+        raise ForkedError, "made before this process was forked" unless ours?
 
         yield @pointer
       ensure
@@ -66,6 +66,11 @@ module Weft
 
     def released?
       @released
+    end
+
+    # @return [Boolean] whether it was made in this process
+    def ours?
+      @generation == Handle.generation
     end
 
     private

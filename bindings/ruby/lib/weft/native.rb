@@ -23,6 +23,7 @@ module Weft
     TIMEOUT = 2
     INTERRUPTED = 4
     CLOSED = 5
+    NOT_FOUND = 24
     FAILED = 60
 
     PRIORITIES = { low: -1, normal: 0, high: 1, critical: 2 }.freeze
@@ -31,6 +32,11 @@ module Weft
     RUN_MODES = { until_idle: 0, one_step: 1, until_shutdown: 2 }.freeze
     PLACEMENTS = { none: 0, compact: 1, scatter: 2 }.freeze
     LOADS = { cpu: 0, io: 1, mixed: 2 }.freeze
+    LOG_LEVELS = { off: 0, error: 1, warn: 2, info: 3, debug: 4 }.freeze
+    SELECT_SEND = 1
+    SELECT_RECV = 2
+    SELECT_FUTURE = 3
+    SELECT_CANCEL = 4
     FUTURE_STATES = { 0 => :pending, 1 => :ready, 2 => :failed, 3 => :cancelled }.freeze
     CAPABILITIES = { futex: 1, fork: 2, affinity: 4, numa: 8, membarrier: 16 }.freeze
 
@@ -99,6 +105,17 @@ module Weft
              :single_producer, :int32, :single_consumer, :int32, :drop, :pointer, :drop_ctx, :pointer, :name, :pointer
     end
 
+    # struct weft_log_record
+    class LogRecord < FFI::Struct
+      layout :size, :size_t, :level, :int32, :worker, :int32, :time_ns, :int64, :runtime, :pointer, :task, :pointer,
+             :message, :pointer
+    end
+
+    # struct weft_select_case
+    class SelectCase < FFI::Struct
+      layout :op, :int32, :status, :int32, :handle, :pointer, :elem, :pointer, :arg, :int64, :reserved, [:pointer, 2]
+    end
+
     attach_function :weft_abi_version, [], :uint32
     if weft_abi_version != ABI_VERSION
       raise LoadError,
@@ -112,12 +129,32 @@ module Weft
     attach_function :weft_after_fork, [], :status
     attach_function :weft_thread_interruptible, [:int32], :int32
 
+    attach_function :weft_thread_self, [], :pointer
+    attach_function :weft_thread_interrupt, [:pointer], :status
+    attach_function :weft_thread_release, [:pointer], :void
+
+    attach_function :weft_log_set, %i[pointer pointer int32], :status
+    attach_function :weft_log_next, %i[pointer int64], :status
+
+    attach_function :weft_cancel_token_new, %i[pointer pointer], :status
+    attach_function :weft_cancel_token_trigger, %i[pointer string], :status
+    attach_function :weft_cancel_token_after, %i[pointer int64], :status
+    attach_function :weft_cancel_token_triggered, [:pointer], :bool
+    attach_function :weft_cancel_token_reason, [:pointer], :string
+    attach_function :weft_cancel_token_enter, [:pointer], :status
+    attach_function :weft_cancel_token_leave, [:pointer], :status
+    attach_function :weft_cancel_token_release, [:pointer], :void
+    attach_function :weft_cancel_shield_begin, [], :status
+    attach_function :weft_cancel_shield_end, [], :status
+    attach_function :weft_cancelled, [:pointer], :bool
+
     attach_function :weft_bytes_new, %i[pointer size_t pointer], :status
     attach_function :weft_bytes_release, [:pointer], :void
 
     attach_function :weft_error_status, [:pointer], :status
     attach_function :weft_error_text, [:pointer], :string
     attach_function :weft_error_origin, [:pointer], :string
+    attach_function :weft_error_backtrace, [:pointer], :string
     attach_function :weft_error_payload, %i[pointer pointer], :pointer
 
     attach_function :weft_runtime_options_init, %i[pointer size_t], :status
@@ -139,13 +176,22 @@ module Weft
     attach_function :weft_promise_new, %i[pointer pointer], :status
     attach_function :weft_promise_resolve, %i[pointer pointer pointer pointer], :status
     attach_function :weft_promise_reject, %i[pointer status string pointer], :status
+    attach_function :weft_promise_cancelled, [:pointer], :bool
     attach_function :weft_promise_release, [:pointer], :void
 
     attach_function :weft_future_wait, %i[pointer int64], :status
     attach_function :weft_future_get, %i[pointer int64 pointer], :status
     attach_function :weft_future_state, [:pointer], :int32
     attach_function :weft_future_error, [:pointer], :pointer
+    attach_function :weft_future_retain, [:pointer], :pointer
     attach_function :weft_future_release, [:pointer], :void
+    attach_function :weft_future_cancel, [:pointer], :void
+    attach_function :weft_future_fd, %i[pointer pointer], :status
+    attach_function :weft_future_all, %i[pointer size_t pointer], :status
+    attach_function :weft_future_any, %i[pointer size_t pointer], :status
+    attach_function :weft_future_race, %i[pointer size_t pointer], :status
+    attach_function :weft_future_winner, %i[pointer pointer], :status
+    attach_function :weft_future_notify, %i[pointer pointer uint64], :status
 
     attach_function :weft_channel_options_init, %i[pointer size_t], :status
     attach_function :weft_channel_new, %i[pointer pointer], :status
@@ -155,8 +201,11 @@ module Weft
     attach_function :weft_channel_is_closed, [:pointer], :bool
     attach_function :weft_channel_len, [:pointer], :size_t
     attach_function :weft_channel_capacity, [:pointer], :size_t
+    attach_function :weft_channel_fd, %i[pointer int32 pointer], :status
     attach_function :weft_channel_retain, [:pointer], :pointer
     attach_function :weft_channel_release, [:pointer], :void
+
+    attach_function :weft_select, %i[pointer size_t int64 pointer], :status
 
     # The functions that can wait, with the VM lock released.
     module Blocking
@@ -167,8 +216,11 @@ module Weft
       attach_function :weft_runtime_run, %i[pointer int32], :int32, blocking: true
       attach_function :weft_runtime_lend, %i[pointer int64], :int32, blocking: true
       attach_function :weft_future_wait, %i[pointer int64], :int32, blocking: true
+      attach_function :weft_sleep, [:int64], :int32, blocking: true
+      attach_function :weft_log_next, %i[pointer int64], :int32, blocking: true
       attach_function :weft_channel_send, %i[pointer pointer int64], :int32, blocking: true
       attach_function :weft_channel_recv, %i[pointer pointer int64], :int32, blocking: true
+      attach_function :weft_select, %i[pointer size_t int64 pointer], :int32, blocking: true
 
       # Does nothing in the library: any call with the lock released is a point where Ruby delivers
       # interrupts, those too that Thread.handle_interrupt holds back until the thread blocks.

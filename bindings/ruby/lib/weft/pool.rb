@@ -42,13 +42,16 @@ module Weft
     # Runs the block on one of the pool's threads.
     #
     # @param arguments handed to the block, as Thread.new does
+    # @param cancel [CancelToken, nil] what the block goes by; nil: what the calling thread goes by, if anything. Triggered
+    #   before the block has begun, the block does not run and the future fails with a {CancelledError}
     # @return [Future] the block's value, or the exception it raised with its class, message and backtrace
     # @raise [ClosedError] the pool is shut down
     # @raise [ThreadError] there is no thread and none can be started
-    def async(*arguments, &block)
+    def async(*arguments, cancel: nil, **keywords, &block)
       raise ArgumentError, "no block given" unless block
+      raise ArgumentError, "not a CancelToken: #{cancel.inspect}" unless cancel.nil? || cancel.is_a?(CancelToken)
 
-      job = Job.new(block, arguments)
+      job = Job.new(cancel || CancelToken.current, block, arguments, keywords)
       Wait.undisturbed do
         @lock.synchronize do
           @jobs.send(job)
@@ -113,7 +116,7 @@ module Weft
       while take(hand)
         hand.first.run
         hand.clear
-        @lock.synchronize { @idle[Thread.current] = true }
+        @lock.synchronize { @idle[::Thread.current] = true }
       end
     ensure
       leave(hand)
@@ -136,7 +139,7 @@ module Weft
 
     # Under the lock: the job in hand is this thread's now.
     def take_up
-      @idle.delete(Thread.current)
+      @idle.delete(::Thread.current)
       @queued -= 1
     end
 
@@ -146,15 +149,15 @@ module Weft
     end
 
     def forget
-      @idle.delete(Thread.current)
-      @threads.delete(Thread.current)
+      @idle.delete(::Thread.current)
+      @threads.delete(::Thread.current)
     end
 
     # The thread ends; because somebody killed it, if it still has a job.
     def leave(hand)
       hand.first&.then { |job| job.abandon if job.cancel }
       @lock.synchronize do
-        @queued -= 1 if !hand.empty? && @idle.key?(Thread.current)
+        @queued -= 1 if !hand.empty? && @idle.key?(::Thread.current)
         forget
         grow
       rescue ThreadError

@@ -51,6 +51,11 @@ module Weft
       end
     end
 
+    # @return [Boolean] whether somebody has asked by {Future#cancel} for it not to be settled with a value any more
+    def cancelled?
+      @handle.use { |promise| Native.weft_promise_cancelled(promise) }
+    end
+
     # Gives the promise up now instead of when it is collected. Using it afterwards raises {ReleasedError}.
     # @return [nil]
     def release

@@ -31,6 +31,10 @@ module Weft
     end
     private_constant :NoHandle
 
+    # Memory of the functions that are told of stalls: kept for good.
+    STALL_ARGUMENTS = []
+    private_constant :STALL_ARGUMENTS
+
     class << self
       # @return [Runtime] the process-wide runtime, started when it is first used
       def default
@@ -47,7 +51,7 @@ module Weft
       # @api private
       # @yieldparam options [Native::RuntimeOptions] valid until the block ends
       def with_options(name: nil, workers: nil, max_threads: nil, stack_size: nil, keep_alive: nil,
-                       placement: nil, kind: nil)
+                       placement: nil, kind: nil, on_stall: nil, on_stall_argument: nil)
         options = Native::RuntimeOptions.new
         Error.check(Native.weft_runtime_options_init(options, options.size))
         name = Native.c_string(name)
@@ -59,6 +63,10 @@ module Weft
         options[:keep_alive_ns] = [Deadline.nanoseconds(not_negative(:keep_alive, keep_alive)), 1].max if keep_alive
         options[:placement] = placement_number(placement) if placement
         options[:kind] = kind_number(kind) if kind
+        options[:on_stall] = NativeFunction.pointer(on_stall) if on_stall
+        options[:hook_arg] = NativeFunction.argument(on_stall_argument)
+        # A runtime may outlive every Ruby object that knows of it, and a stall the runtime's shutdown.
+        STALL_ARGUMENTS.push(on_stall_argument) if on_stall_argument
         yield options
       end
 
@@ -91,6 +99,9 @@ module Weft
     # @param placement [:none, :compact, :scatter, nil] whether threads are bound to CPUs, side by side or far apart
     # @param kind [:multi, :single, :hosted, :auto, nil] whose threads run the native functions: the runtime's own, the one
     #   that calls {#run}, those that call {#lend}; :auto is :single where one thread is enough, else :multi
+    # @param on_stall [FFI::Pointer, nil] void function(const weft_stall *stall, void *arg), told on a thread of the
+    #   library's when functions are queued and every worker is blocked. Ruby code learns of stalls from {Log} and {#stats}
+    # @param on_stall_argument [FFI::Pointer, #to_ptr, nil] arg; kept for good
     # @raise [InvalidError] the library's message says which option is wrong
     def initialize(**options)
       Wait.undisturbed do
@@ -107,13 +118,15 @@ module Weft
     # @param argument [FFI::Pointer, #to_ptr, nil] arg; its memory must stay until the function has ended
     # @param name [String, nil] of the task, for messages
     # @param priority [:low, :normal, :high, :critical] what comes first
+    # @param cancel [CancelToken, nil] what the function goes by; nil: what the calling thread goes by, if anything
+    # @param after [Future, Array<Future>] the function is queued when these are settled, whatever their outcome
     # @return [self]
     # @raise [ArgumentError] the function is Ruby code
     # @raise [ShutdownError] the runtime is shut down
-    def spawn_native(function, argument = nil, name: nil, priority: :normal)
+    def spawn_native(function, argument = nil, **how)
       function = NativeFunction.pointer(function)
       argument = NativeFunction.argument(argument)
-      with_spawn_options(name, priority) do |options|
+      with_spawn_options(**how) do |options|
         @handle.use { |runtime| Error.check(Native.weft_spawn_with(runtime, function, argument, options)) }
       end
       self
@@ -125,14 +138,16 @@ module Weft
     # @param argument [FFI::Pointer, #to_ptr, nil] arg; kept until the function has ended
     # @param name [String, nil] of the task, for messages
     # @param priority [:low, :normal, :high, :critical] what comes first
+    # @param cancel [CancelToken, nil] what the function goes by; nil: what the calling thread goes by, if anything
+    # @param after [Future, Array<Future>] the function is queued when these are settled, whatever their outcome
     # @return [Future] the result as an FFI::Pointer; or an {Error} with the function's status and message
     # @raise [ArgumentError] the function is Ruby code
     # @raise [ShutdownError] the runtime is shut down
-    def async_native(function, argument = nil, name: nil, priority: :normal)
+    def async_native(function, argument = nil, **how)
       function = NativeFunction.pointer(function)
       pointer = NativeFunction.argument(argument)
       Wait.undisturbed do
-        future = with_spawn_options(name, priority) do |options|
+        future = with_spawn_options(**how) do |options|
           @handle.use do |runtime|
             Native.make { |out| Native.weft_async(runtime, function, pointer, options, out) }
           end
@@ -148,8 +163,8 @@ module Weft
     # @return [FFI::Pointer] the result
     # @raise [Error] the function's status and message
     # @raise [ArgumentError] the function is Ruby code
-    def run_native(function, argument = nil, name: nil, priority: :normal)
-      async_native(function, argument, name: name, priority: priority).value
+    def run_native(function, argument = nil, **how)
+      async_native(function, argument, **how).value
     end
 
     # Ends the runtime: new work is refused from now on, what is queued is done or dropped, the threads go.
@@ -268,18 +283,26 @@ module Weft
       nil
     end
 
-    def with_spawn_options(name, priority)
+    def with_spawn_options(name: nil, priority: :normal, cancel: nil, after: [])
       number = Native::PRIORITIES.fetch(priority) do
         raise ArgumentError, "priority must be :low, :normal, :high or :critical, not #{priority.inspect}"
       end
-      return yield(nil) unless name || number != 0
+      after = Array(after)
+      return yield(nil) unless name || number != 0 || cancel || !after.empty?
 
       options = Native::SpawnOptions.new
       Error.check(Native.weft_spawn_options_init(options, options.size))
       name = name && Native.c_string(name)
       options[:name] = name
       options[:priority] = number
-      yield options
+      CancelToken.pointer(cancel) do |token|
+        options[:cancel] = token
+        Future.references(after) do |array|
+          options[:after] = array
+          options[:after_len] = after.size
+          yield options
+        end
+      end
     end
 
     # The process-wide runtime.

@@ -19,11 +19,18 @@ module Weft
     # @return [Deadline]
     def self.in(timeout)
       return NEVER if timeout.nil?
-      raise ArgumentError, "a timeout is in seconds or nil, not #{timeout.inspect}" unless seconds?(timeout)
-      return NOW unless timeout.positive?
+      return NOW unless checked(timeout).positive?
 
       nanoseconds = Deadline.nanoseconds(timeout)
       nanoseconds == Native::FOREVER ? NEVER : new(Deadline.now + nanoseconds)
+    end
+
+    # @return [Numeric] the time
+    # @raise [ArgumentError] it is none
+    def self.checked(time)
+      raise ArgumentError, "a time is in seconds or nil, not #{time.inspect}" unless seconds?(time)
+
+      time
     end
 
     # @return [Boolean] whether this can be compared and calculated with
@@ -79,10 +86,14 @@ module Weft
     # @yieldparam timeout [Integer] the timeout to call it with
     # @yieldreturn [Integer] its status
     # @return [Integer] the status; never WEFT_INTERRUPTED
+    # @raise [InterruptedError] by {Thread#interrupt}
     def self.call(deadline)
       status = yield(Native, 0)
-      return status unless status == Native::WOULD_BLOCK && deadline.wait?
-
+      case status
+      when Native::WOULD_BLOCK then return status unless deadline.wait?
+      when Native::INTERRUPTED then Thread.interrupted
+      else return status
+      end
       released(deadline) { |timeout| yield(Native::Blocking, timeout) }
     end
 
@@ -101,8 +112,9 @@ module Weft
           status = yield(deadline.wait? ? deadline.left : 0)
           return status unless status == Native::INTERRUPTED
 
+          Thread.interrupted
           # It may have been the timer's signal: among other things this signals the threads it is for.
-          Thread.pass
+          ::Thread.pass
         end
       ensure
         Native.weft_thread_interruptible(before)
@@ -112,25 +124,25 @@ module Weft
     # Lets in what Thread.handle_interrupt holds back until the thread waits. What has arrived before the
     # wait would not end it any more.
     def self.interrupt_point
-      Native::Blocking.interrupt_point if Thread.pending_interrupt?
+      Native::Blocking.interrupt_point if ::Thread.pending_interrupt?
     end
 
     # Runs the block with interrupts held back. For short things that do not wait.
     def self.undisturbed(&block)
-      Thread.handle_interrupt(HELD_BACK, &block)
+      ::Thread.handle_interrupt(HELD_BACK, &block)
     end
 
     # Inside #undisturbed: runs the block with interrupts let in.
     def self.disturbed(&block)
-      Thread.handle_interrupt(LET_IN, &block)
+      ::Thread.handle_interrupt(LET_IN, &block)
     end
 
     # Starts a thread whose block runs with interrupts held back from its first step (a thread inherits that
     # from its maker). The block must let them in where it waits: else not even the process' exit ends it.
     def self.thread(name)
       undisturbed do
-        thread = Thread.new do
-          Thread.current.report_on_exception = false
+        thread = ::Thread.new do
+          ::Thread.current.report_on_exception = false
           yield
         end
         thread.tap { thread.name = name }

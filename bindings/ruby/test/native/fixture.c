@@ -14,12 +14,17 @@ weft_status fixture_status(weft_worker *worker, void *arg, void **result);
 weft_status fixture_on_worker(weft_worker *worker, void *arg, void **result);
 weft_status fixture_read(weft_worker *worker, void *arg, void **result);
 weft_status fixture_recv_late(weft_channel *channel, void *elem, int64_t timeout_ns);
+weft_status fixture_block(weft_worker *worker, void *arg, void **result);
+weft_status fixture_cancelled(weft_worker *worker, void *arg, void **result);
+weft_status fixture_repair(weft_worker *worker, void *arg, void **result);
 void fixture_count(weft_worker *worker, void *arg);
+void fixture_relieve(const weft_stall *stall, void *arg);
 extern const size_t fixture_layout_runtime_options[];
 extern const size_t fixture_layout_runtime_stats[];
 extern const size_t fixture_layout_worker_stats[];
 extern const size_t fixture_layout_spawn_options[];
 extern const size_t fixture_layout_channel_options[];
+extern const size_t fixture_layout_log_record[];
 
 /* Squares the number at arg in place and gives arg back. */
 weft_status fixture_square(weft_worker *worker, void *arg, void **result)
@@ -88,6 +93,53 @@ void fixture_count(weft_worker *worker, void *arg)
     __atomic_fetch_add((int64_t *)arg, 1, __ATOMIC_RELAXED);
 }
 
+/* fixture_read, as a call that the library is told of. */
+weft_status fixture_block(weft_worker *worker, void *arg, void **result)
+{
+    weft_blocking_begin(worker);
+    weft_status status = fixture_read(worker, arg, result);
+    weft_blocking_end(worker);
+    return status;
+}
+
+/* Told of a stall: adds one to the second number at arg and lets a fixture_block go on, by the descriptor that is the first. */
+void fixture_relieve(const weft_stall *stall, void *arg)
+{
+    int64_t *memory = arg;
+    if (stall->queued > 0)
+        __atomic_fetch_add(&memory[1], 1, __ATOMIC_RELAXED);
+    while (write((int)memory[0], "\1", 1) < 0 && errno == EINTR)
+        continue;
+}
+
+/* Whether the task has been asked to stop: 1 or 0. */
+weft_status fixture_cancelled(weft_worker *worker, void *arg, void **result)
+{
+    (void)arg;
+    *result = (void *)(uintptr_t)weft_cancelled(worker);
+    return WEFT_OK;
+}
+
+static weft_status fail_at_first(weft_worker *worker, size_t begin, size_t end, void *arg)
+{
+    (void)worker;
+    (void)begin;
+    (void)end;
+    return (*(int *)arg)++ == 0 ? weft_error_set(WEFT_FAILED, "on purpose") : WEFT_OK;
+}
+
+/* Runs a loop that fails and is repaired, which logs one warning. */
+weft_status fixture_repair(weft_worker *worker, void *arg, void **result)
+{
+    int calls = 0;
+    weft_loop_options options;
+    weft_status status = weft_loop_options_init(&options, sizeof options);
+    (void)arg;
+    (void)result;
+    options.on_failure = WEFT_ON_FAILURE_REDO;
+    return status == WEFT_OK ? weft_for(weft_worker_runtime(worker), 0, 1, fail_at_first, &calls, &options, NULL) : status;
+}
+
 /* Where the compiler puts the members of the structs that the binding describes by hand: the whole size, then each
  * member's offset, in the order of the header. */
 const size_t fixture_layout_runtime_options[] = {
@@ -141,4 +193,9 @@ const size_t fixture_layout_channel_options[] = {
     offsetof(weft_channel_options, single_producer), offsetof(weft_channel_options, single_consumer),
     offsetof(weft_channel_options, drop), offsetof(weft_channel_options, drop_ctx),
     offsetof(weft_channel_options, name)
+};
+const size_t fixture_layout_log_record[] = {
+    sizeof(weft_log_record), offsetof(weft_log_record, size), offsetof(weft_log_record, level),
+    offsetof(weft_log_record, worker), offsetof(weft_log_record, time_ns), offsetof(weft_log_record, runtime),
+    offsetof(weft_log_record, task), offsetof(weft_log_record, message)
 };

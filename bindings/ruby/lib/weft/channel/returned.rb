@@ -38,6 +38,14 @@ module Weft
         @hands = []     # each with one object
         @receivers = [] # one entry for each receiver
         @wake_ups = []  # one entry for each wake-up in the channel
+        @watched = false
+      end
+
+      # From now on somebody may look at the channel's descriptor instead of being here as a receiver: what is left here
+      # is announced by a wake-up, and that stays until it is received.
+      def watch(channel)
+        @watched = true
+        wake(channel) unless @hands.empty?
       end
 
       # @return [Integer] how many objects are in the channel or here
@@ -65,7 +73,7 @@ module Weft
       def put(channel, hand)
         @hands.unshift(hand.dup)
         hand.clear
-        wake(channel) unless @receivers.empty?
+        wake(channel) unless @receivers.empty? && !@watched
       end
 
       # Puts the object that is due first into a receiver's hand. If the hand holds one already, that one has
@@ -106,6 +114,7 @@ module Weft
       # Without a receiver nobody else takes anything out. If all there is are wake-ups, they would make an
       # empty channel look full.
       def sweep(channel)
+        return if @watched && !@hands.empty?
         return unless @receivers.empty? && Native.weft_channel_len(channel) == @wake_ups.size
 
         cell = FFI::MemoryPointer.new(:uint64)

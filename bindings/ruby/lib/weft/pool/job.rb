@@ -8,18 +8,20 @@ module Weft
     class Job
       # The pool that the current thread belongs to, if any.
       def self.pool
-        Thread.current.thread_variable_get(:weft_pool)
+        ::Thread.current.thread_variable_get(:weft_pool)
       end
 
       def self.pool=(pool)
-        Thread.current.thread_variable_set(:weft_pool, pool)
+        ::Thread.current.thread_variable_set(:weft_pool, pool)
       end
 
-      def initialize(block, arguments)
+      # @param cancel [CancelToken, nil] what ends it, beside {#stop}
+      def initialize(cancel, block, arguments, keywords)
+        @token = CancelToken.new(cancel)
         @promise = Promise.new
         @promise.future.job = self
         # Taken out by whoever claims the job; Array#pop is a single step under the VM lock.
-        @work = [[block, arguments]]
+        @work = [[block, arguments, keywords]]
       end
 
       # @return [Future]
@@ -30,11 +32,11 @@ module Weft
       # Runs the block, unless somebody has claimed it. Interrupts are held back by the caller and let in
       # while the block runs.
       def run
-        block, arguments = @work.pop
+        block, arguments, keywords = @work.pop
         return unless block
 
         begin
-          @promise.resolve(Wait.disturbed { block.call(*arguments) })
+          @promise.resolve(Wait.disturbed { carrying_token { block.call(*arguments, **keywords) } })
         rescue Exception => e # everything is for who asks for the value
           @promise.reject(e)
         ensure
@@ -45,7 +47,7 @@ module Weft
       # Runs the block here if nobody has begun it and this thread is a pool's, so that threads that wait
       # for blocks cannot use up all threads.
       def help
-        Wait.undisturbed { run } if Job.pool
+        Wait.undisturbed { without_tokens { run } } if Job.pool
       end
 
       # Claims the block in order not to run it.
@@ -54,9 +56,28 @@ module Weft
         !@work.pop.nil?
       end
 
+      # Asks the block to stop; if it has not begun it does not run.
+      def stop
+        @token.trigger
+        Wait.undisturbed { @promise.reject(CancelledError.new("cancelled")) if cancel }
+      end
+
       # Settles the promise if nothing else has: the thread was killed before the block could end.
       def abandon
         @promise.reject(BrokenError.new("the thread that was to run the block was killed")) unless future.ready?
+      end
+
+      private
+
+      # Cancelled before it has begun, the block does not run.
+      def carrying_token(&block)
+        @token.check
+        @token.enter(&block)
+      end
+
+      # What the thread that helps goes by is not the block's.
+      def without_tokens(&block)
+        CancelToken.current ? CancelToken.shield(&block) : yield
       end
     end
     private_constant :Job
