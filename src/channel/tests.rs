@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
 
 use super::*;
-use crate::sync::select::Pending;
+use crate::sync::select::{Pending, Verdict};
 
 fn send(channel: &Channel, value: u64, deadline: Deadline) -> Result<()> {
     // SAFETY: the channels of these tests carry u64s.
@@ -172,5 +172,40 @@ fn a_select_that_came_too_late_is_told_again() {
         // SAFETY: as above.
         assert_eq!(unsafe { pending.forget(&events) }, None);
         assert_eq!(channel.waiting(Direction::Receive), 0);
+    }
+}
+
+/// A select that is told and not polled, for whatever reason, keeps nothing from threads that wait behind it.
+#[test]
+fn a_select_that_is_not_polled_stops_nobody() {
+    for at_once in [true, false] {
+        let channel = Channel::new(Layout::new::<u64>(), Capacity::Bounded(4), Options::default()).unwrap();
+        let calls = Arc::new(Calls::default());
+        let waker = Waker::from(calls.clone());
+        let mut got = 0u64;
+        // SAFETY: the element stays until the select has ended, which it has below.
+        let events = [unsafe { channel.case(Direction::Receive, (&raw mut got).cast()) }];
+        let mut pending = Pending::default();
+        // SAFETY: as above.
+        assert_eq!(unsafe { pending.poll(&events, &waker) }, None);
+        std::thread::scope(|scope| {
+            let behind = scope.spawn(|| receive(&channel, Deadline::after(10_000_000_000)));
+            while channel.waiting(Direction::Receive) < 2 {
+                std::thread::yield_now();
+            }
+            let elements = [1u64, 2];
+            if at_once {
+                // SAFETY: two elements.
+                let sent = unsafe { channel.send_batch((&raw const elements).cast(), 2, Deadline::Now) };
+                assert_eq!(sent, (2, Ok(())));
+            } else {
+                elements.iter().for_each(|&element| send(&channel, element, Deadline::Now).unwrap());
+            }
+            assert_eq!(behind.join().unwrap(), Ok(1));
+        });
+        assert_eq!(calls.0.load(Ordering::Relaxed), 1);
+        // SAFETY: as above.
+        assert_eq!(unsafe { pending.poll(&events, &waker) }, Some((0, Verdict::Done)));
+        assert_eq!(got, 2);
     }
 }

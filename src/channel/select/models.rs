@@ -115,7 +115,7 @@ fn loom_select_of_both_kinds() {
 /// A select is told of an element that another takes first: it is told of the next one again.
 #[test]
 fn loom_select_told_too_late() {
-    model(3, || {
+    model(2, || {
         let channels = channels([2, 2]);
         let thief = spawn(&channels, |[queue, _]| {
             let mut stolen = 0u64;
