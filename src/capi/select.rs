@@ -240,9 +240,10 @@ pub unsafe extern "C" fn weft_select(
 }
 
 /// weft_select for poll tasks: never blocks. WEFT_WOULD_BLOCK: the waker is woken when it is worth while to call this again, with
-/// the same cases. Until it returns anything else, or weft_select_poll_end has been called, the cases, their elements and
-/// a reference to each handle stay in place, for a case may be done at any time; they are not touched otherwise. NULL in
-/// `reserved` of all cases before the first call. WEFT_INVALID: as weft_select; n is not the same. WEFT_OS: no thread for timers.
+/// the same cases. Until it returns WEFT_OK, or weft_select_poll_end has returned that or WEFT_WOULD_BLOCK, the cases, their elements
+/// and a reference to each handle stay in place, for a case may be done at any time; they are not touched otherwise. NULL in
+/// `reserved` of all cases before the first call. WEFT_INVALID: as weft_select; n is not the same; a select that has begun goes on.
+/// WEFT_OS: no thread for timers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_select_poll(
     cases: *mut weft_select_case,

@@ -9,8 +9,9 @@
 //! passes the other door moves its index and then reads the flags, with the light end of that barrier in between. So
 //! either it sees WAITERS, or the look sees the element.
 //!
-//! Those who wait are told, not served: who is fired tries again. Only one is told at a time (TOLD, raised under the third lock), since a
-//! thread takes a while to get up and many elements may pass meanwhile, which need no more calls. It passes that on when it has
+//! Those who wait are told, not served: who is fired tries again. Only one thread is told at a time (TOLD, raised under the third lock), since
+//! it takes a while to get up and many elements may pass meanwhile, which need no more calls. What is no thread (a poll task) may be
+//! called much later or never, and nobody else is to wait for that: telling it raises nothing. Who was told passes that on when it has
 //! tried ([`Queue::pass_on`]): it takes TOLD away, and if there is something to be done for another, tells the next. A
 //! fence lies between the two, and one between an operation and its look at TOLD ([`Door::attend`]), so an operation that tells nobody
 //! because of TOLD is seen. A wait that was told is never taken for one that timed out ([`crate::sync::wait`]), so nobody who
@@ -29,7 +30,7 @@ use super::memory::copy;
 use super::observers::{Observer, Observers};
 use crate::error::{Failure, Result, Status};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering, UnsafeCell, fence};
-use crate::sync::wait::{Ended, WaitList, WaitNode, Waiter};
+use crate::sync::wait::{Claimed, Ended, WaitList, WaitNode, Waiter};
 use crate::sync::{Deadline, Lock, park, spin};
 
 /// Outcome of a wait: one of those who wait is to try, and to pass it on.
@@ -404,26 +405,42 @@ impl<S: Store> Queue<S> {
         done || self.is_closed()
     }
 
-    /// Has one of those who wait for `direction` try, unless one has been told already.
+    /// How many attempts might come to something now, roughly; one at least.
+    fn chances(&self, direction: Direction) -> usize {
+        let len = self.len();
+        match direction {
+            Direction::Send => self.producer.capacity - len,
+            Direction::Receive => len,
+        }
+        .max(1)
+    }
+
+    /// Has one thread of those who wait for `direction` try, unless one has been told already. What is no thread does not
+    /// count: those before it are told besides, one for each element at most.
     fn tell(&self, direction: Direction) {
         let door = self.door(direction.opposite());
-        let told = {
-            let mut waits = self.waits.lock();
-            if door.flags() & TOLD != 0 {
+        for _ in 0..self.chances(direction) {
+            let told = {
+                let mut waits = self.waits.lock();
+                if door.flags() & TOLD != 0 {
+                    return;
+                }
+                let list = waits.of(direction);
+                let told = list.claim_first();
+                if told.as_ref().is_some_and(Claimed::is_thread) {
+                    door.raise(TOLD);
+                }
+                if list.is_empty() {
+                    door.clear(WAITERS);
+                }
+                told
+            };
+            let Some(told) = told else { return };
+            let is_thread = told.is_thread();
+            told.finish(TRY);
+            if is_thread {
                 return;
             }
-            let list = waits.of(direction);
-            let told = list.claim_first();
-            if told.is_some() {
-                door.raise(TOLD);
-            }
-            if list.is_empty() {
-                door.clear(WAITERS);
-            }
-            told
-        };
-        if let Some(told) = told {
-            told.finish(TRY);
         }
     }
 

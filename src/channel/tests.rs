@@ -3,8 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Wake, Waker};
 
 use super::*;
+use crate::sync::select::{Pending, Verdict};
 
 fn send(channel: &Channel, value: u64, deadline: Deadline) -> Result<()> {
     // SAFETY: the channels of these tests carry u64s.
@@ -137,5 +139,73 @@ fn observers_are_told_of_everything() {
         }
         channel.close();
         assert_eq!(*seen.lock().unwrap(), [(1, false), (0, false), (0, true)]);
+    }
+}
+
+#[derive(Default)]
+struct Calls(AtomicUsize);
+
+impl Wake for Calls {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// A select whose element another took first is told of the next one.
+#[test]
+fn a_select_that_came_too_late_is_told_again() {
+    for capacity in [Capacity::Bounded(2), Capacity::Unbounded] {
+        let channel = Channel::new(Layout::new::<u64>(), capacity, Options::default()).unwrap();
+        let calls = Arc::new(Calls::default());
+        let waker = Waker::from(calls.clone());
+        let mut got = 0u64;
+        // SAFETY: the element stays until the select has ended, which it has below.
+        let events = [unsafe { channel.case(Direction::Receive, (&raw mut got).cast()) }];
+        let mut pending = Pending::default();
+        for round in 1..=3 {
+            // SAFETY: as above.
+            assert_eq!(unsafe { pending.poll(&events, &waker) }, None);
+            send(&channel, round, Deadline::Now).unwrap();
+            assert_eq!(calls.0.load(Ordering::Relaxed), round as usize);
+            assert_eq!(receive(&channel, Deadline::Now), Ok(round));
+        }
+        // SAFETY: as above.
+        assert_eq!(unsafe { pending.forget(&events) }, None);
+        assert_eq!(channel.waiting(Direction::Receive), 0);
+    }
+}
+
+/// A select that is told and not polled, for whatever reason, keeps nothing from threads that wait behind it.
+#[test]
+fn a_select_that_is_not_polled_stops_nobody() {
+    for at_once in [true, false] {
+        let channel = Channel::new(Layout::new::<u64>(), Capacity::Bounded(4), Options::default()).unwrap();
+        let calls = Arc::new(Calls::default());
+        let waker = Waker::from(calls.clone());
+        let mut got = 0u64;
+        // SAFETY: the element stays until the select has ended, which it has below.
+        let events = [unsafe { channel.case(Direction::Receive, (&raw mut got).cast()) }];
+        let mut pending = Pending::default();
+        // SAFETY: as above.
+        assert_eq!(unsafe { pending.poll(&events, &waker) }, None);
+        std::thread::scope(|scope| {
+            let behind = scope.spawn(|| receive(&channel, Deadline::after(10_000_000_000)));
+            while channel.waiting(Direction::Receive) < 2 {
+                std::thread::yield_now();
+            }
+            let elements = [1u64, 2];
+            if at_once {
+                // SAFETY: two elements.
+                let sent = unsafe { channel.send_batch((&raw const elements).cast(), 2, Deadline::Now) };
+                assert_eq!(sent, (2, Ok(())));
+            } else {
+                elements.iter().for_each(|&element| send(&channel, element, Deadline::Now).unwrap());
+            }
+            assert_eq!(behind.join().unwrap(), Ok(1));
+        });
+        assert_eq!(calls.0.load(Ordering::Relaxed), 1);
+        // SAFETY: as above.
+        assert_eq!(unsafe { pending.poll(&events, &waker) }, Some((0, Verdict::Done)));
+        assert_eq!(got, 2);
     }
 }

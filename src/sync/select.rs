@@ -77,7 +77,7 @@ pub unsafe trait Event {
     /// What it means that the node was fired with this outcome; None: the case is to be tried.
     fn verdict(&self, outcome: u32) -> Option<Verdict>;
 
-    /// The case has been done by one who was told: if there is more, the next is to be told.
+    /// One who was told has tried the case, or will not: if there is more, the next is to be told.
     fn pass_on(&self) {}
 
     /// When the wait for it ends by itself.
@@ -259,11 +259,13 @@ fn nodes(waiter: &Waiter, cases: usize) -> Vec<WaitNode> {
 
 /// Tries the case that was told of, and then all, in a random order.
 fn attempt<E: Event>(events: &[E], told: Option<usize>) -> Option<Hit> {
-    if let Some(case) = told
-        && let Some(verdict) = events[case].attempt()
-    {
+    if let Some(case) = told {
+        let verdict = events[case].attempt();
+        // Also if another was faster: as long as it is not passed on, nobody else is told.
         events[case].pass_on();
-        return Some((case, verdict));
+        if let Some(verdict) = verdict {
+            return Some((case, verdict));
+        }
     }
     in_random_order(events.len(), |case| Some((case, events[case].attempt()?)))
 }

@@ -327,6 +327,12 @@ pub struct Claimed {
 }
 
 impl Claimed {
+    /// Whether it is a thread that waits, which goes on as soon as it is told.
+    pub fn is_thread(&self) -> bool {
+        // SAFETY: a claimed waiter stays until it is finished, and its cells are the claimer's.
+        unsafe { (*self.waiter).waker.with(|waker| (*waker).is_none()) }
+    }
+
     /// Ends the wait with this outcome.
     pub fn finish(self, outcome: u32) {
         // SAFETY: a Claimed exists only for a waiter whose claim was won, and is consumed here.

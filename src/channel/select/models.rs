@@ -112,6 +112,30 @@ fn loom_select_of_both_kinds() {
     });
 }
 
+/// A select is told of an element that another takes first: it is told of the next one again.
+#[test]
+fn loom_select_told_too_late() {
+    model(2, || {
+        let channels = channels([2, 2]);
+        let thief = spawn(&channels, |[queue, _]| {
+            let mut stolen = 0u64;
+            unsafe { queue.attempt(Direction::Receive, (&raw mut stolen).cast()) == Attempt::Done }
+        });
+        let sender = spawn(&channels, |[queue, _]| {
+            for _ in 0..2 {
+                assert!(unsafe { queue.send((&raw const SEVEN).cast(), Deadline::Never) }.is_ok());
+            }
+        });
+        let mut got = 0u64;
+        let events = [0, 1].map(|which| unsafe { channels[which].case(Direction::Receive, (&raw mut got).cast()) });
+        assert_eq!(select(&events, Deadline::Never), Ok((0, Verdict::Done)));
+        sender.join().unwrap();
+        let stolen = thief.join().unwrap();
+        assert_eq!((got, channels[0].len()), (7, usize::from(!stolen)));
+        nobody_waits(&channels);
+    });
+}
+
 struct Ignore;
 
 impl Wake for Ignore {
