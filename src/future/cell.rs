@@ -357,8 +357,13 @@ impl<T> Cell<T> {
 
     /// Whether there is one reference to the future.
     pub fn is_sole(&self) -> bool {
+        self.has_references(1)
+    }
+
+    /// Whether there are so many references to the future.
+    pub fn has_references(&self, n: usize) -> bool {
         // Acquire: what former holders did comes before.
-        self.future.references.load(Ordering::Acquire) == 1
+        self.future.references.load(Ordering::Acquire) == n
     }
 
     /// Settles the future; gives the outcome back if that has been done already. Calls what is to be told.

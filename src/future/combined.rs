@@ -4,6 +4,7 @@
 //! back, so that a source that goes on for long does not collect what was made of it. Watches are set one after the other
 //! while those set already may decide; who comes second, the decision or the end of the setting, takes them back.
 
+use std::ptr;
 use std::sync::Arc;
 
 use super::cell::{Cell, Future, Promise, channel, settled};
@@ -198,8 +199,12 @@ pub fn outcome_of<T: Lend>(source: &Cell<T>) -> std::result::Result<T, Error> {
 impl<T: Lend> Origin<T> for Combined<T> {
     fn cancel(self: Arc<Self>, more: &mut Vec<Future<T>>) {
         self.decide((NOBODY, Err(cancelled("the future was cancelled"))));
-        // Whoever else holds a source goes on waiting for it.
-        more.extend(self.sources.lock().iter().filter(|source| source.is_sole()).cloned());
+        // Whoever else holds a source goes on waiting for it. One may be here several times.
+        let sources = self.sources.lock();
+        let mut sorted: Vec<_> = sources.iter().collect();
+        sorted.sort_unstable_by_key(|source| ptr::from_ref(&***source).addr());
+        let same = sorted.chunk_by(|one, next| ptr::eq(&***one, &***next));
+        more.extend(same.filter(|same| same[0].has_references(same.len())).map(|same| same[0].clone()));
     }
 
     fn let_go(&self) {

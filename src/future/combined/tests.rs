@@ -96,6 +96,16 @@ fn a_request_to_stop_reaches_what_nobody_else_holds() {
 }
 
 #[test]
+fn a_request_to_stop_reaches_what_is_there_twice() {
+    let (promises, futures) = pairs(2);
+    let kept = futures[1].clone();
+    let all = combine(Rule::All, [&futures[0], &kept, &futures[0], &kept].map(Clone::clone).into());
+    drop(futures);
+    all.cancel();
+    assert_eq!([0, 1].map(|index| promises[index].is_cancelled()), [true, false]);
+}
+
+#[test]
 fn chains_of_any_length() {
     for cancel in [false, true] {
         let (promise, mut future) = channel::<u32>();
