@@ -278,10 +278,12 @@ unsafe fn released<T>(job: *const Job) {
     // SAFETY: promised by the caller.
     let hold =
         Hold(unsafe { NonNull::new_unchecked(job.cast_mut()).byte_sub(offset_of!(Cell<T>, future)).cast::<Cell<T>>() });
-    if hold.state() != State::Pending
-        && let Some(origin) = hold.origin()
-    {
+    let Some(origin) = hold.origin() else { return };
+    if hold.state() != State::Pending {
         origin.let_go();
+    } else if hold.waits.lock().is_empty() {
+        // Who would wait from here on would need a reference.
+        origin.clone().forsake();
     }
 }
 

@@ -172,15 +172,16 @@ impl<T: Lend> Combined<T> {
         self.decide(outcome);
     }
 
-    fn decide(self: &Arc<Self>, (winner, outcome): (usize, std::result::Result<T, Error>)) {
-        let Some(promise) = self.promise.take() else { return };
+    /// Settles the future; false: somebody else does.
+    fn decide(self: &Arc<Self>, (winner, outcome): (usize, std::result::Result<T, Error>)) -> bool {
+        let Some(promise) = self.promise.take() else { return false };
         // Relaxed: published with the outcome.
         self.winner.store(winner, Ordering::Relaxed);
         // Before the outcome is there: then the sources are let go by whoever releases the future last.
         self.reach(DECIDED);
         let timer = self.timer.lock().take();
         drop(timer);
-        let _ = promise.settle(outcome);
+        promise.settle(outcome).is_ok()
     }
 }
 
@@ -211,6 +212,13 @@ impl<T: Lend> Origin<T> for Combined<T> {
         let sources = std::mem::take(&mut *self.sources.lock());
         // Not under the lock.
         drop(sources);
+    }
+
+    /// Neither the promise in here nor a watch or a timer keeps it any longer.
+    fn forsake(self: Arc<Self>) {
+        if self.decide((NOBODY, Err(cancelled("the future was released")))) {
+            self.let_go();
+        }
     }
 
     fn winner(&self) -> Option<Winner> {

@@ -25,6 +25,10 @@ pub trait Origin<T>: Send + Sync {
     /// at once, whoever else still has a hand on this.
     fn let_go(&self) {}
 
+    /// The last reference to the future has gone, which was not settled, and nothing is told of it: nobody will ever know what becomes
+    /// of it.
+    fn forsake(self: Arc<Self>) {}
+
     /// Which of the futures it is made of has settled it; None: it is not made of several.
     fn winner(&self) -> Option<Winner> {
         None
