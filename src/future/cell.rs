@@ -279,6 +279,7 @@ unsafe fn released<T>(job: *const Job) {
     let hold =
         Hold(unsafe { NonNull::new_unchecked(job.cast_mut()).byte_sub(offset_of!(Cell<T>, future)).cast::<Cell<T>>() });
     let Some(origin) = hold.origin() else { return };
+    origin.released();
     if hold.state() != State::Pending {
         origin.let_go();
     } else if hold.waits.lock().is_empty() {
