@@ -1,6 +1,7 @@
 /* Tasks with a result: the future's value, failures with their text and origin, who drops what. */
 #include "support.h"
 
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -377,4 +378,45 @@ TEST(a_task_is_run_by_its_queue_or_by_who_waits)
     for (int i = 0; i < 10; i++)
         OK(weft_run(runtime, race_for_a_task, runtime));
     runtime_end(runtime);
+}
+
+/* Starts the next one, and gives up the handle by which this one could have been cancelled. */
+struct relay {
+    int left;
+    weft_future *last;
+    size_t in_use;
+};
+
+static weft_status pass_on(weft_worker *worker, void *arg, void **result)
+{
+    struct relay *relay = arg;
+    weft_future *own = relay->last;
+    (void)worker, (void)result;
+    relay->last = NULL;
+    if (relay->left-- > 0)
+        OK(weft_async(NULL, pass_on, relay, NULL, &relay->last));
+    else
+        relay->in_use = mallinfo2().uordblks;
+    weft_future_release(own);
+    return WEFT_OK;
+}
+
+/* On one thread, so that all memory is of one arena. */
+TEST(tasks_that_start_each_other_keep_nothing_of_those_before)
+{
+    size_t in_use[2];
+    weft_runtime *runtime = NULL;
+    weft_runtime_options options;
+    OK(weft_runtime_options_init(&options, sizeof options));
+    options.kind = WEFT_KIND_SINGLE;
+    OK(weft_runtime_new(&options, &runtime));
+    for (int i = 0; i < 2; i++) {
+        struct relay relay = {i ? 10000 : 10, NULL, 0};
+        OK(weft_async(runtime, pass_on, &relay, NULL, &relay.last));
+        OK(weft_runtime_run(runtime, WEFT_RUN_UNTIL_IDLE));
+        in_use[i] = relay.in_use;
+    }
+    CHECK(in_use[1] < in_use[0] + (64 << 10));
+    OK(weft_runtime_shutdown(runtime, WEFT_SHUTDOWN_DRAIN, WEFT_FOREVER));
+    weft_runtime_release(runtime);
 }

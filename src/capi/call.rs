@@ -221,6 +221,10 @@ impl Origin<Value> for Async {
         }
     }
 
+    fn released(&self) {
+        self.token.seal();
+    }
+
     fn let_go(&self) {
         let source = self.source.lock().take();
         // Not under the lock.

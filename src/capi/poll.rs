@@ -111,6 +111,10 @@ impl Origin<Value> for Machinery {
     fn cancel(self: Arc<Self>, _: &mut Vec<Future<Value>>) {
         self.token.trigger(c"its future was cancelled");
     }
+
+    fn released(&self) {
+        self.token.seal();
+    }
 }
 
 /// Starts a poll task, for state machines: fn(worker, state, waker, &result) is called on a worker of the runtime, and

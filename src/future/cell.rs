@@ -278,10 +278,13 @@ unsafe fn released<T>(job: *const Job) {
     // SAFETY: promised by the caller.
     let hold =
         Hold(unsafe { NonNull::new_unchecked(job.cast_mut()).byte_sub(offset_of!(Cell<T>, future)).cast::<Cell<T>>() });
-    if hold.state() != State::Pending
-        && let Some(origin) = hold.origin()
-    {
+    let Some(origin) = hold.origin() else { return };
+    origin.released();
+    if hold.state() != State::Pending {
         origin.let_go();
+    } else if hold.waits.lock().is_empty() {
+        // Who would wait from here on would need a reference.
+        origin.clone().forsake();
     }
 }
 
@@ -357,8 +360,13 @@ impl<T> Cell<T> {
 
     /// Whether there is one reference to the future.
     pub fn is_sole(&self) -> bool {
+        self.has_references(1)
+    }
+
+    /// Whether there are so many references to the future.
+    pub fn has_references(&self, n: usize) -> bool {
         // Acquire: what former holders did comes before.
-        self.future.references.load(Ordering::Acquire) == 1
+        self.future.references.load(Ordering::Acquire) == n
     }
 
     /// Settles the future; gives the outcome back if that has been done already. Calls what is to be told.

@@ -5,6 +5,7 @@
 //! after the other while those set already may decide; who comes second, the decision or the end of the setting, takes
 //! them back.
 
+use std::ptr;
 use std::sync::Arc;
 
 use super::cell::{Cell, Future, Promise, channel, settled};
@@ -172,15 +173,16 @@ impl<T: Lend> Combined<T> {
         self.decide(outcome);
     }
 
-    fn decide(self: &Arc<Self>, (winner, outcome): (usize, std::result::Result<T, Error>)) {
-        let Some(promise) = self.promise.take() else { return };
+    /// Settles the future; false: somebody else does.
+    fn decide(self: &Arc<Self>, (winner, outcome): (usize, std::result::Result<T, Error>)) -> bool {
+        let Some(promise) = self.promise.take() else { return false };
         // Relaxed: published with the outcome.
         self.winner.store(winner, Ordering::Relaxed);
         // Before the outcome is there: then the sources are let go by whoever releases the future last.
         self.reach(DECIDED);
         let timer = self.timer.lock().take();
         drop(timer);
-        let _ = promise.settle(outcome);
+        promise.settle(outcome).is_ok()
     }
 }
 
@@ -199,14 +201,25 @@ pub fn outcome_of<T: Lend>(source: &Cell<T>) -> std::result::Result<T, Error> {
 impl<T: Lend> Origin<T> for Combined<T> {
     fn cancel(self: Arc<Self>, more: &mut Vec<Future<T>>) {
         self.decide((NOBODY, Err(cancelled("the future was cancelled"))));
-        // Whoever else holds a source goes on waiting for it.
-        more.extend(self.sources.lock().iter().filter(|source| source.is_sole()).cloned());
+        // Whoever else holds a source goes on waiting for it. One may be here several times.
+        let sources = self.sources.lock();
+        let mut sorted: Vec<_> = sources.iter().collect();
+        sorted.sort_unstable_by_key(|source| ptr::from_ref(&***source).addr());
+        let same = sorted.chunk_by(|one, next| ptr::eq(&***one, &***next));
+        more.extend(same.filter(|same| same[0].has_references(same.len())).map(|same| same[0].clone()));
     }
 
     fn let_go(&self) {
         let sources = std::mem::take(&mut *self.sources.lock());
         // Not under the lock.
         drop(sources);
+    }
+
+    /// Neither the promise in here nor a watch or a timer keeps it any longer.
+    fn forsake(self: Arc<Self>) {
+        if self.decide((NOBODY, Err(cancelled("the future was released")))) {
+            self.let_go();
+        }
     }
 
     fn winner(&self) -> Option<Winner> {

@@ -22,9 +22,16 @@ pub trait Origin<T>: Send + Sync {
     /// Somebody has asked it to stop, for the first time. What it is made of and is to be asked as well goes to `more`.
     fn cancel(self: Arc<Self>, more: &mut Vec<Future<T>>);
 
-    /// The last reference to the future has gone, and it was settled: what it kept for its users can go. They may go on
-    /// with that at once, whoever else still has a hand on this.
+    /// The last reference to the future has gone: nobody asks it to stop any more.
+    fn released(&self) {}
+
+    /// The last reference to the future has gone, and it was settled: what it kept for its users can go. They may go on with that
+    /// at once, whoever else still has a hand on this.
     fn let_go(&self) {}
+
+    /// The last reference to the future has gone, which was not settled, and nothing is told of it: nobody will ever know what becomes
+    /// of it.
+    fn forsake(self: Arc<Self>) {}
 
     /// Which of the futures it is made of has settled it; None: it is not made of several.
     fn winner(&self) -> Option<Winner> {

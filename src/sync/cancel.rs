@@ -5,13 +5,14 @@
 //!
 //! A [`Token`] is a source in a tree: triggered, it triggers what was made from it. Parents know their children weakly, so a
 //! token lives as long as somebody holds it or one of its children. Both ways through the tree are loops: chains may be of
-//! any length.
+//! any length. A token that only its parent can trigger any more ([`Token::seal`]) is passed over: tasks that spawn each other
+//! without end make a chain of tokens, of which nobody needs those in between.
 
 use std::ffi::{CStr, CString};
 use std::sync::{Arc, Weak};
 
 use super::Lock;
-use super::atomic::{AtomicU32, Ordering, UnsafeCell};
+use super::atomic::{AtomicBool, AtomicU32, Ordering, UnsafeCell};
 use super::park;
 use super::select::{Event, Verdict};
 use super::wait::{WaitList, WaitNode};
@@ -126,8 +127,10 @@ struct Node {
     told: Lock<Weaks<dyn OnTrigger>>,
     /// When it triggers by itself, and what sees to it, which ends when it is dropped.
     deadline: Lock<Option<(i64, Keeper)>>,
+    /// Whether nobody triggers it but its parents.
+    sealed: AtomicBool,
     /// Keeps those alive that this one is triggered by.
-    parents: [Option<Token>; 2],
+    parents: Lock<[Option<Token>; 2]>,
 }
 
 /// What triggers a token at its deadline, as long as it is there.
@@ -171,22 +174,66 @@ impl<T: ?Sized> Weaks<T> {
 impl Token {
     /// A token that is triggered by itself, or with either of its parents.
     pub fn new(parents: [Option<&Token>; 2]) -> Token {
-        let parents = parents.map(|parent| parent.cloned());
+        let parents = parents.map(|parent| parent.and_then(Token::effective));
         let token = Token(Arc::new(Node {
             source: Source::default(),
             children: Lock::default(),
             told: Lock::default(),
             deadline: Lock::default(),
-            parents,
+            sealed: AtomicBool::new(false),
+            parents: Lock::new(parents.clone()),
         }));
-        for parent in token.0.parents.iter().flatten() {
-            parent.0.children.lock().add(Arc::downgrade(&token.0));
-            // After the entry: a trigger that missed the entry has been there before, and is seen here.
-            if parent.is_triggered() {
-                token.trigger(parent.source().reason().unwrap_or_default());
-            }
-        }
+        parents.iter().flatten().for_each(|parent| token.follow(parent));
         token
+    }
+
+    /// Is triggered with this one.
+    fn follow(&self, parent: &Token) {
+        parent.0.children.lock().add(Arc::downgrade(&self.0));
+        // After the entry: a trigger that missed the entry has been there before, and is seen here.
+        if parent.is_triggered() {
+            self.trigger(parent.source().reason().unwrap_or_default());
+        }
+    }
+
+    /// From here on nobody triggers it but what it was made from.
+    pub fn seal(&self) {
+        // Release pairs with the Acquire in `is_passed_over`: the last trigger of its own comes with it.
+        self.0.sealed.store(true, Ordering::Release);
+    }
+
+    /// Whether what follows it may as well follow its parent, if it has one. Triggered later, that has been triggered before.
+    fn is_passed_over(&self, parents: &[Option<Token>; 2]) -> bool {
+        self.0.sealed.load(Ordering::Acquire) && !self.is_triggered() && parents.iter().flatten().count() < 2
+    }
+
+    /// This token, or what triggers it if nothing else does.
+    fn effective(&self) -> Option<Token> {
+        while self.shorten() {}
+        let parents = self.0.parents.lock();
+        match self.is_passed_over(&parents) {
+            true => parents.iter().flatten().next().cloned(),
+            false => Some(self.clone()),
+        }
+    }
+
+    /// Follows the parent of a parent instead of that, if it may.
+    fn shorten(&self) -> bool {
+        let (passed_over, above) = {
+            let mut parents = self.0.parents.lock();
+            // Locks are taken upwards.
+            let above = |parent: &Token| {
+                let above = parent.0.parents.lock();
+                parent.is_passed_over(&above).then(|| above.iter().flatten().next().cloned())
+            };
+            let found = parents.iter_mut().find_map(|place| Some((above(place.as_ref()?)?, place)));
+            let Some((above, place)) = found else { return false };
+            (std::mem::replace(place, above.clone()), above)
+        };
+        above.iter().for_each(|above| self.follow(above));
+        // Until now a trigger came by way of it.
+        drop(passed_over);
+        true
     }
 
     /// Asks whatever carries this token, or one made from it, to stop. The first reason stays.
@@ -276,10 +323,11 @@ unsafe impl Event for &Token {
 impl Drop for Node {
     fn drop(&mut self) {
         // A loop instead of a recursion as deep as the chain.
-        let mut work: Vec<Token> = self.parents.iter_mut().filter_map(Option::take).collect();
+        let parents = |node: &Node| std::mem::take(&mut *node.parents.lock()).into_iter().flatten();
+        let mut work: Vec<Token> = parents(self).collect();
         while let Some(Token(node)) = work.pop() {
-            if let Some(mut node) = Arc::into_inner(node) {
-                work.extend(node.parents.iter_mut().filter_map(Option::take));
+            if let Some(node) = Arc::into_inner(node) {
+                work.extend(parents(&node));
             }
         }
     }
@@ -344,6 +392,25 @@ mod models {
         });
     }
 
+    /// A token that comes to pass over its parent while the one above is triggered is triggered too.
+    #[test]
+    fn loom_cancel_reaches_past_what_is_sealed() {
+        model(3, || {
+            let root = Token::new([None, None]);
+            let between = Token::new([Some(&root), None]);
+            let child = Token::new([Some(&between), None]);
+            let trigger = {
+                let root = root.clone();
+                loom::thread::spawn(move || root.trigger(c"enough"))
+            };
+            between.seal();
+            drop(between);
+            let last = Token::new([Some(&child), None]);
+            trigger.join().unwrap();
+            assert!(child.is_triggered() && last.is_triggered());
+        });
+    }
+
     /// A token made while its parent is triggered is triggered too.
     #[test]
     fn loom_cancel_reaches_a_new_child() {
@@ -393,6 +460,34 @@ mod tests {
         assert!(last.is_triggered());
         drop(root);
         drop(last);
+    }
+
+    /// Whether a token is sealed before or after the next one is made from it.
+    #[test]
+    fn a_chain_passes_over_what_is_sealed() {
+        for late in [false, true] {
+            let root = Token::new([None, None]);
+            let mut last = Token::new([Some(&root), None]);
+            let mut gone = Vec::new();
+            for _ in 0..100 {
+                gone.push(Arc::downgrade(&last.0));
+                if !late {
+                    last.seal();
+                }
+                let next = Token::new([Some(&last), None]);
+                last.seal();
+                last = next;
+            }
+            let end = Token::new([Some(&last), None]);
+            assert!(gone.iter().all(|node| node.strong_count() == 0));
+            let without = Token::new([None, None]);
+            without.seal();
+            assert!(!Token::new([Some(&without), None]).is_triggered());
+            root.trigger(c"root");
+            assert!(last.is_triggered() && end.is_triggered());
+            last.seal();
+            assert_eq!(Token::new([Some(&last), None]).source().reason(), Some(c"root"));
+        }
     }
 
     #[test]

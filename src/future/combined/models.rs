@@ -69,3 +69,20 @@ fn loom_combined_cancel_against_settle() {
         assert!(future.outcome().is_some());
     });
 }
+
+/// Released while a source is settled: nothing keeps it, nor does it keep the source.
+#[test]
+fn loom_combined_release_against_settle() {
+    model(3, || {
+        let (promise, source) = channel::<u32>();
+        let future = combine(Rule::Race, Box::new([source.clone()]));
+        let origin = Arc::downgrade(future.origin().unwrap());
+        let settler = loom::thread::spawn(move || {
+            let _ = promise.settle(Ok(1));
+        });
+        drop(future);
+        settler.join().unwrap();
+        assert_eq!(origin.strong_count(), 0, "nothing keeps it");
+        assert!(source.is_sole());
+    });
+}

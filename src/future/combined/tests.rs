@@ -1,4 +1,5 @@
 use super::*;
+use crate::future::Callback;
 use crate::sync::Deadline;
 
 impl Lend for u32 {
@@ -83,6 +84,36 @@ fn a_source_that_goes_on_keeps_nothing_of_what_is_over() {
     drop(promise);
 }
 
+/// What nobody waits for goes, but not what somebody is told of.
+#[test]
+fn what_is_released_before_it_is_settled_is_kept_by_nothing() {
+    let runtime = crate::scheduler::Runtime::new(crate::scheduler::Options::default()).unwrap();
+    let (promise, long) = channel::<u32>();
+    let made = [
+        combine(Rule::Race, [long.clone(), long.clone()].into()),
+        combine(Rule::All, [combine(Rule::Any, [long.clone()].into())].into()),
+        timed::timeout(long.clone(), 3_600_000_000_000, &runtime).unwrap(),
+        timed::delay(3_600_000_000_000, &runtime).unwrap(),
+        timed::delay(i64::MAX, &runtime).unwrap(),
+    ];
+    for future in made {
+        let origin = Arc::downgrade(future.origin().unwrap());
+        drop(future);
+        assert_eq!(origin.strong_count(), 0);
+    }
+    assert!(long.is_sole() && !promise.is_cancelled());
+
+    let told = Arc::new(AtomicU32::new(0));
+    let race = combine(Rule::Race, [long.clone()].into());
+    let tell = told.clone();
+    Callback::new(&race, move || tell.store(1, Ordering::Relaxed)).arm(&race);
+    drop(race);
+    assert!(!long.is_sole());
+    let _ = promise.settle(Ok(5));
+    assert_eq!(told.load(Ordering::Relaxed), 1);
+    assert!(long.is_sole());
+}
+
 #[test]
 fn a_request_to_stop_reaches_what_nobody_else_holds() {
     let (promises, mut futures) = pairs(2);
@@ -93,6 +124,16 @@ fn a_request_to_stop_reaches_what_nobody_else_holds() {
     assert!(outer.get(Deadline::Now).is_err_and(|failure| failure.is(Status::Cancelled)));
     assert_eq!([0, 1].map(|index| promises[index].is_cancelled()), [false, true]);
     assert!(kept.wait(Deadline::Now).is_err());
+}
+
+#[test]
+fn a_request_to_stop_reaches_what_is_there_twice() {
+    let (promises, futures) = pairs(2);
+    let kept = futures[1].clone();
+    let all = combine(Rule::All, [&futures[0], &kept, &futures[0], &kept].map(Clone::clone).into());
+    drop(futures);
+    all.cancel();
+    assert_eq!([0, 1].map(|index| promises[index].is_cancelled()), [true, false]);
 }
 
 #[test]
