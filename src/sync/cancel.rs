@@ -241,7 +241,8 @@ impl Token {
         let mut work = vec![self.clone()];
         while let Some(Token(node)) = work.pop() {
             node.source.fire(CANCELLED, Some(reason));
-            let over = node.deadline.lock().take();
+            // Nothing comes from there any more.
+            let over = (node.deadline.lock().take(), std::mem::take(&mut *node.parents.lock()));
             drop(over);
             let told = std::mem::take(&mut *node.told.lock());
             told.all.iter().filter_map(Weak::upgrade).for_each(|one| one.triggered());
@@ -485,8 +486,14 @@ mod tests {
             assert!(!Token::new([Some(&without), None]).is_triggered());
             root.trigger(c"root");
             assert!(last.is_triggered() && end.is_triggered());
-            last.seal();
-            assert_eq!(Token::new([Some(&last), None]).source().reason(), Some(c"root"));
+            for _ in 0..100 {
+                gone.push(Arc::downgrade(&last.0));
+                last.seal();
+                last = Token::new([Some(&last), None]);
+                assert_eq!(last.source().reason(), Some(c"root"));
+            }
+            drop(end);
+            assert!(gone.iter().all(|node| node.strong_count() == 0), "what is triggered keeps nothing");
         }
     }
 
