@@ -9,13 +9,13 @@
 //! passes the other door moves its index and then reads the flags, with the light end of that barrier in between. So
 //! either it sees WAITERS, or the look sees the element.
 //!
-//! Those who wait are told, not served: who is fired tries again. Only one thread is told at a time (TOLD, raised under the third lock), since
-//! it takes a while to get up and many elements may pass meanwhile, which need no more calls. What is no thread (a poll task) may be
-//! called much later or never, and nobody else is to wait for that: telling it raises nothing. Who was told passes that on when it has
-//! tried ([`Queue::pass_on`]): it takes TOLD away, and if there is something to be done for another, tells the next. A
-//! fence lies between the two, and one between an operation and its look at TOLD ([`Door::attend`]), so an operation that tells nobody
-//! because of TOLD is seen. A wait that was told is never taken for one that timed out ([`crate::sync::wait`]), so nobody who
-//! gives up swallows what it was told.
+//! Those who wait are told, not served: who is fired tries again. Only one thread is told at a time (TOLD, raised under the third
+//! lock), since it takes a while to get up and many elements may pass meanwhile, which need no more calls. What is no thread (a
+//! poll task) may be called much later or never, and no thread is to wait for that: telling it raises nothing, and the first
+//! thread is told besides. Who was told passes that on when it has tried ([`Queue::pass_on`]): it takes TOLD away, and if there
+//! is something to be done for another, tells the next. A fence lies between the two, and one between an operation and its look
+//! at TOLD ([`Door::attend`]), so an operation that tells nobody because of TOLD is seen. A wait that was told is never taken for
+//! one that timed out ([`crate::sync::wait`]), so nobody who gives up swallows what it was told.
 //!
 //! **The end is exact.** Closing bars the producers' door: when that has returned nobody pushes any more, and only then is the
 //! queue *ended*. Consumers report the end if they see that and then no element.
@@ -30,7 +30,7 @@ use super::memory::copy;
 use super::observers::{Observer, Observers};
 use crate::error::{Failure, Result, Status};
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering, UnsafeCell, fence};
-use crate::sync::wait::{Claimed, Ended, WaitList, WaitNode, Waiter};
+use crate::sync::wait::{Ended, WaitList, WaitNode, Waiter};
 use crate::sync::{Deadline, Lock, park, spin};
 
 /// Outcome of a wait: one of those who wait is to try, and to pass it on.
@@ -416,18 +416,19 @@ impl<S: Store> Queue<S> {
     }
 
     /// Has one thread of those who wait for `direction` try, unless one has been told already. What is no thread does not
-    /// count: those before it are told besides, one for each element at most.
+    /// count: of those before it, one is told for each element besides.
     fn tell(&self, direction: Direction) {
         let door = self.door(direction.opposite());
-        for _ in 0..self.chances(direction) {
+        let mut chances = self.chances(direction);
+        loop {
             let told = {
                 let mut waits = self.waits.lock();
                 if door.flags() & TOLD != 0 {
                     return;
                 }
                 let list = waits.of(direction);
-                let told = list.claim_first();
-                if told.as_ref().is_some_and(Claimed::is_thread) {
+                let told = if chances > 0 { list.claim_first() } else { list.claim_first_thread() };
+                if told.as_ref().is_some_and(|told| told.is_thread) {
                     door.raise(TOLD);
                 }
                 if list.is_empty() {
@@ -436,11 +437,12 @@ impl<S: Store> Queue<S> {
                 told
             };
             let Some(told) = told else { return };
-            let is_thread = told.is_thread();
+            let is_thread = told.is_thread;
             told.finish(TRY);
             if is_thread {
                 return;
             }
+            chances -= 1;
         }
     }
 

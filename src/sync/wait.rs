@@ -87,6 +87,8 @@ pub struct Waiter {
     case: UnsafeCell<usize>,
     /// Who is told instead of a thread. Belongs to whoever has claimed the wait, or to its owner when that has given it up.
     waker: UnsafeCell<Option<Waker>>,
+    /// There is no waker: it is a thread that waits, which goes on as soon as it is told.
+    is_thread: bool,
 }
 
 // SAFETY: the claim word says whose the cells are.
@@ -101,12 +103,12 @@ impl Default for Waiter {
 impl Waiter {
     /// A wait of this thread that nobody has fired.
     pub fn new() -> Self {
-        Waiter { word: Futex::new(WAITING), case: UnsafeCell::new(0), waker: UnsafeCell::new(None) }
+        Waiter { word: Futex::new(WAITING), case: UnsafeCell::new(0), waker: UnsafeCell::new(None), is_thread: true }
     }
 
     /// A wait that ends in a call of `waker`, on the thread that fires it, which holds no lock of Weft's.
     pub fn with_waker(waker: Waker) -> Self {
-        Waiter { waker: UnsafeCell::new(Some(waker)), ..Self::new() }
+        Waiter { waker: UnsafeCell::new(Some(waker)), is_thread: false, ..Self::new() }
     }
 
     /// Wins the right to end this wait; false when it has ended already. Whoever wins must finish.
@@ -272,6 +274,8 @@ pub struct WaitNode {
     next: *mut WaitNode,
     previous: *mut WaitNode,
     linked: bool,
+    /// As its waiter.
+    is_thread: bool,
     waiter: *const Waiter,
     /// Which of its waiter's nodes it is.
     case: usize,
@@ -292,6 +296,7 @@ impl WaitNode {
             next: ptr::null_mut(),
             previous: ptr::null_mut(),
             linked: false,
+            is_thread: waiter.is_thread,
             waiter,
             case,
             slot,
@@ -304,7 +309,9 @@ impl WaitNode {
 pub struct WaitList {
     head: *mut WaitNode,
     tail: *mut WaitNode,
-    len: usize,
+    len: u32,
+    /// How many of them are threads.
+    threads: u32,
 }
 
 // SAFETY: the pointers lead to nodes whose owners keep them in place until they are unlinked; the lock that guards
@@ -322,17 +329,13 @@ impl Default for WaitList {
 pub struct Claimed {
     waiter: *const Waiter,
     case: usize,
+    /// Whether it is a thread that waits.
+    pub is_thread: bool,
     /// The node's slot.
     pub slot: *mut u8,
 }
 
 impl Claimed {
-    /// Whether it is a thread that waits, which goes on as soon as it is told.
-    pub fn is_thread(&self) -> bool {
-        // SAFETY: a claimed waiter stays until it is finished, and its cells are the claimer's.
-        unsafe { (*self.waiter).waker.with(|waker| (*waker).is_none()) }
-    }
-
     /// Ends the wait with this outcome.
     pub fn finish(self, outcome: u32) {
         // SAFETY: a Claimed exists only for a waiter whose claim was won, and is consumed here.
@@ -343,12 +346,12 @@ impl Claimed {
 impl WaitList {
     /// An empty list.
     pub const fn new() -> Self {
-        WaitList { head: ptr::null_mut(), tail: ptr::null_mut(), len: 0 }
+        WaitList { head: ptr::null_mut(), tail: ptr::null_mut(), len: 0, threads: 0 }
     }
 
     /// Number of waits, those that have given up and not yet unlinked themselves included.
     pub fn len(&self) -> usize {
-        self.len
+        self.len as usize
     }
 
     /// Whether nobody waits.
@@ -373,6 +376,8 @@ impl WaitList {
         }
         self.tail = node;
         self.len += 1;
+        // SAFETY: as above.
+        self.threads += u32::from(unsafe { (*node).is_thread });
     }
 
     /// Takes a node out, if it is still in.
@@ -395,6 +400,7 @@ impl WaitList {
                 Some(next) => next.previous = previous,
                 None => self.tail = previous,
             }
+            self.threads -= u32::from((*node).is_thread);
         }
         self.len -= 1;
     }
@@ -402,18 +408,46 @@ impl WaitList {
     /// Unlinks and claims the first wait that has not given up.
     pub fn claim_first(&mut self) -> Option<Claimed> {
         while !self.head.is_null() {
-            let node = self.head;
-            // SAFETY: a linked node is live. After a lost claim its owner still has to take the list's lock
-            // before the frame goes; after a won one the frame stays until we finish.
-            unsafe {
-                self.unlink(node);
-                let (waiter, case, slot) = ((*node).waiter, (*node).case, (*node).slot);
-                if (*waiter).claim() {
-                    return Some(Claimed { waiter, case, slot });
+            // SAFETY: linked.
+            let claimed = unsafe { self.claim(self.head) };
+            if claimed.is_some() {
+                return claimed;
+            }
+        }
+        None
+    }
+
+    /// Unlinks and claims the first thread's wait that has not given up.
+    pub fn claim_first_thread(&mut self) -> Option<Claimed> {
+        let mut node = self.head;
+        while self.threads > 0 && !node.is_null() {
+            // SAFETY: a linked node is live.
+            let (this, is_thread) = unsafe { (node, (*node).is_thread) };
+            // SAFETY: as above.
+            node = unsafe { (*node).next };
+            if is_thread {
+                // SAFETY: linked.
+                let claimed = unsafe { self.claim(this) };
+                if claimed.is_some() {
+                    return claimed;
                 }
             }
         }
         None
+    }
+
+    /// Unlinks a wait, and claims it unless it has given up.
+    ///
+    /// # Safety
+    /// The node is in this list.
+    unsafe fn claim(&mut self, node: *mut WaitNode) -> Option<Claimed> {
+        // SAFETY: a linked node is live. After a lost claim its owner still has to take the list's lock
+        // before the frame goes; after a won one the frame stays until we finish.
+        unsafe {
+            self.unlink(node);
+            let (waiter, case, is_thread, slot) = ((*node).waiter, (*node).case, (*node).is_thread, (*node).slot);
+            (*waiter).claim().then_some(Claimed { waiter, case, is_thread, slot })
+        }
     }
 
     /// Unlinks and claims all waits, for finishing them outside the lock.
