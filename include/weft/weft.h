@@ -116,7 +116,10 @@ typedef void (*weft_task_fn)(struct weft_worker *worker, void *arg);
 /* A task with a result: WEFT_OK and *result, or a failure. To fail with a message: return weft_error_set(...). */
 typedef weft_status (*weft_call_fn)(struct weft_worker *worker, void *arg, void **result);
 
-/* Frees a value that nobody will use. May run on any thread. */
+/*
+ Frees a value that nobody will use. May run on any thread. What it releases itself may be dropped only when it has returned, so it
+ must not wait for that; and it must not leave a mutex locked.
+ */
 typedef void (*weft_drop_fn)(void *ctx, void *value);
 
 /* Status, errors, version ----------------------------------------------------------------------------------------- */
@@ -1049,10 +1052,11 @@ typedef void (*weft_deadlock_fn)(const struct weft_deadlock *deadlock, void *arg
  (weft_future_wait, _get, _take), to end what weft_run gave it (in a MULTI runtime), or the half of a join that it took. It
  is found by the one that closes the ring, when it begins to sleep, and told once: by the log (WEFT_LOG_ERROR), by
  weft_deadlock_count, and by fn(deadlock, arg) if there is one, on a thread of its own, never under a lock of Weft's. The
- tasks wait on; a cancel token can let one of them go. What is told is certain. Not told, because something else may end it:
+ tasks wait on; a cancel token can let one of them go, also by its deadline, which nobody counts on here. Otherwise what is told is
+ certain. Not told, because something else may end it:
  waits with a timeout, waits for channels and promises of the program's (anybody may send or settle), waits of threads that
  signals interrupt (weft_thread_interruptible), and what blocks outside Weft. Who would wait for itself gets WEFT_DEADLOCK
- instead. `fn` NULL: nobody is called. Before this returns, the callback set before has got every earlier deadlock and never
+ instead (a weft_async or then for its own future; a mutex). `fn` NULL: nobody is called. Before this returns, the callback set before has got every earlier deadlock and never
  runs again (called from within it: not after it returns). Any thread; a forked child begins with none. WEFT_INVALID: an
  unknown action. WEFT_OS: the thread cannot be started; all stays as it was.
  */

@@ -214,9 +214,12 @@ impl Origin<Value> for Async {
     }
 
     fn cancel(self: Arc<Self>, more: &mut Vec<Future<Value>>) {
+        // First, so that it is clear who drops the call: a worker may find the triggered token at once. The queue finds nothing when its
+        // turn comes.
+        let cancelled = || Some(future::cancelled("the task was cancelled before it began"));
+        let dropped = self.droppable && self.drop_call(cancelled).is_some();
         self.token.trigger(c"its future was cancelled");
-        // The queue finds nothing when its turn comes.
-        if self.droppable && self.discard() {
+        if dropped || self.dropped.load(Ordering::Relaxed) {
             more.extend(self.source.lock().iter().filter(|source| source.is_sole()).cloned());
         }
     }

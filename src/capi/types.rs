@@ -101,5 +101,6 @@ pub type weft_call_fn = Option<
     unsafe extern "C-unwind" fn(worker: *mut weft_worker, arg: *mut c_void, result: *mut *mut c_void) -> weft_status,
 >;
 
-/// Frees a value that nobody will use. May run on any thread.
+/// Frees a value that nobody will use. May run on any thread. What it releases itself may be dropped only when it has returned, so it
+/// must not wait for that; and it must not leave a mutex locked.
 pub type weft_drop_fn = Option<unsafe extern "C-unwind" fn(ctx: *mut c_void, value: *mut c_void)>;
