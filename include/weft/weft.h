@@ -1848,7 +1848,11 @@ void weft_receiver_release(weft_receiver *receiver);
  it was.
  */
 #define WEFT_SELECT_RECV 2
-/* weft_select_case.op: the future `handle` is settled, whatever the outcome. */
+
+/*
+ weft_select_case.op: the future `handle` is settled, whatever the outcome. A weft_async that has not begun gets the priority of the
+ task that selects, but is not run in its place, as weft_future_wait does.
+ */
 #define WEFT_SELECT_FUTURE 3
 /* weft_select_case.op: the cancel token `handle` is triggered. */
 #define WEFT_SELECT_CANCEL 4
@@ -1889,7 +1893,8 @@ weft_status weft_select(struct weft_select_case *cases,
  weft_select for poll tasks: never blocks. WEFT_WOULD_BLOCK: the waker is woken when it is worth while to call this again, with
  the same cases. Until it returns WEFT_OK, or weft_select_poll_end has returned that or WEFT_WOULD_BLOCK, the cases, their elements
  and a reference to each handle stay in place, for a case may be done at any time; they are not touched otherwise. NULL in
- `reserved` of all cases before the first call. WEFT_INVALID: as weft_select; n is not the same; a select that has begun goes on.
+ `reserved` of all cases before the first call. A task that is woken and not called keeps nothing from threads that wait for the
+ same, but may from other poll tasks. WEFT_INVALID: as weft_select; n is not the same; a select that has begun goes on.
  WEFT_OS: no thread for timers.
  */
 weft_status weft_select_poll(struct weft_select_case *cases,

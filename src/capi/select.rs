@@ -39,7 +39,8 @@ pub const WEFT_SELECT_SEND: i32 = 1;
 /// weft_select_case.op: receive into *elem from the channel `handle`. Closed and empty, it fires with WEFT_CLOSED, and *elem is as
 /// it was.
 pub const WEFT_SELECT_RECV: i32 = 2;
-/// weft_select_case.op: the future `handle` is settled, whatever the outcome.
+/// weft_select_case.op: the future `handle` is settled, whatever the outcome. A weft_async that has not begun gets the priority of the
+/// task that selects, but is not run in its place, as weft_future_wait does.
 pub const WEFT_SELECT_FUTURE: i32 = 3;
 /// weft_select_case.op: the cancel token `handle` is triggered.
 pub const WEFT_SELECT_CANCEL: i32 = 4;
@@ -187,13 +188,13 @@ unsafe fn pins(cases: *const weft_select_case, n: usize) -> Vec<Pin<Channel>> {
 /// `cases` leads to the cases, `fired` to a place.
 unsafe fn report(cases: *mut weft_select_case, fired: *mut usize, (index, verdict): Hit) {
     let status = match verdict {
-        Verdict::Done => Status::Ok,
-        Verdict::Closed => Status::Closed,
-        Verdict::NoMemory => Status::NoMemory,
+        Verdict::Done => Status::Ok as weft_status,
+        Verdict::Closed => Status::Closed as weft_status,
+        Verdict::Failed(status) => status,
     };
     // SAFETY: promised by the caller.
     unsafe {
-        (*cases.add(index)).status = status as weft_status;
+        (*cases.add(index)).status = status;
         *fired = index;
     }
 }
@@ -242,7 +243,8 @@ pub unsafe extern "C" fn weft_select(
 /// weft_select for poll tasks: never blocks. WEFT_WOULD_BLOCK: the waker is woken when it is worth while to call this again, with
 /// the same cases. Until it returns WEFT_OK, or weft_select_poll_end has returned that or WEFT_WOULD_BLOCK, the cases, their elements
 /// and a reference to each handle stay in place, for a case may be done at any time; they are not touched otherwise. NULL in
-/// `reserved` of all cases before the first call. WEFT_INVALID: as weft_select; n is not the same; a select that has begun goes on.
+/// `reserved` of all cases before the first call. A task that is woken and not called keeps nothing from threads that wait for the
+/// same, but may from other poll tasks. WEFT_INVALID: as weft_select; n is not the same; a select that has begun goes on.
 /// WEFT_OS: no thread for timers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_select_poll(

@@ -28,7 +28,7 @@ fn verdict(attempt: &Attempt) -> Option<Verdict> {
         Attempt::Done => Some(Verdict::Done),
         Attempt::WouldBlock => None,
         Attempt::Closed => Some(Verdict::Closed),
-        Attempt::Failed(_) => Some(Verdict::NoMemory),
+        Attempt::Failed(failure) => Some(Verdict::Failed(failure.status)),
     }
 }
 

@@ -123,6 +123,9 @@ unsafe impl<T> Event for &Cell<T> {
     }
 
     unsafe fn watch(&self, node: *mut WaitNode) -> bool {
+        if let Some(origin) = self.origin() {
+            origin.clone().hurry();
+        }
         // SAFETY: promised by the caller.
         unsafe { !Cell::watch(self, node) }
     }

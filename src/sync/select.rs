@@ -29,8 +29,8 @@ pub enum Verdict {
     Done,
     /// It cannot be done any more: what it is about is closed.
     Closed,
-    /// It failed for want of memory.
-    NoMemory,
+    /// It failed, with this status.
+    Failed(i32),
 }
 
 /// Something that a select can wait for.
