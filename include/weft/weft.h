@@ -1543,7 +1543,10 @@ const weft_error *weft_future_error(const weft_future *future);
 /* One more reference. Returns its argument; NULL on a bad handle. */
 weft_future *weft_future_retain(weft_future *future);
 
-/* One reference less. The last one drops the value; a task that has not ended runs on. Never blocks. */
+/*
+ One reference less. The last one drops the value, unless whoever settles it is about to leave; then that does. A task that has not
+ ended runs on. Never blocks.
+ */
 void weft_future_release(weft_future *future);
 
 /* What is told of settled futures --------------------------------------------------------------------------------- */

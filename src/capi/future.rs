@@ -343,7 +343,8 @@ pub unsafe extern "C" fn weft_future_retain(future: *mut weft_future) -> *mut we
     })
 }
 
-/// One reference less. The last one drops the value; a task that has not ended runs on. Never blocks.
+/// One reference less. The last one drops the value, unless whoever settles it is about to leave; then that does. A task that has not
+/// ended runs on. Never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_future_release(future: *mut weft_future) {
     boundary_value((), || {
