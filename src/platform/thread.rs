@@ -17,6 +17,22 @@ pub struct EndKey(
     AtomicU64,
 );
 
+thread_local! {
+    /// Whether the thread is known to be ending.
+    static ENDING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Said by what `at_end` calls: nothing more is to be called at the end of this thread. It may go on in later destructors, but its tools
+/// (ThreadSanitizer's, say) have gone by the time of what would be asked for there.
+pub fn ends() {
+    ENDING.set(true);
+}
+
+/// Whether the thread is known to be ending.
+pub fn is_ending() -> bool {
+    ENDING.get()
+}
+
 impl EndKey {
     /// A key for which nothing has been asked of the system yet.
     pub const fn new() -> Self {
@@ -24,11 +40,14 @@ impl EndKey {
     }
 
     /// Calls `end(value)` when the calling thread ends; of several calls the last one counts. False: the system has no key
-    /// left, or no memory.
+    /// left, or no memory, or the thread [ends] already.
     ///
     /// # Safety
     /// All calls name the same `end`, which may be called with `value` on this thread. The key is static.
     pub unsafe fn at_end(&self, end: extern "C" fn(*mut c_void), value: *mut c_void) -> bool {
+        if is_ending() {
+            return false;
+        }
         // Relaxed: the key is a number that the system knows.
         let mut key = self.0.load(Ordering::Relaxed);
         if key == 0 {

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::outbox::{Outbox, Outboxes};
 use super::task::Table;
-use crate::platform::thread::EndKey;
+use crate::platform::thread::{self, EndKey};
 
 type Own = Outbox<&'static Table>;
 
@@ -80,6 +80,7 @@ fn find(id: u64, all: &Outboxes<&'static Table>) -> Option<Arc<Own>> {
 
 /// The thread ends.
 extern "C" fn end(record: *mut c_void) {
+    thread::ends();
     ENDED.set(true);
     LAST.set((0, ptr::null()));
     RECORD.set(ptr::null_mut());

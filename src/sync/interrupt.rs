@@ -14,7 +14,7 @@ use super::cancel::SHUTDOWN;
 use super::wait::{WaitList, WaitNode, Waiter};
 use crate::platform::fork;
 #[cfg(not(weft_loom))]
-use crate::platform::thread::EndKey;
+use crate::platform::thread::{self, EndKey};
 
 /// The outcome of waits that were interrupted.
 pub const INTERRUPTED: u32 = SHUTDOWN + 1;
@@ -123,6 +123,7 @@ impl Thread {
 /// The thread ends.
 #[cfg(not(weft_loom))]
 extern "C" fn end(thread: *mut c_void) {
+    thread::ends();
     CURRENT.set(ptr::null());
     // SAFETY: the box that was given to `at_end`, once.
     drop(unsafe { Box::from_raw(thread.cast::<Arc<Thread>>()) });

@@ -377,6 +377,7 @@ mod here {
 
     /// The thread ends.
     extern "C" fn end(party: *mut c_void) {
+        thread::ends();
         CURRENT.set(ptr::null());
         // SAFETY: parties are never freed.
         let party = unsafe { &*party.cast_const().cast::<Party>() };
@@ -402,6 +403,10 @@ mod here {
     /// Runs `park`, with an edge to what the thread has said it waits for.
     pub fn around<R>(park: impl FnOnce() -> R) -> R {
         let Some(awaited) = AWAITED.take() else { return park() };
+        if thread::is_ending() {
+            // Nobody waits for it.
+            return park();
+        }
         // SAFETY: in place until `awaiting` returns.
         let stops = match unsafe { awaited.as_ref() }.can_be_stopped() {
             true => match Stops::here() {
