@@ -115,6 +115,11 @@ impl AsyncCall {
     }
 }
 
+/// The error of a call that was cancelled before it began.
+fn cancelled() -> Error {
+    future::cancelled("the task was cancelled before it began")
+}
+
 /// A call that waits in a queue, and that a task which waits for its result may take.
 struct Async {
     call: Deferred<AsyncCall>,
@@ -156,20 +161,21 @@ impl Async {
 
     /// The argument's drop and a failed future, unless somebody runs it. Whether it has been dropped, now or before.
     fn discard(&self) -> bool {
-        let cancelled = || future::cancelled("the task was cancelled before it began");
-        self.drop_call(|| self.is_cancelled().then(cancelled)).unwrap_or_else(|| self.dropped.load(Ordering::Relaxed))
+        self.drop_call(|| self.is_cancelled().then(cancelled))
     }
 
-    /// Drops the call; None: somebody else had it. Without an error its future is broken.
-    fn drop_call(&self, error: impl FnOnce() -> Option<Error>) -> Option<bool> {
-        let AsyncCall { argument, promise, .. } = self.call.take()?;
-        // Relaxed: a statistic.
+    /// Drops the call, unless somebody has it. Without an error its future is broken. Whether it has been dropped, now or before.
+    fn drop_call(&self, error: impl FnOnce() -> Option<Error>) -> bool {
+        let Some(AsyncCall { argument, promise, .. }) = self.call.take() else {
+            // Relaxed: for a statistic, and for who asks a source to stop, which is a request.
+            return self.dropped.load(Ordering::Relaxed);
+        };
         self.dropped.store(true, Ordering::Relaxed);
         drop(argument);
         if let Some(error) = error() {
             let _ = promise.settle(Err(error));
         }
-        Some(true)
+        true
     }
 }
 
@@ -214,12 +220,11 @@ impl Origin<Value> for Async {
     }
 
     fn cancel(self: Arc<Self>, more: &mut Vec<Future<Value>>) {
-        // First, so that it is clear who drops the call: a worker may find the triggered token at once. The queue finds nothing when its
-        // turn comes.
-        let cancelled = || Some(future::cancelled("the task was cancelled before it began"));
-        let dropped = self.droppable && self.drop_call(cancelled).is_some();
+        // Before the trigger: a worker that finds the token triggered would drop the call, too, and this thread might not see that. The
+        // queue finds nothing when its turn comes.
+        let dropped = self.droppable && self.drop_call(|| Some(cancelled()));
         self.token.trigger(c"its future was cancelled");
-        if dropped || self.dropped.load(Ordering::Relaxed) {
+        if dropped {
             more.extend(self.source.lock().iter().filter(|source| source.is_sole()).cloned());
         }
     }
