@@ -20,21 +20,25 @@ static int fd_of(weft_channel *channel, int32_t direction)
     return fd;
 }
 
+/* Of the largest element in here. */
+enum { ROOM = 64 };
+
 static void send(weft_channel *channel, uint64_t elem)
 {
-    OK(weft_channel_send(channel, &elem, WEFT_FOREVER));
+    uint64_t room[ROOM / sizeof elem] = {elem};
+    OK(weft_channel_send(channel, room, WEFT_FOREVER));
 }
 
 static void recv(weft_channel *channel)
 {
-    uint64_t elem;
-    OK(weft_channel_recv(channel, &elem, WEFT_FOREVER));
+    uint64_t room[ROOM / sizeof(uint64_t)];
+    OK(weft_channel_recv(channel, room, WEFT_FOREVER));
 }
 
-TEST(it_follows_the_channel)
+static void it_follows(size_t elem_size)
 {
     for (size_t capacity = 1; capacity < 4; capacity++) {
-        weft_channel *channel = channel_new(8, capacity);
+        weft_channel *channel = channel_new(elem_size, capacity);
         int in = fd_of(channel, WEFT_SELECT_SEND), out = fd_of(channel, WEFT_SELECT_RECV);
         CHECK(in != out);
         for (int round = 0; round < 3; round++) {
@@ -55,6 +59,15 @@ TEST(it_follows_the_channel)
         CHECK(readable(in) && readable(out));
         weft_channel_release(channel);
     }
+}
+
+/* Each size has a way of its own to a queue and out of it. */
+TEST(it_follows_the_channel)
+{
+    it_follows(8);
+    it_follows(16);
+    it_follows(24);
+    it_follows(64);
 }
 
 TEST(it_is_right_from_the_beginning)

@@ -74,7 +74,7 @@ static void elements(size_t size, size_t align, size_t expected_align, size_t ca
 
 TEST(sizes_with_their_own_alignment)
 {
-    static const size_t sizes[][2] = {{1, 1}, {2, 2}, {3, 1}, {4, 4}, {7, 1}, {8, 8}, {12, 4}, {16, 16}, {24, 8}, {48, 16}, {4096, 16}, {100000, 16}};
+    static const size_t sizes[][2] = {{1, 1}, {2, 2}, {3, 1}, {4, 4}, {7, 1}, {8, 8}, {12, 4}, {16, 16}, {24, 8}, {32, 16}, {48, 16}, {64, 16}, {4096, 16}, {100000, 16}};
     for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
         elements(sizes[i][0], 0, sizes[i][1], 40);
         elements(sizes[i][0], 0, sizes[i][1], WEFT_UNBOUNDED);
@@ -113,7 +113,7 @@ static void receive_in_order(void *arg)
 /* Through every way an element can take: a slot, and a waiting receiver's or sender's own memory. */
 TEST(elements_arrive_whole_between_threads)
 {
-    static const size_t sizes[] = {1, 8, 16, 24, 4096};
+    static const size_t sizes[] = {1, 8, 16, 24, 32, 64, 4096};
     static const size_t capacities[] = {0, 1, 1000, WEFT_UNBOUNDED};
     for (size_t s = 0; s < sizeof sizes / sizeof sizes[0]; s++) {
         for (size_t c = 0; c < sizeof capacities / sizeof capacities[0]; c++) {

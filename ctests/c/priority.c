@@ -188,9 +188,19 @@ static void wait_with_a_timeout(weft_worker *worker, void *arg)
     OK(weft_future_wait(arg, INT64_C(3600) * 1000000000));
 }
 
+static void select_it(weft_worker *worker, void *arg)
+{
+    weft_select_case cases[2] = {{.op = WEFT_SELECT_FUTURE, .handle = arg}, {.op = WEFT_SELECT_TIMER, .arg = INT64_MAX}};
+    size_t fired = 9;
+    (void)worker;
+    OK(weft_select(cases, 2, WEFT_FOREVER, &fired));
+    CHECK_INT(fired, 0);
+}
+
 TEST(a_task_that_is_waited_for_inherits_the_priority)
 {
-    for (int inherits = 0; inherits < 2; inherits++) {
+    static const weft_task_fn waits[] = {NULL, wait_with_a_timeout, select_it};
+    for (int inherits = 0; inherits < 3; inherits++) {
         struct journal journal = {.length = 0};
         struct entry low = {&journal, 1}, normal = {&journal, 2};
         struct held held;
@@ -202,7 +212,7 @@ TEST(a_task_that_is_waited_for_inherits_the_priority)
             OK(weft_spawn(held.runtime, enter, &normal));
         options = with_priority(WEFT_PRIORITY_HIGH);
         if (inherits)
-            OK(weft_spawn_with(held.runtime, wait_with_a_timeout, future, &options));
+            OK(weft_spawn_with(held.runtime, waits[inherits], future, &options));
         gate_open(&held.release);
         OK(weft_runtime_shutdown(held.runtime, WEFT_SHUTDOWN_DRAIN, WEFT_FOREVER));
         CHECK_INT(atomic_load(&journal.length), 6);
