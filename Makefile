@@ -50,11 +50,12 @@ soak: setup-demo
 
 bench: setup-bench
 	@$(CONFIGURE) >/dev/null
-	@cmake --build $(BUILD) --target bench_abi bench_idle bench_forkjoin bench_instructions bench_tbb
+	@cmake --build $(BUILD) --target bench_abi bench_idle bench_memory bench_forkjoin bench_instructions bench_tbb
 	@cargo build --locked --release --package weft-peers --features channels
 	@$(BUILD)/benches/bench_abi
 	@target/release/spawn
 	@$(BUILD)/benches/bench_idle
+	@$(BUILD)/benches/bench_memory
 	@for program in $(BUILD)/benches/forkjoin_*_*; do echo "$${program##*/}"; $$program; done
 	@target/release/forkjoin
 	@$(BUILD)/benches/bench_tbb
