@@ -102,8 +102,8 @@ typedef struct weft_waker weft_waker;
 typedef struct weft_watch weft_watch;
 
 /*
- The worker thread that a callback runs on. Passed to each callback, and of use on that thread only, until the callback
- returns.
+ The worker thread that a callback runs on. Passed to each callback, and of use on that thread only, until the
+ callback returns.
  */
 typedef struct weft_worker weft_worker;
 
@@ -117,8 +117,8 @@ typedef void (*weft_task_fn)(struct weft_worker *worker, void *arg);
 typedef weft_status (*weft_call_fn)(struct weft_worker *worker, void *arg, void **result);
 
 /*
- Frees a value that nobody will use. May run on any thread. What it releases itself may be dropped only when it has returned, so it
- must not wait for that; and it must not leave a mutex locked.
+ Frees a value that nobody will use. May run on any thread. What it releases itself may be dropped only when it has
+ returned, so it must not wait for that; and it must not leave a mutex locked.
  */
 typedef void (*weft_drop_fn)(void *ctx, void *value);
 
@@ -194,8 +194,8 @@ typedef void (*weft_drop_fn)(void *ctx, void *value);
 const char *weft_status_name(weft_status status);
 
 /*
- The calling thread's last failure in words, at most 511 bytes; "" before the first. Valid on this thread until its next
- failure. Never NULL, never blocks.
+ The calling thread's last failure in words, at most 511 bytes; "" before the first. Valid on this thread until its
+ next failure. Never NULL, never blocks.
  */
 const char *weft_error_message(void);
 
@@ -205,24 +205,31 @@ const char *weft_error_message(void);
  */
 weft_status weft_error_set(weft_status status, const char *message);
 
-/* The status a future failed with: a WEFT_ constant, or the number its callback returned. NULL or another thing: WEFT_INVALID. */
+/*
+ The status a future failed with: a WEFT_ constant, or the number its callback returned. NULL or another thing:
+ WEFT_INVALID.
+ */
 weft_status weft_error_status(const weft_error *error);
 
 /* What happened. Valid while the future lives. NULL or another thing: "". */
 const char *weft_error_text(const weft_error *error);
 
-/* Where it happened: "task resize, worker 3", "unnamed task, worker 0", "promise". Valid while the future lives. NULL or another thing: "". */
+/*
+ Where it happened: "task resize, worker 3", "unnamed task, worker 0", "promise". Valid while the future lives. NULL
+ or another thing: "".
+ */
 const char *weft_error_origin(const weft_error *error);
 
 /*
- The error that this one passes on: of the future that the failed one was made of (weft_future_then, weft_future_all and so on). NULL:
- none. Valid while the failed future lives. NULL or another thing: NULL.
+ The error that this one passes on: of the future that the failed one was made of (weft_future_then, weft_future_all
+ and so on). NULL: none. Valid while the failed future lives. NULL or another thing: NULL.
  */
 const weft_error *weft_error_cause(const weft_error *error);
 
 /*
- Where a Rust callback panicked, as text of several lines: if RUST_BACKTRACE or RUST_LIB_BACKTRACE was set in the environment
- when the process made its first runtime. Else "". Valid while the future lives. NULL or another thing: "".
+ Where a Rust callback panicked, as text of several lines: if RUST_BACKTRACE or RUST_LIB_BACKTRACE was set in the
+ environment when the process made its first runtime. Else "". Valid while the future lives. NULL or another thing:
+ "".
  */
 const char *weft_error_backtrace(const weft_error *error);
 
@@ -260,16 +267,17 @@ int64_t weft_deadline(int64_t timeout_ns);
 weft_status weft_after_fork(void);
 
 /*
- The calling thread, for others to interrupt. One reference, good also after the thread's end. NULL: this process was forked,
- and has not called weft_after_fork. From the first call on, each wait of this thread costs a few nanoseconds more.
+ The calling thread, for others to interrupt. One reference, good also after the thread's end. NULL: this process was
+ forked, and has not called weft_after_fork. From the first call on, each wait of this thread costs a few nanoseconds
+ more.
  */
 weft_thread *weft_thread_self(void);
 
 /*
- Has the thread's current wait return WEFT_INTERRUPTED, or else its next one that would have to wait; once. For virtual
- machines, timeouts and Ctrl-C. Not ended are waits that must finish: weft_sync, weft_join, weft_run, loops. Interrupts do
- not add up: two before the next wait are one. A worker's thread runs many tasks, and the next wait may be another one's: to
- stop a task, use its cancel token. A thread that has ended: nothing. Any thread, never blocks.
+ Has the thread's current wait return WEFT_INTERRUPTED, or else its next one that would have to wait; once. For
+ virtual machines, timeouts and Ctrl-C. Not ended are waits that must finish: weft_sync, weft_join, weft_run, loops.
+ Interrupts do not add up: two before the next wait are one. A worker's thread runs many tasks, and the next wait may
+ be another one's: to stop a task, use its cancel token. A thread that has ended: nothing. Any thread, never blocks.
  */
 weft_status weft_thread_interrupt(weft_thread *thread);
 
@@ -280,11 +288,11 @@ weft_thread *weft_thread_retain(weft_thread *thread);
 void weft_thread_release(weft_thread *thread);
 
 /*
- Whether a signal handler that runs on the calling thread ends the thread's current wait with WEFT_INTERRUPTED (`on` not
- 0) or lets it wait on (0, as every thread begins). For virtual machines, whose interrupts arrive as signals. Waits that
- must finish (weft_run, weft_join, weft_for, weft_reduce) are never interrupted. A signal that comes just before the wait
- begins is not noticed: send it again until the thread is out, as virtual machines do. Set in a task, it holds until the
- task ends. Returns the setting before, 0 or 1.
+ Whether a signal handler that runs on the calling thread ends the thread's current wait with WEFT_INTERRUPTED (`on`
+ not 0) or lets it wait on (0, as every thread begins). For virtual machines, whose interrupts arrive as signals.
+ Waits that must finish (weft_run, weft_join, weft_for, weft_reduce) are never interrupted. A signal that comes just
+ before the wait begins is not noticed: send it again until the thread is out, as virtual machines do. Set in a task,
+ it holds until the task ends. Returns the setting before, 0 or 1.
  */
 int32_t weft_thread_interruptible(int32_t on);
 
@@ -301,7 +309,10 @@ int32_t weft_thread_interruptible(int32_t on);
 /* Worth knowing when looking for a fault. */
 #define WEFT_LOG_DEBUG 4
 
-/* One message. In a callback valid until that returns; pulled by weft_log_next, until the next call on the same thread. */
+/*
+ One message. In a callback valid until that returns; pulled by weft_log_next, until the next call on the same
+ thread.
+ */
 typedef struct weft_log_record {
   /* sizeof(weft_log_record): in a callback the library's, for weft_log_next set by the caller. */
   size_t size;
@@ -349,8 +360,8 @@ weft_status weft_log_next(struct weft_log_record *out, int64_t timeout_ns);
 weft_status weft_bytes_new(const void *data, size_t len, weft_bytes **out);
 
 /*
- Bytes that stay where they are. They must not change until the last release, which calls drop(ctx, data), on whatever
- thread it happens. `drop` may be NULL. Never blocks.
+ Bytes that stay where they are. They must not change until the last release, which calls drop(ctx, data), on
+ whatever thread it happens. `drop` may be NULL. Never blocks.
  */
 weft_status weft_bytes_adopt(void *data, size_t len, weft_drop_fn drop, void *ctx, weft_bytes **out);
 
@@ -394,21 +405,21 @@ typedef struct weft_topology_cpu {
 } weft_topology_cpu;
 
 /*
- This machine, as far as the calling thread may use it: what the cgroup and its affinity mask leave, or on a thread that its
- runtime has bound, what they leave to that runtime. Takes milliseconds. WEFT_OS: the system does not tell.
+ This machine, as far as the calling thread may use it: what the cgroup and its affinity mask leave, or on a thread
+ that its runtime has bound, what they leave to that runtime. Takes milliseconds. WEFT_OS: the system does not tell.
  */
 weft_status weft_topology_new(weft_topology **out);
 
 /*
- A machine that is not there, for tests, by its levels from the largest part to the CPUs: "numa:4 core:16 pu:1" has 64 cores
- on 4 nodes. A level is a type, a colon, and how many of these each part of the level before has: decimal digits, not beginning
- with 0. Levels have blanks (' ') between them. The types, in upper or lower case: pack (or package, socket), die, l5 to l1
- (also l3cache and so on), core, pu, in this order and each once at most; numa (or numanode, node) once before l2; group
- anywhere before core. pu, the logical CPU, comes last and is always there. hwloc reads the same as its synthetic form; what
- else that can say is not understood. WEFT_INVALID: it is no such text, or there are more than 4096 CPUs or 32 levels.
+ A machine that is not there, for tests, by its levels from the largest part to the CPUs: "numa:4 core:16 pu:1" has
+ 64 cores on 4 nodes. A level is a type, a colon, and how many of these each part of the level before has: decimal
+ digits, not beginning with 0. Levels have blanks (' ') between them. The types, in upper or lower case: pack (or
+ package, socket), die, l5 to l1 (also l3cache and so on), core, pu, in this order and each once at most; numa (or
+ numanode, node) once before l2; group anywhere before core. pu, the logical CPU, comes last and is always there.
+ hwloc reads the same as its synthetic form; what else that can say is not understood. WEFT_INVALID: it is no such
+ text, or there are more than 4096 CPUs or 32 levels.
  */
-weft_status weft_topology_from_string(const char *synthetic,
-                                      weft_topology **out);
+weft_status weft_topology_from_string(const char *synthetic, weft_topology **out);
 
 /* Its logical CPUs; 0 on a bad handle. */
 uint32_t weft_topology_cpus(const weft_topology *topology);
@@ -420,23 +431,24 @@ uint32_t weft_topology_cores(const weft_topology *topology);
 uint32_t weft_topology_nodes(const weft_topology *topology);
 
 /*
- What is known of the CPU at `index`, from 0 up to weft_topology_cpus() - 1. Set out->size first. WEFT_INVALID: there is
- no such CPU.
+ What is known of the CPU at `index`, from 0 up to weft_topology_cpus() - 1. Set out->size first. WEFT_INVALID: there
+ is no such CPU.
  */
 weft_status weft_topology_cpu_get(const weft_topology *topology, uint32_t index, struct weft_topology_cpu *out);
 
 /*
- How far the memory of node `to` is from the CPUs of node `from`: 10 for the same node, more for others, 20 being twice
- as slow where the system tells distances; else nodes are the farther the less of the machine holds both. 0 on a bad
- handle or node.
+ How far the memory of node `to` is from the CPUs of node `from`: 10 for the same node, more for others, 20 being
+ twice as slow where the system tells distances; else nodes are the farther the less of the machine holds both. 0 on
+ a bad handle or node.
  */
 uint32_t weft_topology_distance(const weft_topology *topology, uint32_t from, uint32_t to);
 
 /*
- How many workers suit a kind of work here: for WEFT_LOAD_CPU the CPUs that the calling thread may keep busy (its affinity
- mask, or on a thread that its runtime has bound, the CPUs of that runtime; or what the CPU quotas of the thread's control
- groups amount to, rounded up, if that is less), for WEFT_LOAD_IO twice as many, for WEFT_LOAD_MIXED one and a half times, rounded up. At least 1, at most 4096, the most a runtime can have. Asks
- the system each time. -1 for any other load.
+ How many workers suit a kind of work here: for WEFT_LOAD_CPU the CPUs that the calling thread may keep busy (its
+ affinity mask, or on a thread that its runtime has bound, the CPUs of that runtime; or what the CPU quotas of the
+ thread's control groups amount to, rounded up, if that is less), for WEFT_LOAD_IO twice as many, for WEFT_LOAD_MIXED
+ one and a half times, rounded up. At least 1, at most 4096, the most a runtime can have. Asks the system each time.
+ -1 for any other load.
  */
 int32_t weft_optimal_worker_count(int32_t load);
 
@@ -452,21 +464,25 @@ void weft_topology_release(weft_topology *topology);
 #define WEFT_KIND_MULTI 0
 
 /*
- The runtime has no thread. Tasks run on the thread that calls weft_runtime_run, one thread at a time, in an order that depends
- on nothing but what was submitted. What is submitted meanwhile waits. A task that blocks blocks the runtime: no other
- task runs on its stack, where it would meet the blocked one's locks. (Forks and loops run in place, and so does a
- weft_async of the runtime's own that has not begun and is waited for without a timeout, on up to half of the stack.) So
- what such a task waits for must come from another thread; the log and ceiling_hits tell when tasks wait behind one that
- is blocked.
+ The runtime has no thread. Tasks run on the thread that calls weft_runtime_run, one thread at a time, in an order
+ that depends on nothing but what was submitted. What is submitted meanwhile waits. A task that blocks blocks the
+ runtime: no other task runs on its stack, where it would meet the blocked one's locks. (Forks and loops run in
+ place, and so does a weft_async of the runtime's own that has not begun and is waited for without a timeout, on up
+ to half of the stack.) So what such a task waits for must come from another thread; the log and ceiling_hits tell
+ when tasks wait behind one that is blocked.
  */
 #define WEFT_KIND_SINGLE 1
 
 /*
- The runtime has `workers` seats and no thread; threads of the program's sit down by weft_runtime_lend. What is submitted
- meanwhile waits. A task that blocks keeps its seat.
+ The runtime has `workers` seats and no thread; threads of the program's sit down by weft_runtime_lend. What is
+ submitted meanwhile waits. A task that blocks keeps its seat.
  */
 #define WEFT_KIND_HOSTED 2
-/* SINGLE if `workers` comes to 1 or max_threads is 1, else MULTI; weft_runtime_kind tells. Placement is for MULTI then. */
+
+/*
+ SINGLE if `workers` comes to 1 or max_threads is 1, else MULTI; weft_runtime_kind tells. Placement is for MULTI
+ then.
+ */
 #define WEFT_KIND_AUTO 3
 /* weft_runtime_run returns when there is nothing to run. */
 #define WEFT_RUN_UNTIL_IDLE 0
@@ -479,54 +495,52 @@ void weft_topology_release(weft_topology *topology);
 int32_t weft_runtime_kind(weft_runtime *runtime);
 
 /*
- Makes the calling thread the worker of a SINGLE runtime: `mode` is a WEFT_RUN_ constant. WEFT_OK when that is done, also
- because the runtime was shut down meanwhile; once it is ending, every mode runs what is left. Blocks while tasks run and
- with WEFT_RUN_UNTIL_SHUTDOWN between them. Start and stop hooks are called once for each call, and values of
- weft_worker_local_set last as long as it. Legal in a task of another runtime, whose other threads go on when this one
- sleeps. WEFT_WOULD_BLOCK: WEFT_RUN_ONE_STEP found no task. WEFT_BUSY: another thread is its worker, or this one is
- already. WEFT_INTERRUPTED, WEFT_CANCELLED: a signal (weft_thread_interruptible) or a request to stop ended its
- sleep, as it ends other waits of this thread or task. WEFT_SHUTDOWN: it has ended, or the runtime of the task that calls.
- WEFT_UNSUPPORTED: it is of another kind. Any thread. weft_run and loops from outside need no call: they make
- their thread the worker for as long as they last if there is none, as they take a free seat of a HOSTED runtime.
+ Makes the calling thread the worker of a SINGLE runtime: `mode` is a WEFT_RUN_ constant. WEFT_OK when that is done,
+ also because the runtime was shut down meanwhile; once it is ending, every mode runs what is left. Blocks while
+ tasks run and with WEFT_RUN_UNTIL_SHUTDOWN between them. Start and stop hooks are called once for each call, and
+ values of weft_worker_local_set last as long as it. Legal in a task of another runtime, whose other threads go on
+ when this one sleeps. WEFT_WOULD_BLOCK: WEFT_RUN_ONE_STEP found no task. WEFT_BUSY: another thread is its worker, or
+ this one is already. WEFT_INTERRUPTED, WEFT_CANCELLED: a signal (weft_thread_interruptible) or a request to stop
+ ended its sleep, as it ends other waits of this thread or task. WEFT_SHUTDOWN: it has ended, or the runtime of the
+ task that calls. WEFT_UNSUPPORTED: it is of another kind. Any thread. weft_run and loops from outside need no call:
+ they make their thread the worker for as long as they last if there is none, as they take a free seat of a HOSTED
+ runtime.
  */
-weft_status weft_runtime_run(weft_runtime *runtime,
-                             int32_t mode);
+weft_status weft_runtime_run(weft_runtime *runtime, int32_t mode);
 
 /*
- Lends the calling thread to a HOSTED runtime: it runs tasks, and sleeps while there are none. WEFT_OK when the runtime has
- been shut down and nothing is left for this thread to run. WEFT_TIMEOUT when the time is up; the task it is in is finished
- first, and from the beginning of a shutdown the time does not count any more. A timeout of 0 runs what there is and
- never sleeps (WEFT_WOULD_BLOCK). Work that the thread leaves behind is taken by others, or by the next who comes. Hooks and
- worker locals as for weft_runtime_run. WEFT_BUSY: all seats are taken, or this thread has one. WEFT_INTERRUPTED,
- WEFT_CANCELLED: as for weft_runtime_run. WEFT_SHUTDOWN: the runtime has ended, or that of the task that calls. WEFT_UNSUPPORTED: it is of
- another kind. Any thread.
+ Lends the calling thread to a HOSTED runtime: it runs tasks, and sleeps while there are none. WEFT_OK when the
+ runtime has been shut down and nothing is left for this thread to run. WEFT_TIMEOUT when the time is up; the task it
+ is in is finished first, and from the beginning of a shutdown the time does not count any more. A timeout of 0 runs
+ what there is and never sleeps (WEFT_WOULD_BLOCK). Work that the thread leaves behind is taken by others, or by the
+ next who comes. Hooks and worker locals as for weft_runtime_run. WEFT_BUSY: all seats are taken, or this thread has
+ one. WEFT_INTERRUPTED, WEFT_CANCELLED: as for weft_runtime_run. WEFT_SHUTDOWN: the runtime has ended, or that of the
+ task that calls. WEFT_UNSUPPORTED: it is of another kind. Any thread.
  */
-weft_status weft_runtime_lend(weft_runtime *runtime,
-                              int64_t timeout_ns);
+weft_status weft_runtime_lend(weft_runtime *runtime, int64_t timeout_ns);
 
 /*
- Changes how many threads of a MULTI runtime run at once. More threads start when there is work for them; those that are
- too many rest after the task they are in, and end when they have slept for keep_alive_ns. Nothing is lost. With a
- placement all threads get new places, each before its next task. Calls at the same time come one after the other; otherwise it
- never blocks. WEFT_INVALID: `workers` is below 1, above 4096 or above max_threads. WEFT_SHUTDOWN: it is
+ Changes how many threads of a MULTI runtime run at once. More threads start when there is work for them; those that
+ are too many rest after the task they are in, and end when they have slept for keep_alive_ns. Nothing is lost. With
+ a placement all threads get new places, each before its next task. Calls at the same time come one after the other;
+ otherwise it never blocks. WEFT_INVALID: `workers` is below 1, above 4096 or above max_threads. WEFT_SHUTDOWN: it is
  ending. WEFT_UNSUPPORTED: it is SINGLE or HOSTED. Any thread, any task.
  */
-weft_status weft_runtime_resize(weft_runtime *runtime,
-                                int32_t workers);
+weft_status weft_runtime_resize(weft_runtime *runtime, int32_t workers);
 
 /* Runtime --------------------------------------------------------------------------------------------------------- */
 
 /*
- Threads run where the system puts them, among the CPUs that the thread which makes the runtime (for the default runtime, uses
- it first) may run on at that time: its affinity mask, or if that is a thread that its runtime has bound, the CPUs of that
- runtime. Who starts a thread later, and where that one is bound, does not matter. A thread's mask is seen to before
- on_worker_start, and may be changed from there on.
+ Threads run where the system puts them, among the CPUs that the thread which makes the runtime (for the default
+ runtime, uses it first) may run on at that time: its affinity mask, or if that is a thread that its runtime has
+ bound, the CPUs of that runtime. Who starts a thread later, and where that one is bound, does not matter. A thread's
+ mask is seen to before on_worker_start, and may be changed from there on.
  */
 #define WEFT_PLACEMENT_NONE 0
 
 /*
- Threads are bound to CPUs side by side: all cores of a cache and a node before those of the next, and SMT siblings only
- when every core has a thread. Good for tasks that share data.
+ Threads are bound to CPUs side by side: all cores of a cache and a node before those of the next, and SMT siblings
+ only when every core has a thread. Good for tasks that share data.
  */
 #define WEFT_PLACEMENT_COMPACT 1
 
@@ -544,8 +558,8 @@ weft_status weft_runtime_resize(weft_runtime *runtime,
 typedef void (*weft_worker_hook_fn)(weft_worker *worker, void *arg);
 
 /*
- A stall: work is queued, and every thread is blocked inside a task, with none to be had. It lasts until one of them goes
- on. The numbers are from when it began. Valid during the callback.
+ A stall: work is queued, and every thread is blocked inside a task, with none to be had. It lasts until one of them
+ goes on. The numbers are from when it began. Valid during the callback.
  */
 typedef struct weft_stall {
   /* sizeof(weft_stall) in the library; later versions append members. */
@@ -569,9 +583,9 @@ typedef struct weft_stall {
 } weft_stall;
 
 /*
- Called when a stall begins: once, until a blocked thread goes on. It runs on a thread of its own, "weft-stall", one call at a
- time, and holds up nobody but weft_runtime_shutdown, which waits for it. It may call every function of Weft: send what
- the tasks wait for, close the channel, shut the runtime down.
+ Called when a stall begins: once, until a blocked thread goes on. It runs on a thread of its own, "weft-stall", one
+ call at a time, and holds up nobody but weft_runtime_shutdown, which waits for it. It may call every function of
+ Weft: send what the tasks wait for, close the channel, shut the runtime down.
  */
 typedef void (*weft_stall_fn)(const struct weft_stall *stall, void *arg);
 
@@ -582,25 +596,27 @@ typedef struct weft_runtime_options {
   /* Thread-name prefix; NULL: "weft". Copied. The system shows 15 bytes, of which the thread's number takes some. */
   const char *name;
   /*
-   Threads that run at once; 0: as many as weft_optimal_worker_count says of the calling thread for WEFT_LOAD_CPU, or the
-   CPUs of `topology`. At most 4096.
+   Threads that run at once; 0: as many as weft_optimal_worker_count says of the calling thread for WEFT_LOAD_CPU,
+   or the CPUs of `topology`. At most 4096.
    */
   int32_t workers;
   /*
-   Threads in all, those blocked inside a task included; 0: 256, or `workers` if that is more. At most 16383. When all
-   of them are blocked, queued work waits until one goes on: a stall. The log, the statistics and on_stall tell at once.
+   Threads in all, those blocked inside a task included; 0: 256, or `workers` if that is more. At most 16383. When
+   all of them are blocked, queued work waits until one goes on: a stall. The log, the statistics and on_stall tell
+   at once.
    */
   int32_t max_threads;
   /*
-   Bytes of stack for each thread; 0: 2 MiB. Below 64 KiB: WEFT_INVALID. A task has three quarters of it at least: on the
-   rest there may be tasks that wait for it.
+   Bytes of stack for each thread; 0: 2 MiB. Below 64 KiB: WEFT_INVALID. A task has three quarters of it at least:
+   on the rest there may be tasks that wait for it.
    */
   size_t stack_size;
   /* How long a spare thread sleeps before it leaves; 0: one second; WEFT_FOREVER: it stays. */
   int64_t keep_alive_ns;
   /*
-   A WEFT_PLACEMENT_ constant: whether each thread is bound to a CPU, and to which. Spare threads share the CPUs of the
-   first `workers`, so that blocking tasks may meet on one. What a bound thread starts (threads, processes) inherits its CPU.
+   A WEFT_PLACEMENT_ constant: whether each thread is bound to a CPU, and to which. Spare threads share the CPUs of
+   the first `workers`, so that blocking tasks may meet on one. What a bound thread starts (threads, processes)
+   inherits its CPU.
    */
   int32_t placement;
   /*
@@ -615,8 +631,9 @@ typedef struct weft_runtime_options {
   /* Handed to all three. */
   void *hook_arg;
   /*
-   A WEFT_KIND_ constant: whose threads run the tasks. SINGLE has one worker, HOSTED has `workers` seats; both have no
-   thread of their own, so max_threads is 0 or the same, placement is NONE, and stack_size and keep_alive_ns say nothing.
+   A WEFT_KIND_ constant: whose threads run the tasks. SINGLE has one worker, HOSTED has `workers` seats; both have
+   no thread of their own, so max_threads is 0 or the same, placement is NONE, and stack_size and keep_alive_ns say
+   nothing.
    */
   int32_t kind;
   /* Called when work is queued and every thread blocked; NULL: nothing, and no thread is started for it. */
@@ -624,8 +641,8 @@ typedef struct weft_runtime_options {
 } weft_runtime_options;
 
 /*
- What waits, or has waited, at one priority. In lanes are tasks with a priority or a node, and those that a thread leaves to
- others when it blocks; most tasks of normal priority never see one.
+ What waits, or has waited, at one priority. In lanes are tasks with a priority or a node, and those that a thread
+ leaves to others when it blocks; most tasks of normal priority never see one.
  */
 typedef struct weft_lane_stats {
   /* Tasks in the lanes now. */
@@ -679,8 +696,8 @@ typedef struct weft_runtime_stats {
   /* Times a thread waited inside a task and passed its turn on. */
   uint64_t blocks;
   /*
-   Nanoseconds that threads spent with tasks; waiting inside a task is not counted. What is under way counts up to now, in
-   these three; they may fall back by the moment that a thread takes to note a change.
+   Nanoseconds that threads spent with tasks; waiting inside a task is not counted. What is under way counts up to
+   now, in these three; they may fall back by the moment that a thread takes to note a change.
    */
   uint64_t busy_ns;
   /* Nanoseconds that threads spent looking for work, or asleep. */
@@ -702,11 +719,14 @@ typedef struct weft_runtime_stats {
   /* Threads that failed between two tasks, by a defect of Weft's, and were replaced. Nothing was lost with them. */
   uint64_t replaced;
   /*
-   Tasks that wait now, wherever, but for those that are bound to a thread (WEFT_HINT_NOT_STEALABLE) or wait for futures
-   (weft_spawn_options.after).
+   Tasks that wait now, wherever, but for those that are bound to a thread (WEFT_HINT_NOT_STEALABLE) or wait for
+   futures (weft_spawn_options.after).
    */
   uint64_t queued;
-  /* The lanes of each priority, from the lowest: that of WEFT_PRIORITY_HIGH is lanes[WEFT_PRIORITY_HIGH - WEFT_PRIORITY_LOW]. */
+  /*
+   The lanes of each priority, from the lowest: that of WEFT_PRIORITY_HIGH is lanes[WEFT_PRIORITY_HIGH -
+   WEFT_PRIORITY_LOW].
+   */
   struct weft_lane_stats lanes[4];
 } weft_runtime_stats;
 
@@ -754,12 +774,11 @@ typedef struct weft_worker_stats {
 weft_status weft_runtime_options_init(struct weft_runtime_options *options, size_t size);
 
 /*
- Makes a runtime. One with threads of its own starts with one; others start when there is work for them. NULL options: the
- defaults. End it with weft_runtime_shutdown, or leave that to the last release. WEFT_INVALID: an option is out of range. WEFT_OS: the
- system refuses a thread.
+ Makes a runtime. One with threads of its own starts with one; others start when there is work for them. NULL
+ options: the defaults. End it with weft_runtime_shutdown, or leave that to the last release. WEFT_INVALID: an option
+ is out of range. WEFT_OS: the system refuses a thread.
  */
-weft_status weft_runtime_new(const struct weft_runtime_options *options,
-                             weft_runtime **out);
+weft_status weft_runtime_new(const struct weft_runtime_options *options, weft_runtime **out);
 
 /*
  Sets the options of the default runtime, the one that NULL stands for outside any task. It starts on its first use
@@ -774,28 +793,25 @@ weft_runtime *weft_runtime_retain(weft_runtime *runtime);
 
 /*
  One reference less. The last one without a shutdown begins one (DISCARD) and leaves it to the worker threads. Never
- blocks, but where there are none (SINGLE, HOSTED) and no guest either: then the calling thread does what is left, which is to
- drop the queued tasks that have an arg_drop, and to run the others.
+ blocks, but where there are none (SINGLE, HOSTED) and no guest either: then the calling thread does what is left,
+ which is to drop the queued tasks that have an arg_drop, and to run the others.
  */
 void weft_runtime_release(weft_runtime *runtime);
 
 /*
  Ends a runtime: WEFT_OK once all its threads have gone. From now on work from outside is refused (WEFT_SHUTDOWN); by
- DISCARD, work from tasks, too. Tasks that have begun run to their end, blocked ones included; DISCARD wakes these, their
- waits return WEFT_SHUTDOWN. When the time is up
- (WEFT_TIMEOUT, or WEFT_WOULD_BLOCK for 0), the end goes on by itself, and can be waited for by another call. Calling it
- again, or from several threads, is fine; DISCARD after DRAIN hurries it. From one of the runtime's own tasks only a
- timeout of 0 makes sense, any other gives WEFT_DEADLOCK and begins nothing. Runtime NULL ends the default runtime, if it
- runs; a later use starts a new one. A SINGLE or HOSTED runtime's tasks that are left are run (or dropped) by the guests that
- are inside, and by the calling thread where a seat is free; it looks at the time between tasks. When that is up, or was 0, the
- end goes on with whoever runs it, lends to it or shuts it down next. WEFT_CANCELLED, WEFT_INTERRUPTED: the wait has
- ended, the end goes on. Ended default
- runtimes keep about 10 KiB each until the process ends, and for each thread that submitted thousands of tasks up to
- 150 KiB. Any thread.
+ DISCARD, work from tasks, too. Tasks that have begun run to their end, blocked ones included; DISCARD wakes these,
+ their waits return WEFT_SHUTDOWN. When the time is up (WEFT_TIMEOUT, or WEFT_WOULD_BLOCK for 0), the end goes on by
+ itself, and can be waited for by another call. Calling it again, or from several threads, is fine; DISCARD after
+ DRAIN hurries it. From one of the runtime's own tasks only a timeout of 0 makes sense, any other gives WEFT_DEADLOCK
+ and begins nothing. Runtime NULL ends the default runtime, if it runs; a later use starts a new one. A SINGLE or
+ HOSTED runtime's tasks that are left are run (or dropped) by the guests that are inside, and by the calling thread
+ where a seat is free; it looks at the time between tasks. When that is up, or was 0, the end goes on with whoever
+ runs it, lends to it or shuts it down next. WEFT_CANCELLED, WEFT_INTERRUPTED: the wait has ended, the end goes on.
+ Ended default runtimes keep about 10 KiB each until the process ends, and for each thread that submitted thousands
+ of tasks up to 150 KiB. Any thread.
  */
-weft_status weft_runtime_shutdown(weft_runtime *runtime,
-                                  int32_t mode,
-                                  int64_t timeout_ns);
+weft_status weft_runtime_shutdown(weft_runtime *runtime, int32_t mode, int64_t timeout_ns);
 
 /* How many threads run at once, or can (HOSTED); -1 on a bad handle. NULL starts the default runtime if need be. */
 int32_t weft_runtime_workers(weft_runtime *runtime);
@@ -807,46 +823,48 @@ int32_t weft_runtime_workers(weft_runtime *runtime);
 weft_status weft_runtime_stats_get(weft_runtime *runtime, struct weft_runtime_stats *out);
 
 /*
- What one worker has done so far, by its number (weft_worker_index), from 0. Numbers are kept when a thread leaves and
- another takes its place, so that the workers' counters add up to the runtime's, but for tasks spawned from outside.
- WEFT_NOT_FOUND: there has never been a worker of this number; those below the first such number are all there are. Set
- out->size first. Never blocks.
+ What one worker has done so far, by its number (weft_worker_index), from 0. Numbers are kept when a thread leaves
+ and another takes its place, so that the workers' counters add up to the runtime's, but for tasks spawned from
+ outside. WEFT_NOT_FOUND: there has never been a worker of this number; those below the first such number are all
+ there are. Set out->size first. Never blocks.
  */
 weft_status weft_runtime_worker_stats_get(weft_runtime *runtime, uint32_t index, struct weft_worker_stats *out);
 
 /*
- The part of attempts at theft that found something, from 0 to 1; 0 when none was made. Of a runtime or of one worker:
- pass its steals and failed_steals.
+ The part of attempts at theft that found something, from 0 to 1; 0 when none was made. Of a runtime or of one
+ worker: pass its steals and failed_steals.
  */
 double weft_steal_efficiency(uint64_t steals, uint64_t failed_steals);
 
 /*
- The part of its time that a thread, or all threads together, spent with tasks, from 0 to 1; 0 when there was no time. Pass
- busy_ns and idle_ns. Threads that are blocked, and so use no CPU, are left out.
+ The part of its time that a thread, or all threads together, spent with tasks, from 0 to 1; 0 when there was no
+ time. Pass busy_ns and idle_ns. Threads that are blocked, and so use no CPU, are left out.
  */
-double weft_utilisation(uint64_t busy_ns,
-                        uint64_t idle_ns);
+double weft_utilisation(uint64_t busy_ns, uint64_t idle_ns);
 
 /*
- Nanoseconds for each task on average; 0 when there was none. Pass busy_ns and executed. A half of a join that another
- thread took counts where it ran.
+ Nanoseconds for each task on average; 0 when there was none. Pass busy_ns and executed. A half of a join that
+ another thread took counts where it ran.
  */
 double weft_mean_task_ns(uint64_t busy_ns, uint64_t executed);
 
 /*
- Reads again which CPUs this process may use (the calling thread's affinity mask, or the process's first thread's when
- called on a thread that is bound itself; and the cgroup), and has the runtime's bound threads move accordingly, each before
- its next task. The number of workers stays. Without placement, or on a described machine, no thread is moved; those that start
- later run on these CPUs. Takes
- milliseconds. Any thread. A thread that is refused its CPU runs on all that are left; the log tells the first time,
- pin_failures counts. WEFT_OS: the system does not tell; all stays as it was.
+ Reads again which CPUs this process may use (the calling thread's affinity mask, or the process's first thread's
+ when called on a thread that is bound itself; and the cgroup), and has the runtime's bound threads move accordingly,
+ each before its next task. The number of workers stays. Without placement, or on a described machine, no thread is
+ moved; those that start later run on these CPUs. Takes milliseconds. Any thread. A thread that is refused its CPU
+ runs on all that are left; the log tells the first time, pin_failures counts. WEFT_OS: the system does not tell; all
+ stays as it was.
  */
 weft_status weft_topology_refresh(weft_runtime *runtime);
 
 /* The calling task's worker, at the position from which it may fork; NULL outside any task. */
 weft_worker *weft_worker_current(void);
 
-/* The runtime that a worker belongs to, borrowed while the task runs. NULL (WEFT_INVALID) if worker is not this thread's. */
+/*
+ The runtime that a worker belongs to, borrowed while the task runs. NULL (WEFT_INVALID) if worker is not this
+ thread's.
+ */
 weft_runtime *weft_worker_runtime(const weft_worker *worker);
 
 /*
@@ -856,23 +874,25 @@ weft_runtime *weft_worker_runtime(const weft_worker *worker);
 int32_t weft_worker_index(const weft_worker *worker);
 
 /*
- The task is about to block in a call that Weft does not know (a read, a foreign lock): until weft_blocking_end another
- thread may run in its place, and what the task has forked can be taken. Weft's own blocking functions do this themselves.
- Nests. NULL: the calling task's worker; outside any task nothing happens. Never blocks. WEFT_INVALID: worker is not
- this thread's. A callback that ends without the matching call has it made for it, and is logged.
+ The task is about to block in a call that Weft does not know (a read, a foreign lock): until weft_blocking_end
+ another thread may run in its place, and what the task has forked can be taken. Weft's own blocking functions do
+ this themselves. Nests. NULL: the calling task's worker; outside any task nothing happens. Never blocks.
+ WEFT_INVALID: worker is not this thread's. A callback that ends without the matching call has it made for it, and is
+ logged.
  */
 weft_status weft_blocking_begin(weft_worker *worker);
 
 /*
- The call has returned: the task goes on at once, and a thread that ran in its place rests as soon as its task has ended.
- WEFT_INVALID: there was no weft_blocking_begin, or worker is not this thread's. NULL outside any task: nothing happens.
+ The call has returned: the task goes on at once, and a thread that ran in its place rests as soon as its task has
+ ended. WEFT_INVALID: there was no weft_blocking_begin, or worker is not this thread's. NULL outside any task:
+ nothing happens.
  */
 weft_status weft_blocking_end(weft_worker *worker);
 
 /*
- For halves and tasks that run long without a fork, sync or call of Weft: shares what this thread has forked if another one
- has asked for work since, and lets the system run another thread on this CPU. NULL as for weft_blocking_begin. Never
- blocks. WEFT_INVALID: worker is not this thread's.
+ For halves and tasks that run long without a fork, sync or call of Weft: shares what this thread has forked if
+ another one has asked for work since, and lets the system run another thread on this CPU. NULL as for
+ weft_blocking_begin. Never blocks. WEFT_INVALID: worker is not this thread's.
  */
 weft_status weft_yield(weft_worker *worker);
 
@@ -882,52 +902,46 @@ weft_status weft_yield(weft_worker *worker);
 typedef uint64_t weft_key;
 
 /*
- A key that nobody else has, for use on all workers of all runtimes. Keys are numbers: they need no release, are never given
- again, and hold in a forked child. Never blocks. Any thread.
+ A key that nobody else has, for use on all workers of all runtimes. Keys are numbers: they need no release, are
+ never given again, and hold in a forked child. Never blocks. Any thread.
  */
 weft_status weft_key_new(weft_key *out);
 
 /*
- Sets the value of the calling task's worker thread under a key. The value before is dropped, on this thread; drop(ctx, value)
- (NULL: nothing) is called when the value is replaced or when the thread ends, after its stop hook, on the thread itself,
- the newest key's first. A thread that is a guest (weft_runtime_run, weft_runtime_lend) keeps its values until that call ends.
- Value and drop NULL: the value before is dropped and none is left. worker NULL: the calling task's. WEFT_INVALID: worker is
- not this thread's, or the calling thread is none, or the key is none. WEFT_SHUTDOWN: the thread's values are being
- dropped. Never blocks, but for what the drop does.
+ Sets the value of the calling task's worker thread under a key. The value before is dropped, on this thread;
+ drop(ctx, value) (NULL: nothing) is called when the value is replaced or when the thread ends, after its stop hook,
+ on the thread itself, the newest key's first. A thread that is a guest (weft_runtime_run, weft_runtime_lend) keeps
+ its values until that call ends. Value and drop NULL: the value before is dropped and none is left. worker NULL: the
+ calling task's. WEFT_INVALID: worker is not this thread's, or the calling thread is none, or the key is none.
+ WEFT_SHUTDOWN: the thread's values are being dropped. Never blocks, but for what the drop does.
  */
-weft_status weft_worker_local_set(weft_worker *worker,
-                                  weft_key key,
-                                  void *value,
-                                  weft_drop_fn drop,
-                                  void *ctx);
+weft_status weft_worker_local_set(weft_worker *worker, weft_key key, void *value, weft_drop_fn drop, void *ctx);
 
 /*
- The value of the calling task's worker thread under a key: NULL if it has none, or outside any task. worker NULL: the
- calling task's. NULL (WEFT_INVALID) if worker is not this thread's, or the key is none. The value is good until it is
- replaced or the thread ends. Never blocks.
+ The value of the calling task's worker thread under a key: NULL if it has none, or outside any task. worker NULL:
+ the calling task's. NULL (WEFT_INVALID) if worker is not this thread's, or the key is none. The value is good until
+ it is replaced or the thread ends. Never blocks.
  */
 void *weft_worker_local_get(weft_worker *worker, weft_key key);
 
 /* Cancellation ---------------------------------------------------------------------------------------------------- */
 
 /*
- A token: a request to stop that any number of tasks carry. Triggered, it triggers all tokens that have it as `parent`, and
- theirs. NULL parent: none. A child of a triggered token is triggered. It lives as long as there is a reference to it, a
- child of it, or something that carries it. Never blocks; any thread.
+ A token: a request to stop that any number of tasks carry. Triggered, it triggers all tokens that have it as
+ `parent`, and theirs. NULL parent: none. A child of a triggered token is triggered. It lives as long as there is a
+ reference to it, a child of it, or something that carries it. Never blocks; any thread.
  */
-weft_status weft_cancel_token_new(weft_cancel_token *parent,
-                                  weft_cancel_token **out);
+weft_status weft_cancel_token_new(weft_cancel_token *parent, weft_cancel_token **out);
 
 /*
- Asks whatever carries the token to stop, for `reason` (copied; NULL: ""); the first reason stays, and a second trigger
- does nothing. It is a request: what has begun goes on until it looks (weft_cancelled) or blocks. Blocking calls in tasks
- that carry it return WEFT_CANCELLED, those that wait already as well as later ones that would have to wait; but not
- weft_sync, weft_join and weft_run, which wait until what they wait for has ended. Loops begin no more calls of their body.
- Tasks with an arg_drop that have not begun are dropped instead of run. Any thread, never blocks; the time it takes goes with
- the number of tokens and waits it ends.
+ Asks whatever carries the token to stop, for `reason` (copied; NULL: ""); the first reason stays, and a second
+ trigger does nothing. It is a request: what has begun goes on until it looks (weft_cancelled) or blocks. Blocking
+ calls in tasks that carry it return WEFT_CANCELLED, those that wait already as well as later ones that would have to
+ wait; but not weft_sync, weft_join and weft_run, which wait until what they wait for has ended. Loops begin no more
+ calls of their body. Tasks with an arg_drop that have not begun are dropped instead of run. Any thread, never
+ blocks; the time it takes goes with the number of tokens and waits it ends.
  */
-weft_status weft_cancel_token_trigger(weft_cancel_token *token,
-                                      const char *reason);
+weft_status weft_cancel_token_trigger(weft_cancel_token *token, const char *reason);
 
 /* Whether the token, or one above it, has been triggered; false on a bad handle. Never blocks; any thread. */
 bool weft_cancel_token_triggered(const weft_cancel_token *token);
@@ -936,24 +950,23 @@ bool weft_cancel_token_triggered(const weft_cancel_token *token);
 const char *weft_cancel_token_reason(const weft_cancel_token *token);
 
 /*
- From here on the calling task, or the calling thread if it runs none, goes by this token instead of the one it had: its
- waits, its loops, what it forks, and what it spawns. Ends with weft_cancel_token_leave, in the reverse order; a
- task that ends without has it done for it, with a message in the log; a thread loses the reference it holds. To go by both,
- make a token with the other as parent. Never blocks.
+ From here on the calling task, or the calling thread if it runs none, goes by this token instead of the one it had:
+ its waits, its loops, what it forks, and what it spawns. Ends with weft_cancel_token_leave, in the reverse order; a
+ task that ends without has it done for it, with a message in the log; a thread loses the reference it holds. To go
+ by both, make a token with the other as parent. Never blocks.
  */
 weft_status weft_cancel_token_enter(weft_cancel_token *token);
 
 /*
- The task or thread goes by what it had before it entered this token. WEFT_INVALID: the token is not the one entered last
- within this callback.
- WEFT_BUSY: a fork made since then has not been synced. Never blocks.
+ The task or thread goes by what it had before it entered this token. WEFT_INVALID: the token is not the one entered
+ last within this callback. WEFT_BUSY: a fork made since then has not been synced. Never blocks.
  */
 weft_status weft_cancel_token_leave(weft_cancel_token *token);
 
 /*
- From here to weft_cancel_shield_end nothing that was there before ends the waits of the calling task or thread, neither a token
- nor a shutdown that discards, and weft_cancelled says false: cleanup may block. What it spawns meanwhile carries no token.
- Nests, also with entered tokens, which count as usual. Never blocks.
+ From here to weft_cancel_shield_end nothing that was there before ends the waits of the calling task or thread,
+ neither a token nor a shutdown that discards, and weft_cancelled says false: cleanup may block. What it spawns
+ meanwhile carries no token. Nests, also with entered tokens, which count as usual. Never blocks.
  */
 weft_status weft_cancel_shield_begin(void);
 
@@ -964,9 +977,9 @@ weft_status weft_cancel_shield_begin(void);
 weft_status weft_cancel_shield_end(void);
 
 /*
- Whether the running task has been asked to stop: its token has been triggered, or its runtime discards what it has. Also
- for halves of joins that another thread runs, and in the bodies of loops. NULL: whatever this thread runs, or the token
- it has entered. False on a worker that is not this thread's. One load or two: meant to be asked often.
+ Whether the running task has been asked to stop: its token has been triggered, or its runtime discards what it has.
+ Also for halves of joins that another thread runs, and in the bodies of loops. NULL: whatever this thread runs, or
+ the token it has entered. False on a worker that is not this thread's. One load or two: meant to be asked often.
  */
 bool weft_cancelled(const weft_worker *worker);
 
@@ -979,22 +992,21 @@ void weft_cancel_token_release(weft_cancel_token *token);
 /* Locks ----------------------------------------------------------------------------------------------------------- */
 
 /*
- A mutex: held by one task at a time, and the thread's turn passes to another while a task waits for it. `name` is for messages
- and reports of deadlocks; copied, NULL: none. One reference. Never blocks; any thread.
+ A mutex: held by one task at a time, and the thread's turn passes to another while a task waits for it. `name` is
+ for messages and reports of deadlocks; copied, NULL: none. One reference. Never blocks; any thread.
  */
-weft_status weft_mutex_new(const char *name,
-                           weft_mutex **out);
+weft_status weft_mutex_new(const char *name, weft_mutex **out);
 
 /*
- Locks the mutex, or waits for it. It is held by the task that calls (a half of a join or a part of a loop that another thread
- took is a task of its own, as each call of a poll function is; outside tasks: by the thread), which unlocks it before it ends: a task, or a thread, that ends while it
- holds one has it unlocked, with an error in the log. Blocks; inside a task the thread's turn passes to another. Who waits gets
- it before those who come later, but who comes while a waiter wakes up may be first, once. Not recursive. WEFT_DEADLOCK, whatever the
- timeout: this task holds it, or one that cannot go on before this one has ended, further out on the same stack.
- WEFT_WOULD_BLOCK (timeout 0), WEFT_TIMEOUT, WEFT_INTERRUPTED, WEFT_CANCELLED, WEFT_SHUTDOWN: it is not held. Any thread.
+ Locks the mutex, or waits for it. It is held by the task that calls (a half of a join or a part of a loop that
+ another thread took is a task of its own, as each call of a poll function is; outside tasks: by the thread), which
+ unlocks it before it ends: a task, or a thread, that ends while it holds one has it unlocked, with an error in the
+ log. Blocks; inside a task the thread's turn passes to another. Who waits gets it before those who come later, but
+ who comes while a waiter wakes up may be first, once. Not recursive. WEFT_DEADLOCK, whatever the timeout: this task
+ holds it, or one that cannot go on before this one has ended, further out on the same stack. WEFT_WOULD_BLOCK
+ (timeout 0), WEFT_TIMEOUT, WEFT_INTERRUPTED, WEFT_CANCELLED, WEFT_SHUTDOWN: it is not held. Any thread.
  */
-weft_status weft_mutex_lock(weft_mutex *mutex,
-                            int64_t timeout_ns);
+weft_status weft_mutex_lock(weft_mutex *mutex, int64_t timeout_ns);
 
 /* Unlocks the mutex. WEFT_BUSY: the calling task does not hold it, nobody may hold it. Never blocks. */
 weft_status weft_mutex_unlock(weft_mutex *mutex);
@@ -1003,8 +1015,8 @@ weft_status weft_mutex_unlock(weft_mutex *mutex);
 weft_mutex *weft_mutex_retain(weft_mutex *mutex);
 
 /*
- One reference less. Who locks, waits or unlocks has one until that call returns. The last one of a mutex that is held frees it
- when its holder ends. Never blocks.
+ One reference less. Who locks, waits or unlocks has one until that call returns. The last one of a mutex that is
+ held frees it when its holder ends. Never blocks.
  */
 void weft_mutex_release(weft_mutex *mutex);
 
@@ -1047,33 +1059,39 @@ typedef struct weft_deadlock {
 typedef void (*weft_deadlock_fn)(const struct weft_deadlock *deadlock, void *arg);
 
 /*
- Says what is to be done about deadlocks, in the whole process. A deadlock is a ring of tasks and threads each of which waits
- for what only the next can bring about: to unlock a mutex (weft_mutex_lock), to end a weft_async that it runs
- (weft_future_wait, _get, _take), to end what weft_run gave it (in a MULTI runtime), or the half of a join that it took. It
- is found by the one that closes the ring, when it begins to sleep, and told once: by the log (WEFT_LOG_ERROR), by
- weft_deadlock_count, and by fn(deadlock, arg) if there is one, on a thread of its own, never under a lock of Weft's. The
- tasks wait on; a cancel token can let one of them go, also by its deadline, which nobody counts on here. Otherwise what is told is
- certain. Not told, because something else may end it:
- waits with a timeout, waits for channels and promises of the program's (anybody may send or settle), waits of threads that
- signals interrupt (weft_thread_interruptible), and what blocks outside Weft. Who would wait for itself gets WEFT_DEADLOCK
- instead (a weft_async or then for its own future; a mutex). `fn` NULL: nobody is called. Before this returns, the callback set before has got every earlier deadlock and never
- runs again (called from within it: not after it returns). Any thread; a forked child begins with none. WEFT_INVALID: an
- unknown action. WEFT_OS: the thread cannot be started; all stays as it was.
+ Says what is to be done about deadlocks, in the whole process. A deadlock is a ring of tasks and threads each of
+ which waits for what only the next can bring about: to unlock a mutex (weft_mutex_lock), to end a weft_async that it
+ runs (weft_future_wait, _get, _take), to end what weft_run gave it (in a MULTI runtime), or the half of a join that
+ it took. It is found by the one that closes the ring, when it begins to sleep, and told once: by the log
+ (WEFT_LOG_ERROR), by weft_deadlock_count, and by fn(deadlock, arg) if there is one, on a thread of its own, never
+ under a lock of Weft's. The tasks wait on; a cancel token can let one of them go, also by its deadline, which nobody
+ counts on here. Otherwise what is told is certain. Not told, because something else may end it: waits with a
+ timeout, waits for channels and promises of the program's (anybody may send or settle), waits of threads that
+ signals interrupt (weft_thread_interruptible), and what blocks outside Weft. Who would wait for itself gets
+ WEFT_DEADLOCK instead (a weft_async or then for its own future; a mutex). `fn` NULL: nobody is called. Before this
+ returns, the callback set before has got every earlier deadlock and never runs again (called from within it: not
+ after it returns). Any thread; a forked child begins with none. WEFT_INVALID: an unknown action. WEFT_OS: the thread
+ cannot be started; all stays as it was.
  */
-weft_status weft_deadlock_watch(weft_deadlock_fn fn,
-                                void *arg,
-                                int32_t action);
+weft_status weft_deadlock_watch(weft_deadlock_fn fn, void *arg, int32_t action);
 
 /* Deadlocks in this process so far. Never blocks; any thread. */
 uint64_t weft_deadlock_count(void);
 
 /* Tasks ----------------------------------------------------------------------------------------------------------- */
 
-/* weft_spawn_options.priority: when there is nothing else; under a load that never ends each worker still takes one in 488. */
+/*
+ weft_spawn_options.priority: when there is nothing else; under a load that never ends each worker still takes one in
+ 488.
+ */
 #define WEFT_PRIORITY_LOW -1
 /* weft_spawn_options.priority: the default. */
 #define WEFT_PRIORITY_NORMAL 0
-/* weft_spawn_options.priority: overtakes normal tasks that wait. Every 61st task that a worker takes is another's turn. */
+
+/*
+ weft_spawn_options.priority: overtakes normal tasks that wait. Every 61st task that a worker takes is another's
+ turn.
+ */
 #define WEFT_PRIORITY_HIGH 1
 /* weft_spawn_options.priority: overtakes high ones as well. */
 #define WEFT_PRIORITY_CRITICAL 2
@@ -1081,9 +1099,10 @@ uint64_t weft_deadlock_count(void);
 #define WEFT_ANY_NODE -1
 
 /*
- weft_spawn_options.hints: the task runs on the thread that spawns it, after what else that thread has queued and in the
- order of spawning, unless one is waited for; spawned from outside it runs anywhere. But it is not held up: when its thread blocks in Weft, or gives
- its turn up, any other may run it. Needs WEFT_PRIORITY_NORMAL and WEFT_ANY_NODE, else WEFT_INVALID.
+ weft_spawn_options.hints: the task runs on the thread that spawns it, after what else that thread has queued and in
+ the order of spawning, unless one is waited for; spawned from outside it runs anywhere. But it is not held up: when
+ its thread blocks in Weft, or gives its turn up, any other may run it. Needs WEFT_PRIORITY_NORMAL and WEFT_ANY_NODE,
+ else WEFT_INVALID.
  */
 #define WEFT_HINT_NOT_STEALABLE 1
 
@@ -1103,27 +1122,27 @@ typedef struct weft_spawn_options {
   /* Handed to both. */
   void *drop_ctx;
   /*
-   WEFT_PRIORITY_NORMAL, _HIGH, _CRITICAL or _LOW. It is the task's alone: what the task spawns does not inherit it. But a
-   weft_async that a task of its runtime waits for gets the priority of that task, if that is higher.
+   WEFT_PRIORITY_NORMAL, _HIGH, _CRITICAL or _LOW. It is the task's alone: what the task spawns does not inherit
+   it. But a weft_async that a task of its runtime waits for gets the priority of that task, if that is higher.
    */
   int32_t priority;
   /*
-   The number of the NUMA node whose workers look at the task first; WEFT_ANY_NODE: no matter. One that is not there:
-   WEFT_INVALID.
+   The number of the NUMA node whose workers look at the task first; WEFT_ANY_NODE: no matter. One that is not
+   there: WEFT_INVALID.
    */
   int32_t node;
   /* WEFT_HINT_ bits; 0: none. */
   int64_t hints;
   /*
    What the task may be cancelled by; it takes a reference of its own. NULL: what the task that spawns it, or the
-   thread, goes by, if anything. Cancelled before it has begun, a task with an arg_drop is dropped, and its future fails
-   with WEFT_CANCELLED.
+   thread, goes by, if anything. Cancelled before it has begun, a task with an arg_drop is dropped, and its future
+   fails with WEFT_CANCELLED.
    */
   weft_cancel_token *cancel;
   /*
-   The task is queued when these futures are settled, whatever their outcome; the task can look at them. The array and the
-   references are the caller's. A shutdown that drains waits for it; one that discards drops it if it has an arg_drop, and
-   waits for the futures otherwise. Not with WEFT_HINT_NOT_STEALABLE: WEFT_INVALID. NULL: none.
+   The task is queued when these futures are settled, whatever their outcome; the task can look at them. The array
+   and the references are the caller's. A shutdown that drains waits for it; one that discards drops it if it has
+   an arg_drop, and waits for the futures otherwise. Not with WEFT_HINT_NOT_STEALABLE: WEFT_INVALID. NULL: none.
    */
   weft_future *const *after;
   /* How many there are. */
@@ -1134,14 +1153,13 @@ typedef struct weft_spawn_options {
 weft_status weft_spawn_options_init(struct weft_spawn_options *options, size_t size);
 
 /*
- Starts a task: calls fn(worker, arg) once, on a worker of the runtime. Fire and forget. From one of the runtime's own
- tasks it goes to this thread's queue (the newest runs first, others steal the oldest); from elsewhere to a queue that the
- runtime has for this thread (the oldest first, mostly; between threads there is no order). Never blocks; any thread. A Rust
- panic in it is logged and counted. WEFT_SHUTDOWN: the runtime no longer takes work. WEFT_NOMEM: no memory.
+ Starts a task: calls fn(worker, arg) once, on a worker of the runtime. Fire and forget. From one of the runtime's
+ own tasks it goes to this thread's queue (the newest runs first, others steal the oldest); from elsewhere to a queue
+ that the runtime has for this thread (the oldest first, mostly; between threads there is no order). Never blocks;
+ any thread. A Rust panic in it is logged and counted. WEFT_SHUTDOWN: the runtime no longer takes work. WEFT_NOMEM:
+ no memory.
  */
-weft_status weft_spawn(weft_runtime *runtime,
-                       weft_task_fn fn,
-                       void *arg);
+weft_status weft_spawn(weft_runtime *runtime, weft_task_fn fn, void *arg);
 
 /* weft_spawn with options; NULL: none. */
 weft_status weft_spawn_with(weft_runtime *runtime,
@@ -1179,27 +1197,28 @@ typedef struct weft_task {
 void weft_task_init(struct weft_task *task, weft_task_fn fn, void *arg);
 
 /*
- Queues a task of the caller's, as weft_spawn does it, without an allocation (but the queue of the thread may grow). It
- always runs, even when a shutdown discards. WEFT_BUSY: it is queued already, in this runtime or another; from two
+ Queues a task of the caller's, as weft_spawn does it, without an allocation (but the queue of the thread may grow).
+ It always runs, even when a shutdown discards. WEFT_BUSY: it is queued already, in this runtime or another; from two
  threads at once, one gets WEFT_OK. WEFT_INVALID: fn is NULL, or the task was never initialised. WEFT_SHUTDOWN: the
- runtime no longer takes work. On failure the task is as it was. In a child of fork() no task is queued any more. Never
- blocks; any thread.
+ runtime no longer takes work. On failure the task is as it was. In a child of fork() no task is queued any more.
+ Never blocks; any thread.
  */
 weft_status weft_submit(weft_runtime *runtime, struct weft_task *task);
 
 /*
  weft_submit for n tasks at once, all or none: on failure (the message says which task is to blame) none of them is
  queued. A task that is there twice is WEFT_BUSY. While it looks, other threads may find any of the tasks busy. From
- outside the tasks are queued together, in this order; threads are woken for all of them by one notification that goes from
- one to the next. n may be 0.
+ outside the tasks are queued together, in this order; threads are woken for all of them by one notification that
+ goes from one to the next. n may be 0.
  */
-weft_status weft_submit_batch(weft_runtime *runtime,
-                              struct weft_task *const *tasks,
-                              size_t n);
+weft_status weft_submit_batch(weft_runtime *runtime, struct weft_task *const *tasks, size_t n);
 
 /* Tasks with results ---------------------------------------------------------------------------------------------- */
 
-/* What goes on with a future's value: WEFT_OK and *result, or a failure. To fail with a message: return weft_error_set(...). */
+/*
+ What goes on with a future's value: WEFT_OK and *result, or a failure. To fail with a message: return
+ weft_error_set(...).
+ */
 typedef weft_status (*weft_then_fn)(weft_worker *worker, void *value, void *arg, void **result);
 
 /*
@@ -1233,23 +1252,24 @@ weft_status weft_future_then(weft_future *future,
 /* Timers ---------------------------------------------------------------------------------------------------------- */
 
 /*
- Has fn(worker, arg) run on a worker of the runtime when `delay_ns` have passed, as a task that is queued then, and from then
- on every `period_ns`. Never before its time; queued a tenth of a millisecond after it, if the system lets the
- timers' thread run. delay_ns 0 or less: as soon as possible; WEFT_FOREVER: never. period_ns 0: once; negative: WEFT_INVALID;
- WEFT_FOREVER: a second time never comes. Periods count from the first point in time and do not drift. A timer's task never
- runs beside itself, nor piles up: while one waits to run, further expiries are left out; while it runs, it runs once more
- afterwards, however many there were; and of periods that have passed before the timers' thread got to them, one counts.
+ Has fn(worker, arg) run on a worker of the runtime when `delay_ns` have passed, as a task that is queued then, and
+ from then on every `period_ns`. Never before its time; queued a tenth of a millisecond after it, if the system lets
+ the timers' thread run. delay_ns 0 or less: as soon as possible; WEFT_FOREVER: never. period_ns 0: once; negative:
+ WEFT_INVALID; WEFT_FOREVER: a second time never comes. Periods count from the first point in time and do not drift.
+ A timer's task never runs beside itself, nor piles up: while one waits to run, further expiries are left out; while
+ it runs, it runs once more afterwards, however many there were; and of periods that have passed before the timers'
+ thread got to them, one counts.
 
- The task carries the cancel token of whoever made the timer; triggered, the token stops the timer. drop(drop_ctx, arg)
- (NULL: nothing) is called once when fn can never run again, after its last run if there is one: on the worker after it, on
- the thread that stops the timer or shuts the runtime down, or, when the token has stopped it, on a worker. A shutdown of either
- kind stops the runtime's timers and waits for none; what has expired by then is a queued task, which runs or, by a
- discarding one, is dropped.
+ The task carries the cancel token of whoever made the timer; triggered, the token stops the timer. drop(drop_ctx,
+ arg) (NULL: nothing) is called once when fn can never run again, after its last run if there is one: on the worker
+ after it, on the thread that stops the timer or shuts the runtime down, or, when the token has stopped it, on a
+ worker. A shutdown of either kind stops the runtime's timers and waits for none; what has expired by then is a
+ queued task, which runs or, by a discarding one, is dropped.
 
- The timer does not need its handle: after the last release it goes on, a periodic one until the shutdown. The
- first timer of a process starts the one thread that serves all of them, which runs no callbacks and sleeps until something
- is due. On failure nothing is called: WEFT_SHUTDOWN: the runtime is ending. WEFT_OS: that thread cannot be started. Never
- blocks; any thread.
+ The timer does not need its handle: after the last release it goes on, a periodic one until the shutdown. The first
+ timer of a process starts the one thread that serves all of them, which runs no callbacks and sleeps until something
+ is due. On failure nothing is called: WEFT_SHUTDOWN: the runtime is ending. WEFT_OS: that thread cannot be started.
+ Never blocks; any thread.
  */
 weft_status weft_timer_after(weft_runtime *runtime,
                              int64_t delay_ns,
@@ -1261,9 +1281,9 @@ weft_status weft_timer_after(weft_runtime *runtime,
                              weft_timer **out);
 
 /*
- Sees to it that the timer's task is not run any more. WEFT_OK: it will not run (again), also if it waits in a queue already,
- and the drop has been called, here or before. WEFT_BUSY: it, or its drop, runs right now, perhaps around this call; it will
- not run again, and the drop follows it. Any number of times, any thread. Never blocks.
+ Sees to it that the timer's task is not run any more. WEFT_OK: it will not run (again), also if it waits in a queue
+ already, and the drop has been called, here or before. WEFT_BUSY: it, or its drop, runs right now, perhaps around
+ this call; it will not run again, and the drop follows it. Any number of times, any thread. Never blocks.
  */
 weft_status weft_timer_stop(weft_timer *timer);
 
@@ -1277,36 +1297,32 @@ weft_timer *weft_timer_retain(weft_timer *timer);
 void weft_timer_release(weft_timer *timer);
 
 /*
- Waits until `ns` have passed: WEFT_OK, never before. 0 or less: at once. WEFT_FOREVER: until something else ends the wait.
- WEFT_CANCELLED, WEFT_SHUTDOWN, WEFT_INTERRUPTED: that came first. In a task the worker's turn passes to another thread
- meanwhile. Any thread.
+ Waits until `ns` have passed: WEFT_OK, never before. 0 or less: at once. WEFT_FOREVER: until something else ends the
+ wait. WEFT_CANCELLED, WEFT_SHUTDOWN, WEFT_INTERRUPTED: that came first. In a task the worker's turn passes to
+ another thread meanwhile. Any thread.
  */
 weft_status weft_sleep(int64_t ns);
 
 /*
  Triggers the token when `ns` have passed, for the reason "deadline", however busy all workers are. 0 or less: now.
- WEFT_FOREVER: nothing. Of several deadlines the earliest counts: a later one changes nothing, and none is taken back. It ends
- with the token: what is not there any more is not triggered. WEFT_OS: the timers' thread (see weft_timer_after) cannot be
- started. Never blocks; any thread.
+ WEFT_FOREVER: nothing. Of several deadlines the earliest counts: a later one changes nothing, and none is taken
+ back. It ends with the token: what is not there any more is not triggered. WEFT_OS: the timers' thread (see
+ weft_timer_after) cannot be started. Never blocks; any thread.
  */
-weft_status weft_cancel_token_after(weft_cancel_token *token,
-                                    int64_t ns);
+weft_status weft_cancel_token_after(weft_cancel_token *token, int64_t ns);
 
 /* Fork-join ------------------------------------------------------------------------------------------------------- */
 
 /*
  Runs a(worker, a_arg) on this thread and b(worker, b_arg) perhaps in parallel on another, and returns when both have
- ended. `worker` is the one passed to the calling task or half, or NULL for that. While it waits for a half that another
- thread took, this thread runs nothing but what descends from that half. WEFT_INVALID outside any task (weft_run leads
- in), for another thread's worker, and for a NULL function; nothing has run then. Halves must not unwind; but a Rust panic
- goes on in the caller when the other half has ended, or has been dropped because it had not begun, and so does a C++
- exception unless its half ran on another thread: there it ends the process. weft.hpp carries exceptions.
+ ended. `worker` is the one passed to the calling task or half, or NULL for that. While it waits for a half that
+ another thread took, this thread runs nothing but what descends from that half. WEFT_INVALID outside any task
+ (weft_run leads in), for another thread's worker, and for a NULL function; nothing has run then. Halves must not
+ unwind; but a Rust panic goes on in the caller when the other half has ended, or has been dropped because it had not
+ begun, and so does a C++ exception unless its half ran on another thread: there it ends the process. weft.hpp
+ carries exceptions.
  */
-weft_status weft_join(weft_worker *worker,
-                      weft_task_fn a,
-                      void *a_arg,
-                      weft_task_fn b,
-                      void *b_arg);
+weft_status weft_join(weft_worker *worker, weft_task_fn a, void *a_arg, weft_task_fn b, void *b_arg);
 
 /* Loops ----------------------------------------------------------------------------------------------------------- */
 
@@ -1326,29 +1342,29 @@ typedef struct weft_loop_options {
   /* sizeof(weft_loop_options). */
   size_t size;
   /*
-   Indices per call at most; 0: as many as take some ten microseconds, going by the calls before. Where the costs of
-   indices differ wildly, give a grain: a call is not cut short.
+   Indices per call at most; 0: as many as take some ten microseconds, going by the calls before. Where the costs
+   of indices differ wildly, give a grain: a call is not cut short.
    */
   size_t grain;
   /* Ranges of up to this many indices are not split; 0: no such ranges. */
   size_t serial_below;
   /*
-   When to stop with WEFT_TIMEOUT, between two calls; what runs is waited for. WEFT_FOREVER, the default: not at all.
-   0 or less: nothing is called.
+   When to stop with WEFT_TIMEOUT, between two calls; what runs is waited for. WEFT_FOREVER, the default: not at
+   all. 0 or less: nothing is called.
    */
   int64_t timeout_ns;
   /* What a failure of fn does: one of WEFT_ON_FAILURE_. weft_reduce knows WEFT_ON_FAILURE_STOP only. */
   int32_t on_failure;
   /*
-   For weft_reduce: acc_drop(acc_drop_ctx, acc) is called for each accumulator that a failure strands, so that what it
-   owns can be freed; NULL: nothing.
+   For weft_reduce: acc_drop(acc_drop_ctx, acc) is called for each accumulator that a failure strands, so that what
+   it owns can be freed; NULL: nothing.
    */
   weft_drop_fn acc_drop;
   /* Handed to acc_drop. */
   void *acc_drop_ctx;
   /*
-   Ends the loop with WEFT_CANCELLED when it is triggered, as does the token of the task that runs the loop; its bodies go
-   by both. What runs is waited for. NULL: none.
+   Ends the loop with WEFT_CANCELLED when it is triggered, as does the token of the task that runs the loop; its
+   bodies go by both. What runs is waited for. NULL: none.
    */
   weft_cancel_token *cancel;
 } weft_loop_options;
@@ -1379,8 +1395,8 @@ typedef weft_status (*weft_map_fn)(weft_worker *worker, const void *in, void *ou
 typedef weft_status (*weft_fold_fn)(weft_worker *worker, size_t begin, size_t end, void *acc, void *arg);
 
 /*
- Adds *from, what comes right after it, to *into. Whatever *from owns has moved when this returns WEFT_OK; on a failure
- acc_drop is called for both.
+ Adds *from, what comes right after it, to *into. Whatever *from owns has moved when this returns WEFT_OK; on a
+ failure acc_drop is called for both.
  */
 typedef weft_status (*weft_combine_fn)(weft_worker *worker, void *into, void *from, void *arg);
 
@@ -1389,11 +1405,12 @@ weft_status weft_loop_options_init(struct weft_loop_options *options, size_t siz
 
 /*
  Calls fn on consecutive ranges that cover [begin, end), in parallel, and returns when all calls have ended. A worker
- goes through its range and gives half of what is left away when another asks. The first failure stops what has not begun,
- and is returned with its message, unless the options say otherwise. NULL options: the defaults. `report`, if not NULL,
- is written whenever the loop ran, also when it failed; set its size first. Nested loops are fine. Blocks until what has
- begun has ended, is not interrupted. begin == end: WEFT_OK, nothing is called. begin > end: WEFT_INVALID. WEFT_TIMEOUT,
- WEFT_CANCELLED: the options' time was up, or it was cancelled. WEFT_PANIC: fn panicked. Otherwise as weft_run.
+ goes through its range and gives half of what is left away when another asks. The first failure stops what has not
+ begun, and is returned with its message, unless the options say otherwise. NULL options: the defaults. `report`, if
+ not NULL, is written whenever the loop ran, also when it failed; set its size first. Nested loops are fine. Blocks
+ until what has begun has ended, is not interrupted. begin == end: WEFT_OK, nothing is called. begin > end:
+ WEFT_INVALID. WEFT_TIMEOUT, WEFT_CANCELLED: the options' time was up, or it was cancelled. WEFT_PANIC: fn panicked.
+ Otherwise as weft_run.
  */
 weft_status weft_for(weft_runtime *runtime,
                      size_t begin,
@@ -1404,11 +1421,11 @@ weft_status weft_for(weft_runtime *runtime,
                      struct weft_loop_report *report);
 
 /*
- Calls fn(worker, in + i * in_size, out + i * out_size, arg) for each i below n, in parallel: out[i] is made from in[i],
- whoever makes it. The arrays are the caller's; they may be the same if fn can bear it. In a failed loop some elements of
- `out` have not been written. n 0: WEFT_OK, and the arrays may be NULL. Sizes whose product with n is more than any
- memory: WEFT_INVALID. A size of 0 is allowed, and gives each call the same pointer. Otherwise as weft_for; a failure
- counts for the chunk of elements that it is in.
+ Calls fn(worker, in + i * in_size, out + i * out_size, arg) for each i below n, in parallel: out[i] is made from
+ in[i], whoever makes it. The arrays are the caller's; they may be the same if fn can bear it. In a failed loop some
+ elements of `out` have not been written. n 0: WEFT_OK, and the arrays may be NULL. Sizes whose product with n is
+ more than any memory: WEFT_INVALID. A size of 0 is allowed, and gives each call the same pointer. Otherwise as
+ weft_for; a failure counts for the chunk of elements that it is in.
  */
 weft_status weft_map(weft_runtime *runtime,
                      const void *in,
@@ -1422,16 +1439,15 @@ weft_status weft_map(weft_runtime *runtime,
                      struct weft_loop_report *report);
 
 /*
- A grain for n items that take about ns_per_item nanoseconds each, on `workers` threads (0 or less: 1): calls of some ten
- microseconds, but at least eight for each worker as far as there are items. An unknown cost (0 or less, NaN): eight
- calls for each worker. At least 1.
+ A grain for n items that take about ns_per_item nanoseconds each, on `workers` threads (0 or less: 1): calls of some
+ ten microseconds, but at least eight for each worker as far as there are items. An unknown cost (0 or less, NaN):
+ eight calls for each worker. At least 1.
  */
-size_t weft_optimal_grain(size_t n,
-                          int32_t workers,
-                          double ns_per_item);
+size_t weft_optimal_grain(size_t n, int32_t workers, double ns_per_item);
 
 /*
- Reduces [begin, end) in parallel into *out. Accumulators of acc_size bytes, aligned to 16, begin as bitwise copies of
+ Reduces [begin, end) in parallel into *out. Accumulators of acc_size bytes, aligned to 16, begin as bitwise copies
+ of
  *identity; fold adds ranges, combine adds what comes right after. Only neighbours are combined, left with right, so
  combine must be associative and need not be commutative. How the range is cut depends on its length, the grain and serial_below,
  with a grain of 0 on who was free to help, too: a fixed grain gives bit-identical floats everywhere. An empty range
@@ -1473,14 +1489,11 @@ weft_status weft_promise_new(weft_promise **promise, weft_future **future);
 weft_status weft_promise_resolve(weft_promise *promise, void *value, weft_drop_fn drop, void *ctx);
 
 /*
- Fails the future with a status (one of the WEFT_ constants or a number of your own, but not WEFT_OK), a message (copied;
- NULL: the status' name) and a payload (may be NULL; the future takes a reference of its own). WEFT_BUSY: settled
- already. Any thread, never blocks.
+ Fails the future with a status (one of the WEFT_ constants or a number of your own, but not WEFT_OK), a message
+ (copied; NULL: the status' name) and a payload (may be NULL; the future takes a reference of its own). WEFT_BUSY:
+ settled already. Any thread, never blocks.
  */
-weft_status weft_promise_reject(weft_promise *promise,
-                                weft_status status,
-                                const char *message,
-                                weft_bytes *payload);
+weft_status weft_promise_reject(weft_promise *promise, weft_status status, const char *message, weft_bytes *payload);
 
 /* A future that is ready with this value, as by weft_promise_resolve. */
 weft_status weft_future_ready(void *value, weft_drop_fn drop, void *ctx, weft_future **out);
@@ -1521,8 +1534,8 @@ void weft_promise_release(weft_promise *promise);
 weft_status weft_future_wait(weft_future *future, int64_t timeout_ns);
 
 /*
- Waits for the value, which stays the future's: *value is good until the last release or weft_future_take. If the future
- failed, its status and message. WEFT_BUSY: the value has been taken. Waits as weft_future_wait does.
+ Waits for the value, which stays the future's: *value is good until the last release or weft_future_take. If the
+ future failed, its status and message. WEFT_BUSY: the value has been taken. Waits as weft_future_wait does.
  */
 weft_status weft_future_get(weft_future *future, int64_t timeout_ns, void **value);
 
@@ -1534,7 +1547,10 @@ weft_status weft_future_get(weft_future *future, int64_t timeout_ns, void **valu
  */
 weft_status weft_future_take(weft_future *future, int64_t timeout_ns, void **value);
 
-/* WEFT_FUTURE_PENDING, _READY (also when the value has been taken), _FAILED or _CANCELLED; -1 on a bad handle. Never blocks. */
+/*
+ WEFT_FUTURE_PENDING, _READY (also when the value has been taken), _FAILED or _CANCELLED; -1 on a bad handle. Never
+ blocks.
+ */
 int32_t weft_future_state(const weft_future *future);
 
 /* Why it failed; NULL unless it did, and on a bad handle. Belongs to the future. Never blocks. */
@@ -1544,8 +1560,8 @@ const weft_error *weft_future_error(const weft_future *future);
 weft_future *weft_future_retain(weft_future *future);
 
 /*
- One reference less. The last one drops the value, unless whoever settles it is about to leave; then that does. A task that has not
- ended runs on. Never blocks.
+ One reference less. The last one drops the value, unless whoever settles it is about to leave; then that does. A
+ task that has not ended runs on. Never blocks.
  */
 void weft_future_release(weft_future *future);
 
@@ -1606,12 +1622,10 @@ weft_status weft_future_fd(weft_future *future, int *fd);
 weft_status weft_future_all(weft_future *const *futures, size_t n, weft_future **out);
 
 /*
- A future with the first success among these; it fails with the last failure when all have failed. The value is the winner's,
- which it keeps, as it does all of them. n = 0: WEFT_INVALID. Never blocks; any thread.
+ A future with the first success among these; it fails with the last failure when all have failed. The value is the
+ winner's, which it keeps, as it does all of them. n = 0: WEFT_INVALID. Never blocks; any thread.
  */
-weft_status weft_future_any(weft_future *const *futures,
-                            size_t n,
-                            weft_future **out);
+weft_status weft_future_any(weft_future *const *futures, size_t n, weft_future **out);
 
 /*
  A future that is settled as the first of these is, be it ready or failed. The value is the winner's, which it keeps,
@@ -1697,15 +1711,16 @@ typedef struct weft_channel_options {
    */
   size_t capacity;
   /*
-   A WEFT_ON, _OFF or _DEFAULT (off). On: no two threads send at once (one after the other may), and sending takes no lock.
-   Two at once is undefined; a build with debug assertions answers WEFT_BUSY and logs it. No effect on capacities 0 and 1.
+   A WEFT_ON, _OFF or _DEFAULT (off). On: no two threads send at once (one after the other may), and sending takes
+   no lock. Two at once is undefined; a build with debug assertions answers WEFT_BUSY and logs it. No effect on
+   capacities 0 and 1.
    */
   int32_t single_producer;
   /* The same for receiving. */
   int32_t single_consumer;
   /*
-   drop(drop_ctx, pointer to the element) is called for each element that is never received: at the last release, or when the
-   last weft_receiver goes. It may call back into the channel, as long as that is there. NULL: nothing.
+   drop(drop_ctx, pointer to the element) is called for each element that is never received: at the last release,
+   or when the last weft_receiver goes. It may call back into the channel, as long as that is there. NULL: nothing.
    */
   weft_drop_fn drop;
   /* Handed to drop. */
@@ -1721,29 +1736,25 @@ weft_status weft_channel_options_init(struct weft_channel_options *options, size
 weft_status weft_channel_new(const struct weft_channel_options *options, weft_channel **out);
 
 /*
- Copies *elem into the channel, waiting for room (at a rendezvous: for a receiver). Elements of one producer are received
- in their order. Blocks; inside a task the thread's turn passes to another. Any thread. On any failure the element is
- still the caller's: WEFT_CLOSED after weft_channel_close, WEFT_TIMEOUT, WEFT_WOULD_BLOCK, WEFT_INTERRUPTED,
- WEFT_CANCELLED (the caller, see Cancellation), WEFT_SHUTDOWN (its runtime discards what it has), WEFT_NOMEM
- (unbounded only).
+ Copies *elem into the channel, waiting for room (at a rendezvous: for a receiver). Elements of one producer are
+ received in their order. Blocks; inside a task the thread's turn passes to another. Any thread. On any failure the
+ element is still the caller's: WEFT_CLOSED after weft_channel_close, WEFT_TIMEOUT, WEFT_WOULD_BLOCK,
+ WEFT_INTERRUPTED, WEFT_CANCELLED (the caller, see Cancellation), WEFT_SHUTDOWN (its runtime discards what it has),
+ WEFT_NOMEM (unbounded only).
  */
-weft_status weft_channel_send(weft_channel *channel,
-                              const void *elem,
-                              int64_t timeout_ns);
+weft_status weft_channel_send(weft_channel *channel, const void *elem, int64_t timeout_ns);
 
 /*
- Copies the oldest element out into *elem, waiting for one. Blocks as weft_channel_send does. Any thread. WEFT_CLOSED once
- the channel is closed and everything has been received. On any failure *elem is as it was.
+ Copies the oldest element out into *elem, waiting for one. Blocks as weft_channel_send does. Any thread. WEFT_CLOSED
+ once the channel is closed and everything has been received. On any failure *elem is as it was.
  */
-weft_status weft_channel_recv(weft_channel *channel,
-                              void *elem,
-                              int64_t timeout_ns);
+weft_status weft_channel_recv(weft_channel *channel, void *elem, int64_t timeout_ns);
 
 /*
- Sends n elements that lie in a row, in their order, waiting for room until all are in: WEFT_OK. On any failure (as of
- weft_channel_send) the first *sent are in, and the others are still the caller's. *sent is written in any case, unless it is NULL
- (WEFT_INVALID). Elements of others may come in between. Those who receive are woken once for what goes in at once. n = 0:
- WEFT_OK, and elems may be NULL. Blocks. Any thread.
+ Sends n elements that lie in a row, in their order, waiting for room until all are in: WEFT_OK. On any failure (as
+ of weft_channel_send) the first *sent are in, and the others are still the caller's. *sent is written in any case,
+ unless it is NULL (WEFT_INVALID). Elements of others may come in between. Those who receive are woken once for what
+ goes in at once. n = 0: WEFT_OK, and elems may be NULL. Blocks. Any thread.
  */
 weft_status weft_channel_send_batch(weft_channel *channel,
                                     const void *elems,
@@ -1752,9 +1763,10 @@ weft_status weft_channel_send_batch(weft_channel *channel,
                                     size_t *sent);
 
 /*
- Receives up to max elements into elems, in a row: waits until there is one, and takes what is there then. WEFT_OK: *received
- elements, at least one (none if max is 0; elems may be NULL then). On any failure, as of weft_channel_recv, there are
- none, *received is 0 and elems is as it was. *received is written in any case, unless it is NULL (WEFT_INVALID). Blocks. Any thread.
+ Receives up to max elements into elems, in a row: waits until there is one, and takes what is there then. WEFT_OK:
+ *received elements, at least one (none if max is 0; elems may be NULL then). On any failure, as of
+ weft_channel_recv, there are none, *received is 0 and elems is as it was. *received is written in any case, unless
+ it is NULL (WEFT_INVALID). Blocks. Any thread.
  */
 weft_status weft_channel_recv_batch(weft_channel *channel,
                                     void *elems,
@@ -1763,19 +1775,18 @@ weft_status weft_channel_recv_batch(weft_channel *channel,
                                     size_t *received);
 
 /*
- A descriptor for event loops, readable as long as a receive (direction WEFT_SELECT_RECV) or a send (WEFT_SELECT_SEND) would not have
- to wait, and after the close; level-triggered. It is the channel's: neither read, written nor closed by the program, the same at
- each call, and good until the last release. Be ready to find that another thread was faster: use timeout 0. Who watches
- a descriptor does not count as waiting: at a rendezvous somebody has to wait in a call. From the first call on each
- operation costs more. WEFT_OS: no descriptor left. Never blocks; any thread.
+ A descriptor for event loops, readable as long as a receive (direction WEFT_SELECT_RECV) or a send
+ (WEFT_SELECT_SEND) would not have to wait, and after the close; level-triggered. It is the channel's: neither read,
+ written nor closed by the program, the same at each call, and good until the last release. Be ready to find that
+ another thread was faster: use timeout 0. Who watches a descriptor does not count as waiting: at a rendezvous
+ somebody has to wait in a call. From the first call on each operation costs more. WEFT_OS: no descriptor left. Never
+ blocks; any thread.
  */
-weft_status weft_channel_fd(weft_channel *channel,
-                            int32_t direction,
-                            int32_t *fd);
+weft_status weft_channel_fd(weft_channel *channel, int32_t direction, int32_t *fd);
 
 /*
- Refuses what is sent from now on. Waiting senders get WEFT_CLOSED and keep their element; what is in the channel can still
- be received, then receivers get WEFT_CLOSED. Again: nothing. Any thread, never blocks.
+ Refuses what is sent from now on. Waiting senders get WEFT_CLOSED and keep their element; what is in the channel can
+ still be received, then receivers get WEFT_CLOSED. Again: nothing. Any thread, never blocks.
  */
 void weft_channel_close(weft_channel *channel);
 
@@ -1789,34 +1800,32 @@ size_t weft_channel_len(const weft_channel *channel);
 size_t weft_channel_capacity(const weft_channel *channel);
 
 /*
- How many wait to send and to receive at the moment (each NULL: not asked): a hint, for a channel is never still. Any thread.
- WEFT_INVALID: a bad handle.
+ How many wait to send and to receive at the moment (each NULL: not asked): a hint, for a channel is never still. Any
+ thread. WEFT_INVALID: a bad handle.
  */
-weft_status weft_channel_waiting(const weft_channel *channel,
-                                 size_t *senders,
-                                 size_t *receivers);
+weft_status weft_channel_waiting(const weft_channel *channel, size_t *senders, size_t *receivers);
 
 /* One more reference. Returns its argument; NULL on a bad handle. */
 weft_channel *weft_channel_retain(weft_channel *channel);
 
 /*
- One reference less. The last one drops what was never received. Those who wait in a call on the channel meanwhile, without a
- reference of their own, get WEFT_CLOSED. Never blocks.
+ One reference less. The last one drops what was never received. Those who wait in a call on the channel meanwhile,
+ without a reference of their own, get WEFT_CLOSED. Never blocks.
  */
 void weft_channel_release(weft_channel *channel);
 
 /*
- A channel with counted ends, one reference to each. The last release of either end closes it. What is queued can still be received when
- the last sender has gone; when the last receiver goes it is dropped at once. NULL options and WEFT_NOMEM as for
- weft_channel_new.
+ A channel with counted ends, one reference to each. The last release of either end closes it. What is queued can
+ still be received when the last sender has gone; when the last receiver goes it is dropped at once. NULL options and
+ WEFT_NOMEM as for weft_channel_new.
  */
 weft_status weft_channel_ends(const struct weft_channel_options *options,
                               weft_sender **sender,
                               weft_receiver **receiver);
 
 /*
- The channel that an end belongs to, for all that channels can do: borrowed, good while the end is held. NULL on a bad
- handle. Whoever keeps it longer takes a reference (weft_channel_retain); such references count for no end.
+ The channel that an end belongs to, for all that channels can do: borrowed, good while the end is held. NULL on a
+ bad handle. Whoever keeps it longer takes a reference (weft_channel_retain); such references count for no end.
  */
 weft_channel *weft_sender_channel(const weft_sender *sender);
 
@@ -1833,28 +1842,28 @@ weft_channel *weft_receiver_channel(const weft_receiver *receiver);
 weft_receiver *weft_receiver_retain(weft_receiver *receiver);
 
 /*
- One reference less. The last one closes the channel and drops what is queued, on this thread. Blocks no longer than those
- drops take.
+ One reference less. The last one closes the channel and drops what is queued, on this thread. Blocks no longer than
+ those drops take.
  */
 void weft_receiver_release(weft_receiver *receiver);
 
 /* Select ---------------------------------------------------------------------------------------------------------- */
 
 /*
- weft_select_case.op: send *elem into the channel `handle`. Closed, it fires with WEFT_CLOSED, and the element is still the
- caller's.
+ weft_select_case.op: send *elem into the channel `handle`. Closed, it fires with WEFT_CLOSED, and the element is
+ still the caller's.
  */
 #define WEFT_SELECT_SEND 1
 
 /*
- weft_select_case.op: receive into *elem from the channel `handle`. Closed and empty, it fires with WEFT_CLOSED, and *elem is as
- it was.
+ weft_select_case.op: receive into *elem from the channel `handle`. Closed and empty, it fires with WEFT_CLOSED, and
+ *elem is as it was.
  */
 #define WEFT_SELECT_RECV 2
 
 /*
- weft_select_case.op: the future `handle` is settled, whatever the outcome. A weft_async that has not begun gets the priority of the
- task that selects, but is not run in its place, as weft_future_wait does.
+ weft_select_case.op: the future `handle` is settled, whatever the outcome. A weft_async that has not begun gets the
+ priority of the task that selects, but is not run in its place, as weft_future_wait does.
  */
 #define WEFT_SELECT_FUTURE 3
 /* weft_select_case.op: the cancel token `handle` is triggered. */
@@ -1866,7 +1875,10 @@ void weft_receiver_release(weft_receiver *receiver);
 typedef struct weft_select_case {
   /* One of the WEFT_SELECT_ constants. */
   int32_t op;
-  /* Set when this case has fired: WEFT_OK; of a channel also WEFT_CLOSED, or WEFT_NOMEM (unbounded). Else left alone. */
+  /*
+   Set when this case has fired: WEFT_OK; of a channel also WEFT_CLOSED, or WEFT_NOMEM (unbounded). Else left
+   alone.
+   */
   weft_status status;
   /* The channel, future or token. */
   void *handle;
@@ -1879,39 +1891,33 @@ typedef struct weft_select_case {
 } weft_select_case;
 
 /*
- Waits until one of the n cases can be done, does it, and writes its index into *fired and how it ended into its status.
- Exactly one is done; of several that are ready, one at random. A channel may be in several cases, in both directions: a
- select never meets itself. Selects that face each other at a rendezvous meet. The array is the caller's; a loop may use
- it again and again. Blocks as weft_channel_recv does. Any thread. On failure no case was done and all elements are the
- caller's: WEFT_WOULD_BLOCK, WEFT_TIMEOUT, WEFT_INTERRUPTED, WEFT_CANCELLED, WEFT_SHUTDOWN; WEFT_INVALID: n is 0, or a case
- is wrong, which the message names. A thread that waits for a token as a case and goes by the same token may get either.
- The protocol with rendezvous is that of Go's select: their locks in the order of addresses.
+ Waits until one of the n cases can be done, does it, and writes its index into *fired and how it ended into its
+ status. Exactly one is done; of several that are ready, one at random. A channel may be in several cases, in both
+ directions: a select never meets itself. Selects that face each other at a rendezvous meet. The array is the
+ caller's; a loop may use it again and again. Blocks as weft_channel_recv does. Any thread. On failure no case was
+ done and all elements are the caller's: WEFT_WOULD_BLOCK, WEFT_TIMEOUT, WEFT_INTERRUPTED, WEFT_CANCELLED,
+ WEFT_SHUTDOWN; WEFT_INVALID: n is 0, or a case is wrong, which the message names. A thread that waits for a token as
+ a case and goes by the same token may get either. The protocol with rendezvous is that of Go's select: their locks
+ in the order of addresses.
  */
-weft_status weft_select(struct weft_select_case *cases,
-                        size_t n,
-                        int64_t timeout_ns,
-                        size_t *fired);
+weft_status weft_select(struct weft_select_case *cases, size_t n, int64_t timeout_ns, size_t *fired);
 
 /*
- weft_select for poll tasks: never blocks. WEFT_WOULD_BLOCK: the waker is woken when it is worth while to call this again, with
- the same cases. Until it returns WEFT_OK, or weft_select_poll_end has returned that or WEFT_WOULD_BLOCK, the cases, their elements
- and a reference to each handle stay in place, for a case may be done at any time; they are not touched otherwise. NULL in
- `reserved` of all cases before the first call. A task that is woken and not called keeps nothing from threads that wait for the
- same, but may from other poll tasks. WEFT_INVALID: as weft_select; n is not the same; a select that has begun goes on.
- WEFT_OS: no thread for timers.
+ weft_select for poll tasks: never blocks. WEFT_WOULD_BLOCK: the waker is woken when it is worth while to call this
+ again, with the same cases. Until it returns WEFT_OK, or weft_select_poll_end has returned that or WEFT_WOULD_BLOCK,
+ the cases, their elements and a reference to each handle stay in place, for a case may be done at any time; they are
+ not touched otherwise. NULL in `reserved` of all cases before the first call. A task that is woken and not called
+ keeps nothing from threads that wait for the same, but may from other poll tasks. WEFT_INVALID: as weft_select; n is
+ not the same; a select that has begun goes on. WEFT_OS: no thread for timers.
  */
-weft_status weft_select_poll(struct weft_select_case *cases,
-                             size_t n,
-                             const weft_waker *waker,
-                             size_t *fired);
+weft_status weft_select_poll(struct weft_select_case *cases, size_t n, const weft_waker *waker, size_t *fired);
 
 /*
- Ends a weft_select_poll that has returned WEFT_WOULD_BLOCK: from here on cases and elements are the caller's again. WEFT_OK: a
- case has been done meanwhile, *fired. WEFT_WOULD_BLOCK: none has. Never blocks; on the thread that would have polled.
+ Ends a weft_select_poll that has returned WEFT_WOULD_BLOCK: from here on cases and elements are the caller's again.
+ WEFT_OK: a case has been done meanwhile, *fired. WEFT_WOULD_BLOCK: none has. Never blocks; on the thread that would
+ have polled.
  */
-weft_status weft_select_poll_end(struct weft_select_case *cases,
-                                 size_t n,
-                                 size_t *fired);
+weft_status weft_select_poll_end(struct weft_select_case *cases, size_t n, size_t *fired);
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -42,8 +42,8 @@ pub unsafe extern "C" fn weft_bytes_new(data: *const c_void, len: usize, out: *m
     })
 }
 
-/// Bytes that stay where they are. They must not change until the last release, which calls drop(ctx, data), on whatever
-/// thread it happens. `drop` may be NULL. Never blocks.
+/// Bytes that stay where they are. They must not change until the last release, which calls drop(ctx, data), on
+/// whatever thread it happens. `drop` may be NULL. Never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_bytes_adopt(
     data: *mut c_void,

@@ -21,7 +21,8 @@ use crate::sync::{Deadline, Lock};
 type CallFn = unsafe extern "C-unwind" fn(*mut weft_worker, *mut c_void, *mut *mut c_void) -> weft_status;
 type ThenFn = unsafe extern "C-unwind" fn(*mut weft_worker, *mut c_void, *mut c_void, *mut *mut c_void) -> weft_status;
 
-/// What goes on with a future's value: WEFT_OK and *result, or a failure. To fail with a message: return weft_error_set(...).
+/// What goes on with a future's value: WEFT_OK and *result, or a failure. To fail with a message: return
+/// weft_error_set(...).
 pub type weft_then_fn = Option<
     unsafe extern "C-unwind" fn(
         worker: *mut weft_worker,
@@ -57,8 +58,8 @@ struct AsyncCall {
     promise: Promise<Value>,
 }
 
-// SAFETY: whoever spawns a task promises that it may run with its argument on any worker; the same goes for the result and its
-// drop.
+// SAFETY: whoever spawns a task promises that it may run with its argument on any worker; the same goes for the result
+// and its drop.
 unsafe impl Send for AsyncCall {}
 
 /// The outcome of a task's body, for its future.
@@ -164,7 +165,8 @@ impl Async {
         self.drop_call(|| self.is_cancelled().then(cancelled))
     }
 
-    /// Drops the call, unless somebody has it. Without an error its future is broken. Whether it has been dropped, now or before.
+    /// Drops the call, unless somebody has it. Without an error its future is broken. Whether it has been dropped, now
+    /// or before.
     fn drop_call(&self, error: impl FnOnce() -> Option<Error>) -> bool {
         let Some(AsyncCall { argument, promise, .. }) = self.call.take() else {
             // Relaxed: for a statistic, and for who asks a source to stop, which is a request.
@@ -220,8 +222,8 @@ impl Origin<Value> for Async {
     }
 
     fn cancel(self: Arc<Self>, more: &mut Vec<Future<Value>>) {
-        // Before the trigger: a worker that finds the token triggered would drop the call, too, and this thread might not see that. The
-        // queue finds nothing when its turn comes.
+        // Before the trigger: a worker that finds the token triggered would drop the call, too, and this thread might
+        // not see that. The queue finds nothing when its turn comes.
         let dropped = self.droppable && self.drop_call(|| Some(cancelled()));
         self.token.trigger(c"its future was cancelled");
         if dropped {

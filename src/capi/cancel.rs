@@ -25,9 +25,9 @@ pub(super) unsafe fn optional<'a>(token: *const weft_cancel_token, name: &str) -
     if token.is_null() { Ok(None) } else { unsafe { Handle::get(token, name) }.map(Some) }
 }
 
-/// A token: a request to stop that any number of tasks carry. Triggered, it triggers all tokens that have it as `parent`, and
-/// theirs. NULL parent: none. A child of a triggered token is triggered. It lives as long as there is a reference to it, a
-/// child of it, or something that carries it. Never blocks; any thread.
+/// A token: a request to stop that any number of tasks carry. Triggered, it triggers all tokens that have it as
+/// `parent`, and theirs. NULL parent: none. A child of a triggered token is triggered. It lives as long as there is a
+/// reference to it, a child of it, or something that carries it. Never blocks; any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_cancel_token_new(
     parent: *mut weft_cancel_token,
@@ -42,12 +42,12 @@ pub unsafe extern "C" fn weft_cancel_token_new(
     })
 }
 
-/// Asks whatever carries the token to stop, for `reason` (copied; NULL: ""); the first reason stays, and a second trigger
-/// does nothing. It is a request: what has begun goes on until it looks (weft_cancelled) or blocks. Blocking calls in tasks
-/// that carry it return WEFT_CANCELLED, those that wait already as well as later ones that would have to wait; but not
-/// weft_sync, weft_join and weft_run, which wait until what they wait for has ended. Loops begin no more calls of their body.
-/// Tasks with an arg_drop that have not begun are dropped instead of run. Any thread, never blocks; the time it takes goes with
-/// the number of tokens and waits it ends.
+/// Asks whatever carries the token to stop, for `reason` (copied; NULL: ""); the first reason stays, and a second
+/// trigger does nothing. It is a request: what has begun goes on until it looks (weft_cancelled) or blocks. Blocking
+/// calls in tasks that carry it return WEFT_CANCELLED, those that wait already as well as later ones that would have to
+/// wait; but not weft_sync, weft_join and weft_run, which wait until what they wait for has ended. Loops begin no more
+/// calls of their body. Tasks with an arg_drop that have not begun are dropped instead of run. Any thread, never
+/// blocks; the time it takes goes with the number of tokens and waits it ends.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_cancel_token_trigger(
     token: *mut weft_cancel_token,
@@ -79,10 +79,10 @@ pub unsafe extern "C" fn weft_cancel_token_reason(token: *const weft_cancel_toke
     })
 }
 
-/// From here on the calling task, or the calling thread if it runs none, goes by this token instead of the one it had: its
-/// waits, its loops, what it forks, and what it spawns. Ends with weft_cancel_token_leave, in the reverse order; a
-/// task that ends without has it done for it, with a message in the log; a thread loses the reference it holds. To go by both,
-/// make a token with the other as parent. Never blocks.
+/// From here on the calling task, or the calling thread if it runs none, goes by this token instead of the one it had:
+/// its waits, its loops, what it forks, and what it spawns. Ends with weft_cancel_token_leave, in the reverse order; a
+/// task that ends without has it done for it, with a message in the log; a thread loses the reference it holds. To go
+/// by both, make a token with the other as parent. Never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_cancel_token_enter(token: *mut weft_cancel_token) -> weft_status {
     boundary(|| {
@@ -92,18 +92,17 @@ pub unsafe extern "C" fn weft_cancel_token_enter(token: *mut weft_cancel_token) 
     })
 }
 
-/// The task or thread goes by what it had before it entered this token. WEFT_INVALID: the token is not the one entered last
-/// within this callback.
-/// WEFT_BUSY: a fork made since then has not been synced. Never blocks.
+/// The task or thread goes by what it had before it entered this token. WEFT_INVALID: the token is not the one entered
+/// last within this callback. WEFT_BUSY: a fork made since then has not been synced. Never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_cancel_token_leave(token: *mut weft_cancel_token) -> weft_status {
     // SAFETY: a handle by contract.
     boundary(|| frame::leave(Some(unsafe { Handle::<Token>::get(token, "token")? })))
 }
 
-/// From here to weft_cancel_shield_end nothing that was there before ends the waits of the calling task or thread, neither a token
-/// nor a shutdown that discards, and weft_cancelled says false: cleanup may block. What it spawns meanwhile carries no token.
-/// Nests, also with entered tokens, which count as usual. Never blocks.
+/// From here to weft_cancel_shield_end nothing that was there before ends the waits of the calling task or thread,
+/// neither a token nor a shutdown that discards, and weft_cancelled says false: cleanup may block. What it spawns
+/// meanwhile carries no token. Nests, also with entered tokens, which count as usual. Never blocks.
 #[unsafe(no_mangle)]
 pub extern "C" fn weft_cancel_shield_begin() -> weft_status {
     boundary(|| {
@@ -119,9 +118,9 @@ pub extern "C" fn weft_cancel_shield_end() -> weft_status {
     boundary(|| frame::leave(None))
 }
 
-/// Whether the running task has been asked to stop: its token has been triggered, or its runtime discards what it has. Also
-/// for halves of joins that another thread runs, and in the bodies of loops. NULL: whatever this thread runs, or the token
-/// it has entered. False on a worker that is not this thread's. One load or two: meant to be asked often.
+/// Whether the running task has been asked to stop: its token has been triggered, or its runtime discards what it has.
+/// Also for halves of joins that another thread runs, and in the bodies of loops. NULL: whatever this thread runs, or
+/// the token it has entered. False on a worker that is not this thread's. One load or two: meant to be asked often.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_cancelled(worker: *const weft_worker) -> bool {
     boundary_value(false, || {

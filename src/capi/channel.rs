@@ -27,13 +27,14 @@ pub struct weft_channel_options {
     /// Elements it holds; 0: none, each send waits for its receiver (rendezvous); WEFT_UNBOUNDED: as many as there is
     /// memory for. init sets 1000.
     pub capacity: usize,
-    /// A WEFT_ON, _OFF or _DEFAULT (off). On: no two threads send at once (one after the other may), and sending takes no lock.
-    /// Two at once is undefined; a build with debug assertions answers WEFT_BUSY and logs it. No effect on capacities 0 and 1.
+    /// A WEFT_ON, _OFF or _DEFAULT (off). On: no two threads send at once (one after the other may), and sending takes
+    /// no lock. Two at once is undefined; a build with debug assertions answers WEFT_BUSY and logs it. No effect on
+    /// capacities 0 and 1.
     pub single_producer: i32,
     /// The same for receiving.
     pub single_consumer: i32,
-    /// drop(drop_ctx, pointer to the element) is called for each element that is never received: at the last release, or when the
-    /// last weft_receiver goes. It may call back into the channel, as long as that is there. NULL: nothing.
+    /// drop(drop_ctx, pointer to the element) is called for each element that is never received: at the last release,
+    /// or when the last weft_receiver goes. It may call back into the channel, as long as that is there. NULL: nothing.
     pub drop: weft_drop_fn,
     /// Handed to drop.
     pub drop_ctx: *mut c_void,
@@ -192,18 +193,19 @@ impl Drop for Tags {
     }
 }
 
-/// Copies *elem into the channel, waiting for room (at a rendezvous: for a receiver). Elements of one producer are received
-/// in their order. Blocks; inside a task the thread's turn passes to another. Any thread. On any failure the element is
-/// still the caller's: WEFT_CLOSED after weft_channel_close, WEFT_TIMEOUT, WEFT_WOULD_BLOCK, WEFT_INTERRUPTED,
-/// WEFT_CANCELLED (the caller, see Cancellation), WEFT_SHUTDOWN (its runtime discards what it has), WEFT_NOMEM
-/// (unbounded only).
+/// Copies *elem into the channel, waiting for room (at a rendezvous: for a receiver). Elements of one producer are
+/// received in their order. Blocks; inside a task the thread's turn passes to another. Any thread. On any failure the
+/// element is still the caller's: WEFT_CLOSED after weft_channel_close, WEFT_TIMEOUT, WEFT_WOULD_BLOCK,
+/// WEFT_INTERRUPTED, WEFT_CANCELLED (the caller, see Cancellation), WEFT_SHUTDOWN (its runtime discards what it has),
+/// WEFT_NOMEM (unbounded only).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_channel_send(
     channel: *mut weft_channel,
     elem: *const c_void,
     timeout_ns: i64,
 ) -> weft_status {
-    // A leaf: whatever takes longer is a tail call, which it can be to a function that does not unwind, hence theirs is the C ABI.
+    // A leaf: whatever takes longer is a tail call, which it can be to a function that does not unwind, hence theirs is
+    // the C ABI.
     // SAFETY: a handle and an element of the channel's size by contract.
     match unsafe { Handle::<Channel>::peek(channel) } {
         // SAFETY: as above.
@@ -260,8 +262,8 @@ unsafe extern "C" fn send(channel: *mut weft_channel, elem: *const c_void, timeo
     })
 }
 
-/// Copies the oldest element out into *elem, waiting for one. Blocks as weft_channel_send does. Any thread. WEFT_CLOSED once
-/// the channel is closed and everything has been received. On any failure *elem is as it was.
+/// Copies the oldest element out into *elem, waiting for one. Blocks as weft_channel_send does. Any thread. WEFT_CLOSED
+/// once the channel is closed and everything has been received. On any failure *elem is as it was.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_channel_recv(
     channel: *mut weft_channel,
@@ -303,10 +305,10 @@ unsafe extern "C" fn receive(channel: *mut weft_channel, elem: *mut c_void, time
     })
 }
 
-/// Sends n elements that lie in a row, in their order, waiting for room until all are in: WEFT_OK. On any failure (as of
-/// weft_channel_send) the first *sent are in, and the others are still the caller's. *sent is written in any case, unless it is NULL
-/// (WEFT_INVALID). Elements of others may come in between. Those who receive are woken once for what goes in at once. n = 0:
-/// WEFT_OK, and elems may be NULL. Blocks. Any thread.
+/// Sends n elements that lie in a row, in their order, waiting for room until all are in: WEFT_OK. On any failure (as
+/// of weft_channel_send) the first *sent are in, and the others are still the caller's. *sent is written in any case,
+/// unless it is NULL (WEFT_INVALID). Elements of others may come in between. Those who receive are woken once for what
+/// goes in at once. n = 0: WEFT_OK, and elems may be NULL. Blocks. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_channel_send_batch(
     channel: *mut weft_channel,
@@ -337,9 +339,10 @@ pub unsafe extern "C" fn weft_channel_send_batch(
     })
 }
 
-/// Receives up to max elements into elems, in a row: waits until there is one, and takes what is there then. WEFT_OK: *received
-/// elements, at least one (none if max is 0; elems may be NULL then). On any failure, as of weft_channel_recv, there are
-/// none, *received is 0 and elems is as it was. *received is written in any case, unless it is NULL (WEFT_INVALID). Blocks. Any thread.
+/// Receives up to max elements into elems, in a row: waits until there is one, and takes what is there then. WEFT_OK:
+/// *received elements, at least one (none if max is 0; elems may be NULL then). On any failure, as of
+/// weft_channel_recv, there are none, *received is 0 and elems is as it was. *received is written in any case, unless
+/// it is NULL (WEFT_INVALID). Blocks. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_channel_recv_batch(
     channel: *mut weft_channel,
@@ -380,11 +383,12 @@ fn batch(channel: &Channel, elems: *mut c_void, n: usize, name: &str, count: &st
     Ok(place(elems, name)?.cast())
 }
 
-/// A descriptor for event loops, readable as long as a receive (direction WEFT_SELECT_RECV) or a send (WEFT_SELECT_SEND) would not have
-/// to wait, and after the close; level-triggered. It is the channel's: neither read, written nor closed by the program, the same at
-/// each call, and good until the last release. Be ready to find that another thread was faster: use timeout 0. Who watches
-/// a descriptor does not count as waiting: at a rendezvous somebody has to wait in a call. From the first call on each
-/// operation costs more. WEFT_OS: no descriptor left. Never blocks; any thread.
+/// A descriptor for event loops, readable as long as a receive (direction WEFT_SELECT_RECV) or a send
+/// (WEFT_SELECT_SEND) would not have to wait, and after the close; level-triggered. It is the channel's: neither read,
+/// written nor closed by the program, the same at each call, and good until the last release. Be ready to find that
+/// another thread was faster: use timeout 0. Who watches a descriptor does not count as waiting: at a rendezvous
+/// somebody has to wait in a call. From the first call on each operation costs more. WEFT_OS: no descriptor left. Never
+/// blocks; any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_channel_fd(channel: *mut weft_channel, direction: i32, fd: *mut i32) -> weft_status {
     boundary(|| {
@@ -400,8 +404,8 @@ pub unsafe extern "C" fn weft_channel_fd(channel: *mut weft_channel, direction: 
     })
 }
 
-/// Refuses what is sent from now on. Waiting senders get WEFT_CLOSED and keep their element; what is in the channel can still
-/// be received, then receivers get WEFT_CLOSED. Again: nothing. Any thread, never blocks.
+/// Refuses what is sent from now on. Waiting senders get WEFT_CLOSED and keep their element; what is in the channel can
+/// still be received, then receivers get WEFT_CLOSED. Again: nothing. Any thread, never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_channel_close(channel: *mut weft_channel) {
     boundary_value((), || {
@@ -437,8 +441,8 @@ pub unsafe extern "C" fn weft_channel_capacity(channel: *const weft_channel) -> 
     })
 }
 
-/// How many wait to send and to receive at the moment (each NULL: not asked): a hint, for a channel is never still. Any thread.
-/// WEFT_INVALID: a bad handle.
+/// How many wait to send and to receive at the moment (each NULL: not asked): a hint, for a channel is never still. Any
+/// thread. WEFT_INVALID: a bad handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_channel_waiting(
     channel: *const weft_channel,
@@ -465,8 +469,8 @@ pub unsafe extern "C" fn weft_channel_retain(channel: *mut weft_channel) -> *mut
     unsafe { Handle::<Channel>::retain(channel) }
 }
 
-/// One reference less. The last one drops what was never received. Those who wait in a call on the channel meanwhile, without a
-/// reference of their own, get WEFT_CLOSED. Never blocks.
+/// One reference less. The last one drops what was never received. Those who wait in a call on the channel meanwhile,
+/// without a reference of their own, get WEFT_CLOSED. Never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_channel_release(channel: *mut weft_channel) {
     // SAFETY: a handle by contract.
@@ -508,9 +512,9 @@ impl Noun for Receiver<Held> {
     const NAME: &'static str = "receiver";
 }
 
-/// A channel with counted ends, one reference to each. The last release of either end closes it. What is queued can still be received when
-/// the last sender has gone; when the last receiver goes it is dropped at once. NULL options and WEFT_NOMEM as for
-/// weft_channel_new.
+/// A channel with counted ends, one reference to each. The last release of either end closes it. What is queued can
+/// still be received when the last sender has gone; when the last receiver goes it is dropped at once. NULL options and
+/// WEFT_NOMEM as for weft_channel_new.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_channel_ends(
     options: *const weft_channel_options,
@@ -532,8 +536,8 @@ pub unsafe extern "C" fn weft_channel_ends(
     })
 }
 
-/// The channel that an end belongs to, for all that channels can do: borrowed, good while the end is held. NULL on a bad
-/// handle. Whoever keeps it longer takes a reference (weft_channel_retain); such references count for no end.
+/// The channel that an end belongs to, for all that channels can do: borrowed, good while the end is held. NULL on a
+/// bad handle. Whoever keeps it longer takes a reference (weft_channel_retain); such references count for no end.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_sender_channel(sender: *const weft_sender) -> *mut weft_channel {
     // SAFETY: a handle by contract.
@@ -568,8 +572,8 @@ pub unsafe extern "C" fn weft_receiver_retain(receiver: *mut weft_receiver) -> *
     unsafe { Handle::<Receiver<Held>>::retain(receiver) }
 }
 
-/// One reference less. The last one closes the channel and drops what is queued, on this thread. Blocks no longer than those
-/// drops take.
+/// One reference less. The last one closes the channel and drops what is queued, on this thread. Blocks no longer than
+/// those drops take.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_receiver_release(receiver: *mut weft_receiver) {
     // SAFETY: a handle by contract.

@@ -41,8 +41,8 @@ pub unsafe extern "C" fn weft_future_all(
     boundary(|| unsafe { combined(Rule::All, futures, n, out) })
 }
 
-/// A future with the first success among these; it fails with the last failure when all have failed. The value is the winner's,
-/// which it keeps, as it does all of them. n = 0: WEFT_INVALID. Never blocks; any thread.
+/// A future with the first success among these; it fails with the last failure when all have failed. The value is the
+/// winner's, which it keeps, as it does all of them. n = 0: WEFT_INVALID. Never blocks; any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_future_any(
     futures: *const *mut weft_future,

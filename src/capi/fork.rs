@@ -1,7 +1,7 @@
 //! What `include/weft/join.h` declares: the slow paths of its inline functions, and the same functions to be called.
 //!
-//! That header is written by hand. It repeats what it needs of a region's layout; the items below repeat it once more, so
-//! that the tests compare the header with them, and they are checked against the region itself here.
+//! That header is written by hand. It repeats what it needs of a region's layout; the items below repeat it once more,
+//! so that the tests compare the header with them, and they are checked against the region itself here.
 
 use std::ffi::c_void;
 use std::mem::offset_of;
@@ -43,7 +43,8 @@ pub(super) fn as_half(function: unsafe extern "C-unwind" fn(*mut weft_worker, *m
     unsafe { std::mem::transmute(function) }
 }
 
-/// weft_fork as a function. With a worker that is not this thread's it does nothing, and weft_sync tells to run the half.
+/// weft_fork as a function. With a worker that is not this thread's it does nothing, and weft_sync tells to run the
+/// half.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_fork(worker: *mut weft_worker, r#fn: weft_task_fn, arg: *mut c_void) {
     if let (Some(current), Some(function)) = (Worker::at(worker.cast()), r#fn) {

@@ -146,9 +146,9 @@ pub unsafe extern "C" fn weft_promise_resolve(
     })
 }
 
-/// Fails the future with a status (one of the WEFT_ constants or a number of your own, but not WEFT_OK), a message (copied;
-/// NULL: the status' name) and a payload (may be NULL; the future takes a reference of its own). WEFT_BUSY: settled
-/// already. Any thread, never blocks.
+/// Fails the future with a status (one of the WEFT_ constants or a number of your own, but not WEFT_OK), a message
+/// (copied; NULL: the status' name) and a payload (may be NULL; the future takes a reference of its own). WEFT_BUSY:
+/// settled already. Any thread, never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_promise_reject(
     promise: *mut weft_promise,
@@ -278,8 +278,8 @@ pub unsafe extern "C" fn weft_future_wait(future: *mut weft_future, timeout_ns: 
     boundary(|| unsafe { get_future(future, "future")? }.wait(Deadline::after(timeout_ns)))
 }
 
-/// Waits for the value, which stays the future's: *value is good until the last release or weft_future_take. If the future
-/// failed, its status and message. WEFT_BUSY: the value has been taken. Waits as weft_future_wait does.
+/// Waits for the value, which stays the future's: *value is good until the last release or weft_future_take. If the
+/// future failed, its status and message. WEFT_BUSY: the value has been taken. Waits as weft_future_wait does.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_future_get(
     future: *mut weft_future,
@@ -314,7 +314,8 @@ pub unsafe extern "C" fn weft_future_take(
     })
 }
 
-/// WEFT_FUTURE_PENDING, _READY (also when the value has been taken), _FAILED or _CANCELLED; -1 on a bad handle. Never blocks.
+/// WEFT_FUTURE_PENDING, _READY (also when the value has been taken), _FAILED or _CANCELLED; -1 on a bad handle. Never
+/// blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_future_state(future: *const weft_future) -> i32 {
     // SAFETY: a handle by contract.
@@ -343,8 +344,8 @@ pub unsafe extern "C" fn weft_future_retain(future: *mut weft_future) -> *mut we
     })
 }
 
-/// One reference less. The last one drops the value, unless whoever settles it is about to leave; then that does. A task that has not
-/// ended runs on. Never blocks.
+/// One reference less. The last one drops the value, unless whoever settles it is about to leave; then that does. A
+/// task that has not ended runs on. Never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_future_release(future: *mut weft_future) {
     boundary_value((), || {

@@ -1,7 +1,7 @@
 //! Handles: boxes with a tag, a process epoch and a reference count, behind opaque pointers.
 //!
-//! A thread that waits in a call may *pin* the handle. If the last reference goes meanwhile, the object is told, has those who
-//! wait go home, and is freed by the last of them.
+//! A thread that waits in a call may *pin* the handle. If the last reference goes meanwhile, the object is told, has
+//! those who wait go home, and is freed by the last of them.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,8 +1,8 @@
 //! Joins.
 //!
-//! Together with [`fork`](super::fork) the only functions of the C ABI without a panic boundary: what unwinds out of a half
-//! goes on in the task that joins, as if that had called the half, after the other half has ended. The task's own boundary
-//! is where it stops.
+//! Together with [`fork`](super::fork) the only functions of the C ABI without a panic boundary: what unwinds out of a
+//! half goes on in the task that joins, as if that had called the half, after the other half has ended. The task's own
+//! boundary is where it stops.
 
 use std::ffi::c_void;
 
@@ -15,11 +15,12 @@ use crate::parallel;
 use crate::scheduler::Worker;
 
 /// Runs a(worker, a_arg) on this thread and b(worker, b_arg) perhaps in parallel on another, and returns when both have
-/// ended. `worker` is the one passed to the calling task or half, or NULL for that. While it waits for a half that another
-/// thread took, this thread runs nothing but what descends from that half. WEFT_INVALID outside any task (weft_run leads
-/// in), for another thread's worker, and for a NULL function; nothing has run then. Halves must not unwind; but a Rust panic
-/// goes on in the caller when the other half has ended, or has been dropped because it had not begun, and so does a C++
-/// exception unless its half ran on another thread: there it ends the process. weft.hpp carries exceptions.
+/// ended. `worker` is the one passed to the calling task or half, or NULL for that. While it waits for a half that
+/// another thread took, this thread runs nothing but what descends from that half. WEFT_INVALID outside any task
+/// (weft_run leads in), for another thread's worker, and for a NULL function; nothing has run then. Halves must not
+/// unwind; but a Rust panic goes on in the caller when the other half has ended, or has been dropped because it had not
+/// begun, and so does a C++ exception unless its half ran on another thread: there it ends the process. weft.hpp
+/// carries exceptions.
 #[unsafe(no_mangle)]
 pub unsafe extern "C-unwind" fn weft_join(
     worker: *mut weft_worker,

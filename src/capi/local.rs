@@ -37,8 +37,8 @@ fn key_of(key: weft_key) -> Result<Key> {
     Key::from_number(key).ok_or_else(|| invalid(format!("key: {key} did not come from weft_key_new")))
 }
 
-/// A key that nobody else has, for use on all workers of all runtimes. Keys are numbers: they need no release, are never given
-/// again, and hold in a forked child. Never blocks. Any thread.
+/// A key that nobody else has, for use on all workers of all runtimes. Keys are numbers: they need no release, are
+/// never given again, and hold in a forked child. Never blocks. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_key_new(out: *mut weft_key) -> weft_status {
     boundary(|| {
@@ -49,12 +49,12 @@ pub unsafe extern "C" fn weft_key_new(out: *mut weft_key) -> weft_status {
     })
 }
 
-/// Sets the value of the calling task's worker thread under a key. The value before is dropped, on this thread; drop(ctx, value)
-/// (NULL: nothing) is called when the value is replaced or when the thread ends, after its stop hook, on the thread itself,
-/// the newest key's first. A thread that is a guest (weft_runtime_run, weft_runtime_lend) keeps its values until that call ends.
-/// Value and drop NULL: the value before is dropped and none is left. worker NULL: the calling task's. WEFT_INVALID: worker is
-/// not this thread's, or the calling thread is none, or the key is none. WEFT_SHUTDOWN: the thread's values are being
-/// dropped. Never blocks, but for what the drop does.
+/// Sets the value of the calling task's worker thread under a key. The value before is dropped, on this thread;
+/// drop(ctx, value) (NULL: nothing) is called when the value is replaced or when the thread ends, after its stop hook,
+/// on the thread itself, the newest key's first. A thread that is a guest (weft_runtime_run, weft_runtime_lend) keeps
+/// its values until that call ends. Value and drop NULL: the value before is dropped and none is left. worker NULL: the
+/// calling task's. WEFT_INVALID: worker is not this thread's, or the calling thread is none, or the key is none.
+/// WEFT_SHUTDOWN: the thread's values are being dropped. Never blocks, but for what the drop does.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_worker_local_set(
     worker: *mut weft_worker,
@@ -73,9 +73,9 @@ pub unsafe extern "C" fn weft_worker_local_set(
     })
 }
 
-/// The value of the calling task's worker thread under a key: NULL if it has none, or outside any task. worker NULL: the
-/// calling task's. NULL (WEFT_INVALID) if worker is not this thread's, or the key is none. The value is good until it is
-/// replaced or the thread ends. Never blocks.
+/// The value of the calling task's worker thread under a key: NULL if it has none, or outside any task. worker NULL:
+/// the calling task's. NULL (WEFT_INVALID) if worker is not this thread's, or the key is none. The value is good until
+/// it is replaced or the thread ends. Never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_worker_local_get(worker: *mut weft_worker, key: weft_key) -> *mut c_void {
     boundary_value(std::ptr::null_mut(), || {

@@ -22,7 +22,8 @@ pub const WEFT_LOG_INFO: i32 = 3;
 /// Worth knowing when looking for a fault.
 pub const WEFT_LOG_DEBUG: i32 = 4;
 
-/// One message. In a callback valid until that returns; pulled by weft_log_next, until the next call on the same thread.
+/// One message. In a callback valid until that returns; pulled by weft_log_next, until the next call on the same
+/// thread.
 #[repr(C)]
 pub struct weft_log_record {
     /// sizeof(weft_log_record): in a callback the library's, for weft_log_next set by the caller.

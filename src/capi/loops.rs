@@ -32,8 +32,8 @@ pub type weft_fold_fn = Option<
     ) -> weft_status,
 >;
 
-/// Adds *from, what comes right after it, to *into. Whatever *from owns has moved when this returns WEFT_OK; on a failure
-/// acc_drop is called for both.
+/// Adds *from, what comes right after it, to *into. Whatever *from owns has moved when this returns WEFT_OK; on a
+/// failure acc_drop is called for both.
 pub type weft_combine_fn = Option<
     unsafe extern "C-unwind" fn(
         worker: *mut weft_worker,
@@ -48,23 +48,23 @@ pub type weft_combine_fn = Option<
 pub struct weft_loop_options {
     /// sizeof(weft_loop_options).
     pub size: usize,
-    /// Indices per call at most; 0: as many as take some ten microseconds, going by the calls before. Where the costs of
-    /// indices differ wildly, give a grain: a call is not cut short.
+    /// Indices per call at most; 0: as many as take some ten microseconds, going by the calls before. Where the costs
+    /// of indices differ wildly, give a grain: a call is not cut short.
     pub grain: usize,
     /// Ranges of up to this many indices are not split; 0: no such ranges.
     pub serial_below: usize,
-    /// When to stop with WEFT_TIMEOUT, between two calls; what runs is waited for. WEFT_FOREVER, the default: not at all.
-    /// 0 or less: nothing is called.
+    /// When to stop with WEFT_TIMEOUT, between two calls; what runs is waited for. WEFT_FOREVER, the default: not at
+    /// all. 0 or less: nothing is called.
     pub timeout_ns: i64,
     /// What a failure of fn does: one of WEFT_ON_FAILURE_. weft_reduce knows WEFT_ON_FAILURE_STOP only.
     pub on_failure: i32,
-    /// For weft_reduce: acc_drop(acc_drop_ctx, acc) is called for each accumulator that a failure strands, so that what it
-    /// owns can be freed; NULL: nothing.
+    /// For weft_reduce: acc_drop(acc_drop_ctx, acc) is called for each accumulator that a failure strands, so that what
+    /// it owns can be freed; NULL: nothing.
     pub acc_drop: weft_drop_fn,
     /// Handed to acc_drop.
     pub acc_drop_ctx: *mut c_void,
-    /// Ends the loop with WEFT_CANCELLED when it is triggered, as does the token of the task that runs the loop; its bodies go
-    /// by both. What runs is waited for. NULL: none.
+    /// Ends the loop with WEFT_CANCELLED when it is triggered, as does the token of the task that runs the loop; its
+    /// bodies go by both. What runs is waited for. NULL: none.
     pub cancel: *mut weft_cancel_token,
 }
 
@@ -190,11 +190,12 @@ unsafe fn run_loop(
 }
 
 /// Calls fn on consecutive ranges that cover [begin, end), in parallel, and returns when all calls have ended. A worker
-/// goes through its range and gives half of what is left away when another asks. The first failure stops what has not begun,
-/// and is returned with its message, unless the options say otherwise. NULL options: the defaults. `report`, if not NULL,
-/// is written whenever the loop ran, also when it failed; set its size first. Nested loops are fine. Blocks until what has
-/// begun has ended, is not interrupted. begin == end: WEFT_OK, nothing is called. begin > end: WEFT_INVALID. WEFT_TIMEOUT,
-/// WEFT_CANCELLED: the options' time was up, or it was cancelled. WEFT_PANIC: fn panicked. Otherwise as weft_run.
+/// goes through its range and gives half of what is left away when another asks. The first failure stops what has not
+/// begun, and is returned with its message, unless the options say otherwise. NULL options: the defaults. `report`, if
+/// not NULL, is written whenever the loop ran, also when it failed; set its size first. Nested loops are fine. Blocks
+/// until what has begun has ended, is not interrupted. begin == end: WEFT_OK, nothing is called. begin > end:
+/// WEFT_INVALID. WEFT_TIMEOUT, WEFT_CANCELLED: the options' time was up, or it was cancelled. WEFT_PANIC: fn panicked.
+/// Otherwise as weft_run.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_for(
     runtime: *mut weft_runtime,
@@ -249,11 +250,11 @@ impl Mapping {
     }
 }
 
-/// Calls fn(worker, in + i * in_size, out + i * out_size, arg) for each i below n, in parallel: out[i] is made from in[i],
-/// whoever makes it. The arrays are the caller's; they may be the same if fn can bear it. In a failed loop some elements of
-/// `out` have not been written. n 0: WEFT_OK, and the arrays may be NULL. Sizes whose product with n is more than any
-/// memory: WEFT_INVALID. A size of 0 is allowed, and gives each call the same pointer. Otherwise as weft_for; a failure
-/// counts for the chunk of elements that it is in.
+/// Calls fn(worker, in + i * in_size, out + i * out_size, arg) for each i below n, in parallel: out[i] is made from
+/// in[i], whoever makes it. The arrays are the caller's; they may be the same if fn can bear it. In a failed loop some
+/// elements of `out` have not been written. n 0: WEFT_OK, and the arrays may be NULL. Sizes whose product with n is
+/// more than any memory: WEFT_INVALID. A size of 0 is allowed, and gives each call the same pointer. Otherwise as
+/// weft_for; a failure counts for the chunk of elements that it is in.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_map(
     runtime: *mut weft_runtime,
@@ -287,9 +288,9 @@ pub unsafe extern "C" fn weft_map(
     })
 }
 
-/// A grain for n items that take about ns_per_item nanoseconds each, on `workers` threads (0 or less: 1): calls of some ten
-/// microseconds, but at least eight for each worker as far as there are items. An unknown cost (0 or less, NaN): eight
-/// calls for each worker. At least 1.
+/// A grain for n items that take about ns_per_item nanoseconds each, on `workers` threads (0 or less: 1): calls of some
+/// ten microseconds, but at least eight for each worker as far as there are items. An unknown cost (0 or less, NaN):
+/// eight calls for each worker. At least 1.
 #[unsafe(no_mangle)]
 pub extern "C" fn weft_optimal_grain(n: usize, workers: i32, ns_per_item: f64) -> usize {
     parallel::optimal_grain(n, workers.max(1) as usize, ns_per_item)
@@ -375,7 +376,8 @@ impl<'a> Fold for Folding<'a> {
     }
 }
 
-/// Reduces [begin, end) in parallel into *out. Accumulators of acc_size bytes, aligned to 16, begin as bitwise copies of
+/// Reduces [begin, end) in parallel into *out. Accumulators of acc_size bytes, aligned to 16, begin as bitwise copies
+/// of
 /// *identity; fold adds ranges, combine adds what comes right after. Only neighbours are combined, left with right, so
 /// combine must be associative and need not be commutative. How the range is cut depends on its length, the grain and serial_below,
 /// with a grain of 0 on who was free to help, too: a fixed grain gives bit-identical floats everywhere. An empty range

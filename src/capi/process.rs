@@ -44,8 +44,9 @@ impl Noun for Arc<Thread> {
     const NAME: &'static str = "thread";
 }
 
-/// The calling thread, for others to interrupt. One reference, good also after the thread's end. NULL: this process was forked,
-/// and has not called weft_after_fork. From the first call on, each wait of this thread costs a few nanoseconds more.
+/// The calling thread, for others to interrupt. One reference, good also after the thread's end. NULL: this process was
+/// forked, and has not called weft_after_fork. From the first call on, each wait of this thread costs a few nanoseconds
+/// more.
 #[unsafe(no_mangle)]
 pub extern "C" fn weft_thread_self() -> *mut weft_thread {
     boundary_value(std::ptr::null_mut(), || {
@@ -54,10 +55,10 @@ pub extern "C" fn weft_thread_self() -> *mut weft_thread {
     })
 }
 
-/// Has the thread's current wait return WEFT_INTERRUPTED, or else its next one that would have to wait; once. For virtual
-/// machines, timeouts and Ctrl-C. Not ended are waits that must finish: weft_sync, weft_join, weft_run, loops. Interrupts do
-/// not add up: two before the next wait are one. A worker's thread runs many tasks, and the next wait may be another one's: to
-/// stop a task, use its cancel token. A thread that has ended: nothing. Any thread, never blocks.
+/// Has the thread's current wait return WEFT_INTERRUPTED, or else its next one that would have to wait; once. For
+/// virtual machines, timeouts and Ctrl-C. Not ended are waits that must finish: weft_sync, weft_join, weft_run, loops.
+/// Interrupts do not add up: two before the next wait are one. A worker's thread runs many tasks, and the next wait may
+/// be another one's: to stop a task, use its cancel token. A thread that has ended: nothing. Any thread, never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_thread_interrupt(thread: *mut weft_thread) -> weft_status {
     boundary(|| {
@@ -81,11 +82,11 @@ pub unsafe extern "C" fn weft_thread_release(thread: *mut weft_thread) {
     unsafe { Handle::<Arc<Thread>>::release(thread) }
 }
 
-/// Whether a signal handler that runs on the calling thread ends the thread's current wait with WEFT_INTERRUPTED (`on` not
-/// 0) or lets it wait on (0, as every thread begins). For virtual machines, whose interrupts arrive as signals. Waits that
-/// must finish (weft_run, weft_join, weft_for, weft_reduce) are never interrupted. A signal that comes just before the wait
-/// begins is not noticed: send it again until the thread is out, as virtual machines do. Set in a task, it holds until the
-/// task ends. Returns the setting before, 0 or 1.
+/// Whether a signal handler that runs on the calling thread ends the thread's current wait with WEFT_INTERRUPTED (`on`
+/// not 0) or lets it wait on (0, as every thread begins). For virtual machines, whose interrupts arrive as signals.
+/// Waits that must finish (weft_run, weft_join, weft_for, weft_reduce) are never interrupted. A signal that comes just
+/// before the wait begins is not noticed: send it again until the thread is out, as virtual machines do. Set in a task,
+/// it holds until the task ends. Returns the setting before, 0 or 1.
 #[unsafe(no_mangle)]
 pub extern "C" fn weft_thread_interruptible(on: i32) -> i32 {
     park::set_interruptible(on != 0).into()

@@ -16,8 +16,8 @@ use crate::topology::Topology;
 /// Called on each worker thread, before its first or after its last task.
 pub type weft_worker_hook_fn = Option<unsafe extern "C-unwind" fn(worker: *mut weft_worker, arg: *mut c_void)>;
 
-/// A stall: work is queued, and every thread is blocked inside a task, with none to be had. It lasts until one of them goes
-/// on. The numbers are from when it began. Valid during the callback.
+/// A stall: work is queued, and every thread is blocked inside a task, with none to be had. It lasts until one of them
+/// goes on. The numbers are from when it began. Valid during the callback.
 #[repr(C)]
 pub struct weft_stall {
     /// sizeof(weft_stall) in the library; later versions append members.
@@ -40,9 +40,9 @@ pub struct weft_stall {
     pub message: *const c_char,
 }
 
-/// Called when a stall begins: once, until a blocked thread goes on. It runs on a thread of its own, "weft-stall", one call at a
-/// time, and holds up nobody but weft_runtime_shutdown, which waits for it. It may call every function of Weft: send what
-/// the tasks wait for, close the channel, shut the runtime down.
+/// Called when a stall begins: once, until a blocked thread goes on. It runs on a thread of its own, "weft-stall", one
+/// call at a time, and holds up nobody but weft_runtime_shutdown, which waits for it. It may call every function of
+/// Weft: send what the tasks wait for, close the channel, shut the runtime down.
 pub type weft_stall_fn = Option<unsafe extern "C-unwind" fn(stall: *const weft_stall, arg: *mut c_void)>;
 
 /// How to make a runtime. Fill in with weft_runtime_options_init, then change what matters.
@@ -52,19 +52,21 @@ pub struct weft_runtime_options {
     pub size: usize,
     /// Thread-name prefix; NULL: "weft". Copied. The system shows 15 bytes, of which the thread's number takes some.
     pub name: *const c_char,
-    /// Threads that run at once; 0: as many as weft_optimal_worker_count says of the calling thread for WEFT_LOAD_CPU, or the
-    /// CPUs of `topology`. At most 4096.
+    /// Threads that run at once; 0: as many as weft_optimal_worker_count says of the calling thread for WEFT_LOAD_CPU,
+    /// or the CPUs of `topology`. At most 4096.
     pub workers: i32,
-    /// Threads in all, those blocked inside a task included; 0: 256, or `workers` if that is more. At most 16383. When all
-    /// of them are blocked, queued work waits until one goes on: a stall. The log, the statistics and on_stall tell at once.
+    /// Threads in all, those blocked inside a task included; 0: 256, or `workers` if that is more. At most 16383. When
+    /// all of them are blocked, queued work waits until one goes on: a stall. The log, the statistics and on_stall tell
+    /// at once.
     pub max_threads: i32,
-    /// Bytes of stack for each thread; 0: 2 MiB. Below 64 KiB: WEFT_INVALID. A task has three quarters of it at least: on the
-    /// rest there may be tasks that wait for it.
+    /// Bytes of stack for each thread; 0: 2 MiB. Below 64 KiB: WEFT_INVALID. A task has three quarters of it at least:
+    /// on the rest there may be tasks that wait for it.
     pub stack_size: usize,
     /// How long a spare thread sleeps before it leaves; 0: one second; WEFT_FOREVER: it stays.
     pub keep_alive_ns: i64,
-    /// A WEFT_PLACEMENT_ constant: whether each thread is bound to a CPU, and to which. Spare threads share the CPUs of the
-    /// first `workers`, so that blocking tasks may meet on one. What a bound thread starts (threads, processes) inherits its CPU.
+    /// A WEFT_PLACEMENT_ constant: whether each thread is bound to a CPU, and to which. Spare threads share the CPUs of
+    /// the first `workers`, so that blocking tasks may meet on one. What a bound thread starts (threads, processes)
+    /// inherits its CPU.
     pub placement: i32,
     /// The machine that `workers` 0 counts and `placement` goes by; NULL: this one. Copied. One that was made by
     /// weft_topology_from_string decides the order of theft, but its CPUs are not here: no thread is bound.
@@ -75,8 +77,9 @@ pub struct weft_runtime_options {
     pub on_worker_stop: weft_worker_hook_fn,
     /// Handed to all three.
     pub hook_arg: *mut c_void,
-    /// A WEFT_KIND_ constant: whose threads run the tasks. SINGLE has one worker, HOSTED has `workers` seats; both have no
-    /// thread of their own, so max_threads is 0 or the same, placement is NONE, and stack_size and keep_alive_ns say nothing.
+    /// A WEFT_KIND_ constant: whose threads run the tasks. SINGLE has one worker, HOSTED has `workers` seats; both have
+    /// no thread of their own, so max_threads is 0 or the same, placement is NONE, and stack_size and keep_alive_ns say
+    /// nothing.
     pub kind: i32,
     /// Called when work is queued and every thread blocked; NULL: nothing, and no thread is started for it.
     pub on_stall: weft_stall_fn,
@@ -102,13 +105,13 @@ impl args::SizePrefixed for weft_runtime_options {
     }
 }
 
-/// Threads run where the system puts them, among the CPUs that the thread which makes the runtime (for the default runtime, uses
-/// it first) may run on at that time: its affinity mask, or if that is a thread that its runtime has bound, the CPUs of that
-/// runtime. Who starts a thread later, and where that one is bound, does not matter. A thread's mask is seen to before
-/// on_worker_start, and may be changed from there on.
+/// Threads run where the system puts them, among the CPUs that the thread which makes the runtime (for the default
+/// runtime, uses it first) may run on at that time: its affinity mask, or if that is a thread that its runtime has
+/// bound, the CPUs of that runtime. Who starts a thread later, and where that one is bound, does not matter. A thread's
+/// mask is seen to before on_worker_start, and may be changed from there on.
 pub const WEFT_PLACEMENT_NONE: i32 = 0;
-/// Threads are bound to CPUs side by side: all cores of a cache and a node before those of the next, and SMT siblings only
-/// when every core has a thread. Good for tasks that share data.
+/// Threads are bound to CPUs side by side: all cores of a cache and a node before those of the next, and SMT siblings
+/// only when every core has a thread. Good for tasks that share data.
 pub const WEFT_PLACEMENT_COMPACT: i32 = 1;
 /// Threads are bound to CPUs far apart: nodes in turn, then caches, SMT siblings last. Good for tasks that need memory
 /// bandwidth.
@@ -119,8 +122,8 @@ pub const WEFT_SHUTDOWN_DRAIN: i32 = 0;
 /// Drop queued tasks that have an arg_drop; run those that have none, then end.
 pub const WEFT_SHUTDOWN_DISCARD: i32 = 1;
 
-/// What waits, or has waited, at one priority. In lanes are tasks with a priority or a node, and those that a thread leaves to
-/// others when it blocks; most tasks of normal priority never see one.
+/// What waits, or has waited, at one priority. In lanes are tasks with a priority or a node, and those that a thread
+/// leaves to others when it blocks; most tasks of normal priority never see one.
 #[repr(C)]
 pub struct weft_lane_stats {
     /// Tasks in the lanes now.
@@ -174,8 +177,8 @@ pub struct weft_runtime_stats {
     pub wakes: u64,
     /// Times a thread waited inside a task and passed its turn on.
     pub blocks: u64,
-    /// Nanoseconds that threads spent with tasks; waiting inside a task is not counted. What is under way counts up to now, in
-    /// these three; they may fall back by the moment that a thread takes to note a change.
+    /// Nanoseconds that threads spent with tasks; waiting inside a task is not counted. What is under way counts up to
+    /// now, in these three; they may fall back by the moment that a thread takes to note a change.
     pub busy_ns: u64,
     /// Nanoseconds that threads spent looking for work, or asleep.
     pub idle_ns: u64,
@@ -195,10 +198,11 @@ pub struct weft_runtime_stats {
     pub stalls: u64,
     /// Threads that failed between two tasks, by a defect of Weft's, and were replaced. Nothing was lost with them.
     pub replaced: u64,
-    /// Tasks that wait now, wherever, but for those that are bound to a thread (WEFT_HINT_NOT_STEALABLE) or wait for futures
-    /// (weft_spawn_options.after).
+    /// Tasks that wait now, wherever, but for those that are bound to a thread (WEFT_HINT_NOT_STEALABLE) or wait for
+    /// futures (weft_spawn_options.after).
     pub queued: u64,
-    /// The lanes of each priority, from the lowest: that of WEFT_PRIORITY_HIGH is lanes[WEFT_PRIORITY_HIGH - WEFT_PRIORITY_LOW].
+    /// The lanes of each priority, from the lowest: that of WEFT_PRIORITY_HIGH is lanes[WEFT_PRIORITY_HIGH -
+    /// WEFT_PRIORITY_LOW].
     pub lanes: [weft_lane_stats; 4],
 }
 
@@ -336,9 +340,9 @@ unsafe fn read_options(options: *const weft_runtime_options) -> Result<Options> 
     }
 }
 
-/// Makes a runtime. One with threads of its own starts with one; others start when there is work for them. NULL options: the
-/// defaults. End it with weft_runtime_shutdown, or leave that to the last release. WEFT_INVALID: an option is out of range. WEFT_OS: the
-/// system refuses a thread.
+/// Makes a runtime. One with threads of its own starts with one; others start when there is work for them. NULL
+/// options: the defaults. End it with weft_runtime_shutdown, or leave that to the last release. WEFT_INVALID: an option
+/// is out of range. WEFT_OS: the system refuses a thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_runtime_new(
     options: *const weft_runtime_options,
@@ -392,8 +396,8 @@ pub unsafe extern "C" fn weft_runtime_retain(runtime: *mut weft_runtime) -> *mut
 }
 
 /// One reference less. The last one without a shutdown begins one (DISCARD) and leaves it to the worker threads. Never
-/// blocks, but where there are none (SINGLE, HOSTED) and no guest either: then the calling thread does what is left, which is to
-/// drop the queued tasks that have an arg_drop, and to run the others.
+/// blocks, but where there are none (SINGLE, HOSTED) and no guest either: then the calling thread does what is left,
+/// which is to drop the queued tasks that have an arg_drop, and to run the others.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_runtime_release(runtime: *mut weft_runtime) {
     boundary_value((), || {
@@ -409,17 +413,16 @@ pub unsafe extern "C" fn weft_runtime_release(runtime: *mut weft_runtime) {
 }
 
 /// Ends a runtime: WEFT_OK once all its threads have gone. From now on work from outside is refused (WEFT_SHUTDOWN); by
-/// DISCARD, work from tasks, too. Tasks that have begun run to their end, blocked ones included; DISCARD wakes these, their
-/// waits return WEFT_SHUTDOWN. When the time is up
-/// (WEFT_TIMEOUT, or WEFT_WOULD_BLOCK for 0), the end goes on by itself, and can be waited for by another call. Calling it
-/// again, or from several threads, is fine; DISCARD after DRAIN hurries it. From one of the runtime's own tasks only a
-/// timeout of 0 makes sense, any other gives WEFT_DEADLOCK and begins nothing. Runtime NULL ends the default runtime, if it
-/// runs; a later use starts a new one. A SINGLE or HOSTED runtime's tasks that are left are run (or dropped) by the guests that
-/// are inside, and by the calling thread where a seat is free; it looks at the time between tasks. When that is up, or was 0, the
-/// end goes on with whoever runs it, lends to it or shuts it down next. WEFT_CANCELLED, WEFT_INTERRUPTED: the wait has
-/// ended, the end goes on. Ended default
-/// runtimes keep about 10 KiB each until the process ends, and for each thread that submitted thousands of tasks up to
-/// 150 KiB. Any thread.
+/// DISCARD, work from tasks, too. Tasks that have begun run to their end, blocked ones included; DISCARD wakes these,
+/// their waits return WEFT_SHUTDOWN. When the time is up (WEFT_TIMEOUT, or WEFT_WOULD_BLOCK for 0), the end goes on by
+/// itself, and can be waited for by another call. Calling it again, or from several threads, is fine; DISCARD after
+/// DRAIN hurries it. From one of the runtime's own tasks only a timeout of 0 makes sense, any other gives WEFT_DEADLOCK
+/// and begins nothing. Runtime NULL ends the default runtime, if it runs; a later use starts a new one. A SINGLE or
+/// HOSTED runtime's tasks that are left are run (or dropped) by the guests that are inside, and by the calling thread
+/// where a seat is free; it looks at the time between tasks. When that is up, or was 0, the end goes on with whoever
+/// runs it, lends to it or shuts it down next. WEFT_CANCELLED, WEFT_INTERRUPTED: the wait has ended, the end goes on.
+/// Ended default runtimes keep about 10 KiB each until the process ends, and for each thread that submitted thousands
+/// of tasks up to 150 KiB. Any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_runtime_shutdown(runtime: *mut weft_runtime, mode: i32, timeout_ns: i64) -> weft_status {
     boundary(|| {
@@ -503,10 +506,10 @@ pub unsafe extern "C" fn weft_runtime_stats_get(
     })
 }
 
-/// What one worker has done so far, by its number (weft_worker_index), from 0. Numbers are kept when a thread leaves and
-/// another takes its place, so that the workers' counters add up to the runtime's, but for tasks spawned from outside.
-/// WEFT_NOT_FOUND: there has never been a worker of this number; those below the first such number are all there are. Set
-/// out->size first. Never blocks.
+/// What one worker has done so far, by its number (weft_worker_index), from 0. Numbers are kept when a thread leaves
+/// and another takes its place, so that the workers' counters add up to the runtime's, but for tasks spawned from
+/// outside. WEFT_NOT_FOUND: there has never been a worker of this number; those below the first such number are all
+/// there are. Set out->size first. Never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_runtime_worker_stats_get(
     runtime: *mut weft_runtime,
@@ -547,33 +550,33 @@ pub unsafe extern "C" fn weft_runtime_worker_stats_get(
     })
 }
 
-/// The part of attempts at theft that found something, from 0 to 1; 0 when none was made. Of a runtime or of one worker:
-/// pass its steals and failed_steals.
+/// The part of attempts at theft that found something, from 0 to 1; 0 when none was made. Of a runtime or of one
+/// worker: pass its steals and failed_steals.
 #[unsafe(no_mangle)]
 pub extern "C" fn weft_steal_efficiency(steals: u64, failed_steals: u64) -> f64 {
     scheduler::share(steals, failed_steals)
 }
 
-/// The part of its time that a thread, or all threads together, spent with tasks, from 0 to 1; 0 when there was no time. Pass
-/// busy_ns and idle_ns. Threads that are blocked, and so use no CPU, are left out.
+/// The part of its time that a thread, or all threads together, spent with tasks, from 0 to 1; 0 when there was no
+/// time. Pass busy_ns and idle_ns. Threads that are blocked, and so use no CPU, are left out.
 #[unsafe(no_mangle)]
 pub extern "C" fn weft_utilisation(busy_ns: u64, idle_ns: u64) -> f64 {
     scheduler::share(busy_ns, idle_ns)
 }
 
-/// Nanoseconds for each task on average; 0 when there was none. Pass busy_ns and executed. A half of a join that another
-/// thread took counts where it ran.
+/// Nanoseconds for each task on average; 0 when there was none. Pass busy_ns and executed. A half of a join that
+/// another thread took counts where it ran.
 #[unsafe(no_mangle)]
 pub extern "C" fn weft_mean_task_ns(busy_ns: u64, executed: u64) -> f64 {
     scheduler::mean(busy_ns, executed as f64)
 }
 
-/// Reads again which CPUs this process may use (the calling thread's affinity mask, or the process's first thread's when
-/// called on a thread that is bound itself; and the cgroup), and has the runtime's bound threads move accordingly, each before
-/// its next task. The number of workers stays. Without placement, or on a described machine, no thread is moved; those that start
-/// later run on these CPUs. Takes
-/// milliseconds. Any thread. A thread that is refused its CPU runs on all that are left; the log tells the first time,
-/// pin_failures counts. WEFT_OS: the system does not tell; all stays as it was.
+/// Reads again which CPUs this process may use (the calling thread's affinity mask, or the process's first thread's
+/// when called on a thread that is bound itself; and the cgroup), and has the runtime's bound threads move accordingly,
+/// each before its next task. The number of workers stays. Without placement, or on a described machine, no thread is
+/// moved; those that start later run on these CPUs. Takes milliseconds. Any thread. A thread that is refused its CPU
+/// runs on all that are left; the log tells the first time, pin_failures counts. WEFT_OS: the system does not tell; all
+/// stays as it was.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_topology_refresh(runtime: *mut weft_runtime) -> weft_status {
     // SAFETY: a handle by contract.
@@ -586,7 +589,8 @@ pub extern "C" fn weft_worker_current() -> *mut weft_worker {
     Worker::current().map_or(std::ptr::null_mut(), as_opaque)
 }
 
-/// The runtime that a worker belongs to, borrowed while the task runs. NULL (WEFT_INVALID) if worker is not this thread's.
+/// The runtime that a worker belongs to, borrowed while the task runs. NULL (WEFT_INVALID) if worker is not this
+/// thread's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_worker_runtime(worker: *const weft_worker) -> *mut weft_runtime {
     boundary_value(std::ptr::null_mut(), || {
@@ -607,10 +611,11 @@ fn this_worker<'a>(worker: *mut weft_worker) -> Result<Option<&'a Worker>> {
     if worker.is_null() { Ok(Worker::current()) } else { args::worker(worker).map(Some) }
 }
 
-/// The task is about to block in a call that Weft does not know (a read, a foreign lock): until weft_blocking_end another
-/// thread may run in its place, and what the task has forked can be taken. Weft's own blocking functions do this themselves.
-/// Nests. NULL: the calling task's worker; outside any task nothing happens. Never blocks. WEFT_INVALID: worker is not
-/// this thread's. A callback that ends without the matching call has it made for it, and is logged.
+/// The task is about to block in a call that Weft does not know (a read, a foreign lock): until weft_blocking_end
+/// another thread may run in its place, and what the task has forked can be taken. Weft's own blocking functions do
+/// this themselves. Nests. NULL: the calling task's worker; outside any task nothing happens. Never blocks.
+/// WEFT_INVALID: worker is not this thread's. A callback that ends without the matching call has it made for it, and is
+/// logged.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_blocking_begin(worker: *mut weft_worker) -> weft_status {
     boundary(|| {
@@ -619,8 +624,9 @@ pub unsafe extern "C" fn weft_blocking_begin(worker: *mut weft_worker) -> weft_s
     })
 }
 
-/// The call has returned: the task goes on at once, and a thread that ran in its place rests as soon as its task has ended.
-/// WEFT_INVALID: there was no weft_blocking_begin, or worker is not this thread's. NULL outside any task: nothing happens.
+/// The call has returned: the task goes on at once, and a thread that ran in its place rests as soon as its task has
+/// ended. WEFT_INVALID: there was no weft_blocking_begin, or worker is not this thread's. NULL outside any task:
+/// nothing happens.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_blocking_end(worker: *mut weft_worker) -> weft_status {
     boundary(|| match this_worker(worker)? {
@@ -629,9 +635,9 @@ pub unsafe extern "C" fn weft_blocking_end(worker: *mut weft_worker) -> weft_sta
     })
 }
 
-/// For halves and tasks that run long without a fork, sync or call of Weft: shares what this thread has forked if another one
-/// has asked for work since, and lets the system run another thread on this CPU. NULL as for weft_blocking_begin. Never
-/// blocks. WEFT_INVALID: worker is not this thread's.
+/// For halves and tasks that run long without a fork, sync or call of Weft: shares what this thread has forked if
+/// another one has asked for work since, and lets the system run another thread on this CPU. NULL as for
+/// weft_blocking_begin. Never blocks. WEFT_INVALID: worker is not this thread's.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_yield(worker: *mut weft_worker) -> weft_status {
     boundary(|| {

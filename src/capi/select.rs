@@ -21,7 +21,8 @@ use crate::time::{self, Alarm};
 pub struct weft_select_case {
     /// One of the WEFT_SELECT_ constants.
     pub op: i32,
-    /// Set when this case has fired: WEFT_OK; of a channel also WEFT_CLOSED, or WEFT_NOMEM (unbounded). Else left alone.
+    /// Set when this case has fired: WEFT_OK; of a channel also WEFT_CLOSED, or WEFT_NOMEM (unbounded). Else left
+    /// alone.
     pub status: weft_status,
     /// The channel, future or token.
     pub handle: *mut c_void,
@@ -33,14 +34,14 @@ pub struct weft_select_case {
     pub reserved: [*mut c_void; 2],
 }
 
-/// weft_select_case.op: send *elem into the channel `handle`. Closed, it fires with WEFT_CLOSED, and the element is still the
-/// caller's.
+/// weft_select_case.op: send *elem into the channel `handle`. Closed, it fires with WEFT_CLOSED, and the element is
+/// still the caller's.
 pub const WEFT_SELECT_SEND: i32 = 1;
-/// weft_select_case.op: receive into *elem from the channel `handle`. Closed and empty, it fires with WEFT_CLOSED, and *elem is as
-/// it was.
+/// weft_select_case.op: receive into *elem from the channel `handle`. Closed and empty, it fires with WEFT_CLOSED, and
+/// *elem is as it was.
 pub const WEFT_SELECT_RECV: i32 = 2;
-/// weft_select_case.op: the future `handle` is settled, whatever the outcome. A weft_async that has not begun gets the priority of the
-/// task that selects, but is not run in its place, as weft_future_wait does.
+/// weft_select_case.op: the future `handle` is settled, whatever the outcome. A weft_async that has not begun gets the
+/// priority of the task that selects, but is not run in its place, as weft_future_wait does.
 pub const WEFT_SELECT_FUTURE: i32 = 3;
 /// weft_select_case.op: the cancel token `handle` is triggered.
 pub const WEFT_SELECT_CANCEL: i32 = 4;
@@ -201,13 +202,14 @@ unsafe fn report(cases: *mut weft_select_case, fired: *mut usize, (index, verdic
 
 const NONE_READY: Failure = Failure::new(Status::WouldBlock, "no case is ready");
 
-/// Waits until one of the n cases can be done, does it, and writes its index into *fired and how it ended into its status.
-/// Exactly one is done; of several that are ready, one at random. A channel may be in several cases, in both directions: a
-/// select never meets itself. Selects that face each other at a rendezvous meet. The array is the caller's; a loop may use
-/// it again and again. Blocks as weft_channel_recv does. Any thread. On failure no case was done and all elements are the
-/// caller's: WEFT_WOULD_BLOCK, WEFT_TIMEOUT, WEFT_INTERRUPTED, WEFT_CANCELLED, WEFT_SHUTDOWN; WEFT_INVALID: n is 0, or a case
-/// is wrong, which the message names. A thread that waits for a token as a case and goes by the same token may get either.
-/// The protocol with rendezvous is that of Go's select: their locks in the order of addresses.
+/// Waits until one of the n cases can be done, does it, and writes its index into *fired and how it ended into its
+/// status. Exactly one is done; of several that are ready, one at random. A channel may be in several cases, in both
+/// directions: a select never meets itself. Selects that face each other at a rendezvous meet. The array is the
+/// caller's; a loop may use it again and again. Blocks as weft_channel_recv does. Any thread. On failure no case was
+/// done and all elements are the caller's: WEFT_WOULD_BLOCK, WEFT_TIMEOUT, WEFT_INTERRUPTED, WEFT_CANCELLED,
+/// WEFT_SHUTDOWN; WEFT_INVALID: n is 0, or a case is wrong, which the message names. A thread that waits for a token as
+/// a case and goes by the same token may get either. The protocol with rendezvous is that of Go's select: their locks
+/// in the order of addresses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_select(
     cases: *mut weft_select_case,
@@ -240,12 +242,12 @@ pub unsafe extern "C" fn weft_select(
     })
 }
 
-/// weft_select for poll tasks: never blocks. WEFT_WOULD_BLOCK: the waker is woken when it is worth while to call this again, with
-/// the same cases. Until it returns WEFT_OK, or weft_select_poll_end has returned that or WEFT_WOULD_BLOCK, the cases, their elements
-/// and a reference to each handle stay in place, for a case may be done at any time; they are not touched otherwise. NULL in
-/// `reserved` of all cases before the first call. A task that is woken and not called keeps nothing from threads that wait for the
-/// same, but may from other poll tasks. WEFT_INVALID: as weft_select; n is not the same; a select that has begun goes on.
-/// WEFT_OS: no thread for timers.
+/// weft_select for poll tasks: never blocks. WEFT_WOULD_BLOCK: the waker is woken when it is worth while to call this
+/// again, with the same cases. Until it returns WEFT_OK, or weft_select_poll_end has returned that or WEFT_WOULD_BLOCK,
+/// the cases, their elements and a reference to each handle stay in place, for a case may be done at any time; they are
+/// not touched otherwise. NULL in `reserved` of all cases before the first call. A task that is woken and not called
+/// keeps nothing from threads that wait for the same, but may from other poll tasks. WEFT_INVALID: as weft_select; n is
+/// not the same; a select that has begun goes on. WEFT_OS: no thread for timers.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_select_poll(
     cases: *mut weft_select_case,
@@ -266,8 +268,9 @@ pub unsafe extern "C" fn weft_select_poll(
     })
 }
 
-/// Ends a weft_select_poll that has returned WEFT_WOULD_BLOCK: from here on cases and elements are the caller's again. WEFT_OK: a
-/// case has been done meanwhile, *fired. WEFT_WOULD_BLOCK: none has. Never blocks; on the thread that would have polled.
+/// Ends a weft_select_poll that has returned WEFT_WOULD_BLOCK: from here on cases and elements are the caller's again.
+/// WEFT_OK: a case has been done meanwhile, *fired. WEFT_WOULD_BLOCK: none has. Never blocks; on the thread that would
+/// have polled.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_select_poll_end(
     cases: *mut weft_select_case,

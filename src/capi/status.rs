@@ -96,8 +96,8 @@ pub extern "C" fn weft_status_name(status: weft_status) -> *const c_char {
     Status::from_number(status).map_or(c"unknown", Status::name).as_ptr()
 }
 
-/// The calling thread's last failure in words, at most 511 bytes; "" before the first. Valid on this thread until its next
-/// failure. Never NULL, never blocks.
+/// The calling thread's last failure in words, at most 511 bytes; "" before the first. Valid on this thread until its
+/// next failure. Never NULL, never blocks.
 #[unsafe(no_mangle)]
 pub extern "C" fn weft_error_message() -> *const c_char {
     message::as_ptr()
@@ -122,7 +122,8 @@ unsafe fn error<'a>(error: *const weft_error) -> crate::error::Result<&'a Error>
     }
 }
 
-/// The status a future failed with: a WEFT_ constant, or the number its callback returned. NULL or another thing: WEFT_INVALID.
+/// The status a future failed with: a WEFT_ constant, or the number its callback returned. NULL or another thing:
+/// WEFT_INVALID.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_error_status(error: *const weft_error) -> weft_status {
     // SAFETY: the caller's contract.
@@ -136,15 +137,16 @@ pub unsafe extern "C" fn weft_error_text(error: *const weft_error) -> *const c_c
     boundary_value(c"".as_ptr(), || Ok(unsafe { self::error(error)? }.text.as_ptr()))
 }
 
-/// Where it happened: "task resize, worker 3", "unnamed task, worker 0", "promise". Valid while the future lives. NULL or another thing: "".
+/// Where it happened: "task resize, worker 3", "unnamed task, worker 0", "promise". Valid while the future lives. NULL
+/// or another thing: "".
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_error_origin(error: *const weft_error) -> *const c_char {
     // SAFETY: the caller's contract.
     boundary_value(c"".as_ptr(), || Ok(unsafe { self::error(error)? }.origin.as_ptr()))
 }
 
-/// The error that this one passes on: of the future that the failed one was made of (weft_future_then, weft_future_all and so on). NULL:
-/// none. Valid while the failed future lives. NULL or another thing: NULL.
+/// The error that this one passes on: of the future that the failed one was made of (weft_future_then, weft_future_all
+/// and so on). NULL: none. Valid while the failed future lives. NULL or another thing: NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_error_cause(error: *const weft_error) -> *const weft_error {
     // SAFETY: the caller's contract.
@@ -152,8 +154,9 @@ pub unsafe extern "C" fn weft_error_cause(error: *const weft_error) -> *const we
     cause.map_or(std::ptr::null(), |cause| std::sync::Arc::as_ptr(cause).cast())
 }
 
-/// Where a Rust callback panicked, as text of several lines: if RUST_BACKTRACE or RUST_LIB_BACKTRACE was set in the environment
-/// when the process made its first runtime. Else "". Valid while the future lives. NULL or another thing: "".
+/// Where a Rust callback panicked, as text of several lines: if RUST_BACKTRACE or RUST_LIB_BACKTRACE was set in the
+/// environment when the process made its first runtime. Else "". Valid while the future lives. NULL or another thing:
+/// "".
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_error_backtrace(error: *const weft_error) -> *const c_char {
     // SAFETY: the caller's contract.

@@ -135,11 +135,11 @@ pub unsafe extern "C" fn weft_task_init(task: *mut weft_task, r#fn: weft_task_fn
     unsafe { task.cast::<Submitted>().write_unaligned(fresh) };
 }
 
-/// Queues a task of the caller's, as weft_spawn does it, without an allocation (but the queue of the thread may grow). It
-/// always runs, even when a shutdown discards. WEFT_BUSY: it is queued already, in this runtime or another; from two
+/// Queues a task of the caller's, as weft_spawn does it, without an allocation (but the queue of the thread may grow).
+/// It always runs, even when a shutdown discards. WEFT_BUSY: it is queued already, in this runtime or another; from two
 /// threads at once, one gets WEFT_OK. WEFT_INVALID: fn is NULL, or the task was never initialised. WEFT_SHUTDOWN: the
-/// runtime no longer takes work. On failure the task is as it was. In a child of fork() no task is queued any more. Never
-/// blocks; any thread.
+/// runtime no longer takes work. On failure the task is as it was. In a child of fork() no task is queued any more.
+/// Never blocks; any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_submit(runtime: *mut weft_runtime, task: *mut weft_task) -> weft_status {
     boundary(|| {
@@ -154,8 +154,8 @@ pub unsafe extern "C" fn weft_submit(runtime: *mut weft_runtime, task: *mut weft
 
 /// weft_submit for n tasks at once, all or none: on failure (the message says which task is to blame) none of them is
 /// queued. A task that is there twice is WEFT_BUSY. While it looks, other threads may find any of the tasks busy. From
-/// outside the tasks are queued together, in this order; threads are woken for all of them by one notification that goes from
-/// one to the next. n may be 0.
+/// outside the tasks are queued together, in this order; threads are woken for all of them by one notification that
+/// goes from one to the next. n may be 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_submit_batch(
     runtime: *mut weft_runtime,

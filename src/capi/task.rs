@@ -34,39 +34,42 @@ pub struct weft_spawn_options {
     pub result_drop: weft_drop_fn,
     /// Handed to both.
     pub drop_ctx: *mut c_void,
-    /// WEFT_PRIORITY_NORMAL, _HIGH, _CRITICAL or _LOW. It is the task's alone: what the task spawns does not inherit it. But a
-    /// weft_async that a task of its runtime waits for gets the priority of that task, if that is higher.
+    /// WEFT_PRIORITY_NORMAL, _HIGH, _CRITICAL or _LOW. It is the task's alone: what the task spawns does not inherit
+    /// it. But a weft_async that a task of its runtime waits for gets the priority of that task, if that is higher.
     pub priority: i32,
-    /// The number of the NUMA node whose workers look at the task first; WEFT_ANY_NODE: no matter. One that is not there:
-    /// WEFT_INVALID.
+    /// The number of the NUMA node whose workers look at the task first; WEFT_ANY_NODE: no matter. One that is not
+    /// there: WEFT_INVALID.
     pub node: i32,
     /// WEFT_HINT_ bits; 0: none.
     pub hints: i64,
     /// What the task may be cancelled by; it takes a reference of its own. NULL: what the task that spawns it, or the
-    /// thread, goes by, if anything. Cancelled before it has begun, a task with an arg_drop is dropped, and its future fails
-    /// with WEFT_CANCELLED.
+    /// thread, goes by, if anything. Cancelled before it has begun, a task with an arg_drop is dropped, and its future
+    /// fails with WEFT_CANCELLED.
     pub cancel: *mut weft_cancel_token,
-    /// The task is queued when these futures are settled, whatever their outcome; the task can look at them. The array and the
-    /// references are the caller's. A shutdown that drains waits for it; one that discards drops it if it has an arg_drop, and
-    /// waits for the futures otherwise. Not with WEFT_HINT_NOT_STEALABLE: WEFT_INVALID. NULL: none.
+    /// The task is queued when these futures are settled, whatever their outcome; the task can look at them. The array
+    /// and the references are the caller's. A shutdown that drains waits for it; one that discards drops it if it has
+    /// an arg_drop, and waits for the futures otherwise. Not with WEFT_HINT_NOT_STEALABLE: WEFT_INVALID. NULL: none.
     pub after: *const *mut weft_future,
     /// How many there are.
     pub after_len: usize,
 }
 
-/// weft_spawn_options.priority: when there is nothing else; under a load that never ends each worker still takes one in 488.
+/// weft_spawn_options.priority: when there is nothing else; under a load that never ends each worker still takes one in
+/// 488.
 pub const WEFT_PRIORITY_LOW: i32 = -1;
 /// weft_spawn_options.priority: the default.
 pub const WEFT_PRIORITY_NORMAL: i32 = 0;
-/// weft_spawn_options.priority: overtakes normal tasks that wait. Every 61st task that a worker takes is another's turn.
+/// weft_spawn_options.priority: overtakes normal tasks that wait. Every 61st task that a worker takes is another's
+/// turn.
 pub const WEFT_PRIORITY_HIGH: i32 = 1;
 /// weft_spawn_options.priority: overtakes high ones as well.
 pub const WEFT_PRIORITY_CRITICAL: i32 = 2;
 /// weft_spawn_options.node: no matter.
 pub const WEFT_ANY_NODE: i32 = -1;
-/// weft_spawn_options.hints: the task runs on the thread that spawns it, after what else that thread has queued and in the
-/// order of spawning, unless one is waited for; spawned from outside it runs anywhere. But it is not held up: when its thread blocks in Weft, or gives
-/// its turn up, any other may run it. Needs WEFT_PRIORITY_NORMAL and WEFT_ANY_NODE, else WEFT_INVALID.
+/// weft_spawn_options.hints: the task runs on the thread that spawns it, after what else that thread has queued and in
+/// the order of spawning, unless one is waited for; spawned from outside it runs anywhere. But it is not held up: when
+/// its thread blocks in Weft, or gives its turn up, any other may run it. Needs WEFT_PRIORITY_NORMAL and WEFT_ANY_NODE,
+/// else WEFT_INVALID.
 pub const WEFT_HINT_NOT_STEALABLE: i64 = 1;
 
 const _: () = assert!(
@@ -251,10 +254,11 @@ impl Work for Spawned {
 // Spawning stays within blocks that go round; without this it would allocate, and nothing else would tell.
 const _: () = assert!(size_of::<Spawned>() <= 48);
 
-/// Starts a task: calls fn(worker, arg) once, on a worker of the runtime. Fire and forget. From one of the runtime's own
-/// tasks it goes to this thread's queue (the newest runs first, others steal the oldest); from elsewhere to a queue that the
-/// runtime has for this thread (the oldest first, mostly; between threads there is no order). Never blocks; any thread. A Rust
-/// panic in it is logged and counted. WEFT_SHUTDOWN: the runtime no longer takes work. WEFT_NOMEM: no memory.
+/// Starts a task: calls fn(worker, arg) once, on a worker of the runtime. Fire and forget. From one of the runtime's
+/// own tasks it goes to this thread's queue (the newest runs first, others steal the oldest); from elsewhere to a queue
+/// that the runtime has for this thread (the oldest first, mostly; between threads there is no order). Never blocks;
+/// any thread. A Rust panic in it is logged and counted. WEFT_SHUTDOWN: the runtime no longer takes work. WEFT_NOMEM:
+/// no memory.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_spawn(runtime: *mut weft_runtime, r#fn: weft_task_fn, arg: *mut c_void) -> weft_status {
     // Not by way of weft_spawn_with: reading and checking options costs more than the rest.

@@ -53,23 +53,24 @@ impl Noun for Timed<Call> {
     const NAME: &'static str = "timer";
 }
 
-/// Has fn(worker, arg) run on a worker of the runtime when `delay_ns` have passed, as a task that is queued then, and from then
-/// on every `period_ns`. Never before its time; queued a tenth of a millisecond after it, if the system lets the
-/// timers' thread run. delay_ns 0 or less: as soon as possible; WEFT_FOREVER: never. period_ns 0: once; negative: WEFT_INVALID;
-/// WEFT_FOREVER: a second time never comes. Periods count from the first point in time and do not drift. A timer's task never
-/// runs beside itself, nor piles up: while one waits to run, further expiries are left out; while it runs, it runs once more
-/// afterwards, however many there were; and of periods that have passed before the timers' thread got to them, one counts.
+/// Has fn(worker, arg) run on a worker of the runtime when `delay_ns` have passed, as a task that is queued then, and
+/// from then on every `period_ns`. Never before its time; queued a tenth of a millisecond after it, if the system lets
+/// the timers' thread run. delay_ns 0 or less: as soon as possible; WEFT_FOREVER: never. period_ns 0: once; negative:
+/// WEFT_INVALID; WEFT_FOREVER: a second time never comes. Periods count from the first point in time and do not drift.
+/// A timer's task never runs beside itself, nor piles up: while one waits to run, further expiries are left out; while
+/// it runs, it runs once more afterwards, however many there were; and of periods that have passed before the timers'
+/// thread got to them, one counts.
 ///
-/// The task carries the cancel token of whoever made the timer; triggered, the token stops the timer. drop(drop_ctx, arg)
-/// (NULL: nothing) is called once when fn can never run again, after its last run if there is one: on the worker after it, on
-/// the thread that stops the timer or shuts the runtime down, or, when the token has stopped it, on a worker. A shutdown of either
-/// kind stops the runtime's timers and waits for none; what has expired by then is a queued task, which runs or, by a
-/// discarding one, is dropped.
+/// The task carries the cancel token of whoever made the timer; triggered, the token stops the timer. drop(drop_ctx,
+/// arg) (NULL: nothing) is called once when fn can never run again, after its last run if there is one: on the worker
+/// after it, on the thread that stops the timer or shuts the runtime down, or, when the token has stopped it, on a
+/// worker. A shutdown of either kind stops the runtime's timers and waits for none; what has expired by then is a
+/// queued task, which runs or, by a discarding one, is dropped.
 ///
-/// The timer does not need its handle: after the last release it goes on, a periodic one until the shutdown. The
-/// first timer of a process starts the one thread that serves all of them, which runs no callbacks and sleeps until something
-/// is due. On failure nothing is called: WEFT_SHUTDOWN: the runtime is ending. WEFT_OS: that thread cannot be started. Never
-/// blocks; any thread.
+/// The timer does not need its handle: after the last release it goes on, a periodic one until the shutdown. The first
+/// timer of a process starts the one thread that serves all of them, which runs no callbacks and sleeps until something
+/// is due. On failure nothing is called: WEFT_SHUTDOWN: the runtime is ending. WEFT_OS: that thread cannot be started.
+/// Never blocks; any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_timer_after(
     runtime: *mut weft_runtime,
@@ -97,9 +98,9 @@ pub unsafe extern "C" fn weft_timer_after(
     })
 }
 
-/// Sees to it that the timer's task is not run any more. WEFT_OK: it will not run (again), also if it waits in a queue already,
-/// and the drop has been called, here or before. WEFT_BUSY: it, or its drop, runs right now, perhaps around this call; it will
-/// not run again, and the drop follows it. Any number of times, any thread. Never blocks.
+/// Sees to it that the timer's task is not run any more. WEFT_OK: it will not run (again), also if it waits in a queue
+/// already, and the drop has been called, here or before. WEFT_BUSY: it, or its drop, runs right now, perhaps around
+/// this call; it will not run again, and the drop follows it. Any number of times, any thread. Never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_timer_stop(timer: *mut weft_timer) -> weft_status {
     boundary(|| {
@@ -126,9 +127,9 @@ pub unsafe extern "C" fn weft_timer_release(timer: *mut weft_timer) {
     unsafe { Handle::<Timed<Call>>::release(timer) }
 }
 
-/// Waits until `ns` have passed: WEFT_OK, never before. 0 or less: at once. WEFT_FOREVER: until something else ends the wait.
-/// WEFT_CANCELLED, WEFT_SHUTDOWN, WEFT_INTERRUPTED: that came first. In a task the worker's turn passes to another thread
-/// meanwhile. Any thread.
+/// Waits until `ns` have passed: WEFT_OK, never before. 0 or less: at once. WEFT_FOREVER: until something else ends the
+/// wait. WEFT_CANCELLED, WEFT_SHUTDOWN, WEFT_INTERRUPTED: that came first. In a task the worker's turn passes to
+/// another thread meanwhile. Any thread.
 #[unsafe(no_mangle)]
 pub extern "C" fn weft_sleep(ns: i64) -> weft_status {
     boundary(|| match Deadline::after(ns) {
@@ -138,9 +139,9 @@ pub extern "C" fn weft_sleep(ns: i64) -> weft_status {
 }
 
 /// Triggers the token when `ns` have passed, for the reason "deadline", however busy all workers are. 0 or less: now.
-/// WEFT_FOREVER: nothing. Of several deadlines the earliest counts: a later one changes nothing, and none is taken back. It ends
-/// with the token: what is not there any more is not triggered. WEFT_OS: the timers' thread (see weft_timer_after) cannot be
-/// started. Never blocks; any thread.
+/// WEFT_FOREVER: nothing. Of several deadlines the earliest counts: a later one changes nothing, and none is taken
+/// back. It ends with the token: what is not there any more is not triggered. WEFT_OS: the timers' thread (see
+/// weft_timer_after) cannot be started. Never blocks; any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_cancel_token_after(token: *mut weft_cancel_token, ns: i64) -> weft_status {
     // SAFETY: a handle by contract.

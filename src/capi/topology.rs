@@ -41,8 +41,8 @@ impl Noun for Topology {
     const NAME: &'static str = "topology";
 }
 
-/// This machine, as far as the calling thread may use it: what the cgroup and its affinity mask leave, or on a thread that its
-/// runtime has bound, what they leave to that runtime. Takes milliseconds. WEFT_OS: the system does not tell.
+/// This machine, as far as the calling thread may use it: what the cgroup and its affinity mask leave, or on a thread
+/// that its runtime has bound, what they leave to that runtime. Takes milliseconds. WEFT_OS: the system does not tell.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_topology_new(out: *mut *mut weft_topology) -> weft_status {
     boundary(|| {
@@ -55,12 +55,13 @@ pub unsafe extern "C" fn weft_topology_new(out: *mut *mut weft_topology) -> weft
     })
 }
 
-/// A machine that is not there, for tests, by its levels from the largest part to the CPUs: "numa:4 core:16 pu:1" has 64 cores
-/// on 4 nodes. A level is a type, a colon, and how many of these each part of the level before has: decimal digits, not beginning
-/// with 0. Levels have blanks (' ') between them. The types, in upper or lower case: pack (or package, socket), die, l5 to l1
-/// (also l3cache and so on), core, pu, in this order and each once at most; numa (or numanode, node) once before l2; group
-/// anywhere before core. pu, the logical CPU, comes last and is always there. hwloc reads the same as its synthetic form; what
-/// else that can say is not understood. WEFT_INVALID: it is no such text, or there are more than 4096 CPUs or 32 levels.
+/// A machine that is not there, for tests, by its levels from the largest part to the CPUs: "numa:4 core:16 pu:1" has
+/// 64 cores on 4 nodes. A level is a type, a colon, and how many of these each part of the level before has: decimal
+/// digits, not beginning with 0. Levels have blanks (' ') between them. The types, in upper or lower case: pack (or
+/// package, socket), die, l5 to l1 (also l3cache and so on), core, pu, in this order and each once at most; numa (or
+/// numanode, node) once before l2; group anywhere before core. pu, the logical CPU, comes last and is always there.
+/// hwloc reads the same as its synthetic form; what else that can say is not understood. WEFT_INVALID: it is no such
+/// text, or there are more than 4096 CPUs or 32 levels.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_topology_from_string(
     synthetic: *const c_char,
@@ -101,8 +102,8 @@ pub unsafe extern "C" fn weft_topology_nodes(topology: *const weft_topology) -> 
     read(topology, |topology| topology.nodes)
 }
 
-/// What is known of the CPU at `index`, from 0 up to weft_topology_cpus() - 1. Set out->size first. WEFT_INVALID: there is
-/// no such CPU.
+/// What is known of the CPU at `index`, from 0 up to weft_topology_cpus() - 1. Set out->size first. WEFT_INVALID: there
+/// is no such CPU.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_topology_cpu_get(
     topology: *const weft_topology,
@@ -123,9 +124,9 @@ pub unsafe extern "C" fn weft_topology_cpu_get(
     })
 }
 
-/// How far the memory of node `to` is from the CPUs of node `from`: 10 for the same node, more for others, 20 being twice
-/// as slow where the system tells distances; else nodes are the farther the less of the machine holds both. 0 on a bad
-/// handle or node.
+/// How far the memory of node `to` is from the CPUs of node `from`: 10 for the same node, more for others, 20 being
+/// twice as slow where the system tells distances; else nodes are the farther the less of the machine holds both. 0 on
+/// a bad handle or node.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_topology_distance(topology: *const weft_topology, from: u32, to: u32) -> u32 {
     boundary_value(0, || {
@@ -140,10 +141,11 @@ pub unsafe extern "C" fn weft_topology_distance(topology: *const weft_topology, 
     })
 }
 
-/// How many workers suit a kind of work here: for WEFT_LOAD_CPU the CPUs that the calling thread may keep busy (its affinity
-/// mask, or on a thread that its runtime has bound, the CPUs of that runtime; or what the CPU quotas of the thread's control
-/// groups amount to, rounded up, if that is less), for WEFT_LOAD_IO twice as many, for WEFT_LOAD_MIXED one and a half times, rounded up. At least 1, at most 4096, the most a runtime can have. Asks
-/// the system each time. -1 for any other load.
+/// How many workers suit a kind of work here: for WEFT_LOAD_CPU the CPUs that the calling thread may keep busy (its
+/// affinity mask, or on a thread that its runtime has bound, the CPUs of that runtime; or what the CPU quotas of the
+/// thread's control groups amount to, rounded up, if that is less), for WEFT_LOAD_IO twice as many, for WEFT_LOAD_MIXED
+/// one and a half times, rounded up. At least 1, at most 4096, the most a runtime can have. Asks the system each time.
+/// -1 for any other load.
 #[unsafe(no_mangle)]
 pub extern "C" fn weft_optimal_worker_count(load: i32) -> i32 {
     boundary_value(-1, || {

@@ -30,8 +30,8 @@ pub struct weft_runtime {
     _private: [u8; 0],
 }
 
-/// The worker thread that a callback runs on. Passed to each callback, and of use on that thread only, until the callback
-/// returns.
+/// The worker thread that a callback runs on. Passed to each callback, and of use on that thread only, until the
+/// callback returns.
 pub struct weft_worker {
     _private: [u8; 0],
 }
@@ -101,6 +101,6 @@ pub type weft_call_fn = Option<
     unsafe extern "C-unwind" fn(worker: *mut weft_worker, arg: *mut c_void, result: *mut *mut c_void) -> weft_status,
 >;
 
-/// Frees a value that nobody will use. May run on any thread. What it releases itself may be dropped only when it has returned, so it
-/// must not wait for that; and it must not leave a mutex locked.
+/// Frees a value that nobody will use. May run on any thread. What it releases itself may be dropped only when it has
+/// returned, so it must not wait for that; and it must not leave a mutex locked.
 pub type weft_drop_fn = Option<unsafe extern "C-unwind" fn(ctx: *mut c_void, value: *mut c_void)>;
