@@ -1,12 +1,6 @@
 /* Deadlines of tokens, and sleeping. Nothing here says how late anything may be. */
 #include "support.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #define MS INT64_C(1000000)
 #define HOUR (3600000 * MS)
 
@@ -140,30 +134,24 @@ TEST(a_sleep_ends_with_its_token_and_passes_the_turn_on)
 
 /* ---- fork */
 
+static void with_inherited_deadlines(void *token)
+{
+    weft_cancel_token *own = NULL;
+    CHECK_REFUSED(weft_cancel_token_after(token, 0), WEFT_FORKED, "token");
+    OK(weft_sleep(MS));
+    OK(weft_after_fork());
+    OK(weft_cancel_token_new(NULL, &own));
+    OK(weft_cancel_token_after(own, MS));
+    cancelled_by_deadline(own);
+    weft_cancel_token_release(own);
+}
+
 CHILD_WITHOUT_LEAK_CHECK(deadlines_are_inherited)
 {
     weft_cancel_token *token = NULL;
     OK(weft_cancel_token_new(NULL, &token));
     OK(weft_cancel_token_after(token, HOUR));
-    fflush(NULL);
-    pid_t pid = fork();
-    REQUIRE(pid >= 0);
-    if (pid == 0) {
-        alarm(60);
-        CHECK_REFUSED(weft_cancel_token_after(token, 0), WEFT_FORKED, "token");
-        OK(weft_sleep(MS));
-        OK(weft_after_fork());
-        weft_cancel_token *own = NULL;
-        OK(weft_cancel_token_new(NULL, &own));
-        OK(weft_cancel_token_after(own, MS));
-        cancelled_by_deadline(own);
-        weft_cancel_token_release(own);
-        exit(harness_failures() == 0 ? 0 : 1);
-    }
-    int status = -1;
-    while (waitpid(pid, &status, 0) < 0)
-        REQUIRE(errno == EINTR);
-    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    in_forked_child(with_inherited_deadlines, token);
     OK(weft_cancel_token_after(token, MS));
     cancelled_by_deadline(token);
     weft_cancel_token_release(token);

@@ -4,31 +4,6 @@
  */
 #include "support.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-/* Runs `child` in a forked child, which leaves by exit so that exit hooks run there as well. A child that cannot end is ended. */
-static void in_forked_child(void (*child)(void *arg), void *arg)
-{
-    fflush(NULL);
-    pid_t pid = fork();
-    REQUIRE(pid >= 0);
-    if (pid == 0) {
-        alarm(60);
-        child(arg);
-        exit(harness_failures() == 0 ? 0 : 1);
-    }
-    int status = -1;
-    while (waitpid(pid, &status, 0) < 0)
-        REQUIRE(errno == EINTR);
-    CHECK(WIFEXITED(status));
-    CHECK_INT(WEXITSTATUS(status), 0);
-}
-
 struct inherited {
     weft_runtime *runtime;
     weft_channel *channel;

@@ -1,13 +1,6 @@
 /* weft_mutex: who holds it, who waits for it, how waits end, and what becomes of one whose holder goes. */
 #include "support.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 static weft_mutex *mutex_new(const char *name)
 {
     weft_mutex *mutex = NULL;
@@ -401,35 +394,30 @@ TEST(a_mutex_released_while_it_is_held_goes_with_its_holder)
 
 /* ---- forks */
 
-CHILD_WITHOUT_LEAK_CHECK(a_forked_child)
+static void with_inherited_mutexes(void *arg)
 {
-    weft_mutex *held = mutex_new("parent's"), *other = mutex_new("another"), *own = NULL;
-    int status = -1;
-    OK(weft_mutex_lock(held, WEFT_FOREVER));
-    fflush(NULL);
-    pid_t pid = fork();
-    REQUIRE(pid >= 0);
-    if (pid == 0) {
-        alarm(60);
-        CHECK_STATUS(weft_mutex_lock(held, WEFT_FOREVER), WEFT_FORKED);
-        CHECK_STATUS(weft_mutex_lock(other, WEFT_FOREVER), WEFT_FORKED);
-        CHECK_STATUS(weft_mutex_unlock(held), WEFT_FORKED);
-        CHECK_STATUS(weft_mutex_new(NULL, &own), WEFT_FORKED);
-        CHECK_STATUS(weft_deadlock_watch(NULL, NULL, WEFT_DEADLOCK_REPORT), WEFT_FORKED);
-        OK(weft_after_fork());
-        own = mutex_new("child's");
-        OK(weft_mutex_lock(own, WEFT_FOREVER));
-        CHECK_STATUS(weft_mutex_lock(own, WEFT_FOREVER), WEFT_DEADLOCK);
-        OK(weft_mutex_unlock(own));
-        weft_mutex_release(own);
-        exit(harness_failures() == 0 ? 0 : 1);
-    }
-    while (waitpid(pid, &status, 0) < 0)
-        REQUIRE(errno == EINTR);
-    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    OK(weft_mutex_unlock(held));
-    weft_mutex_release(held);
-    weft_mutex_release(other);
+    weft_mutex **inherited = arg, *own = NULL;
+    for (int i = 0; i < 2; i++)
+        CHECK_STATUS(weft_mutex_lock(inherited[i], WEFT_FOREVER), WEFT_FORKED);
+    CHECK_STATUS(weft_mutex_unlock(inherited[0]), WEFT_FORKED);
+    CHECK_STATUS(weft_mutex_new(NULL, &own), WEFT_FORKED);
+    CHECK_STATUS(weft_deadlock_watch(NULL, NULL, WEFT_DEADLOCK_REPORT), WEFT_FORKED);
+    OK(weft_after_fork());
+    own = mutex_new("child's");
+    OK(weft_mutex_lock(own, WEFT_FOREVER));
+    CHECK_STATUS(weft_mutex_lock(own, WEFT_FOREVER), WEFT_DEADLOCK);
+    OK(weft_mutex_unlock(own));
+    weft_mutex_release(own);
 }
 
-TEST(a_forked_child_has_mutexes_of_its_own) { child_succeeds("a_forked_child"); }
+CHILD_WITHOUT_LEAK_CHECK(mutexes_are_inherited)
+{
+    weft_mutex *mutexes[] = {mutex_new("held"), mutex_new("free")};
+    OK(weft_mutex_lock(mutexes[0], WEFT_FOREVER));
+    in_forked_child(with_inherited_mutexes, mutexes);
+    OK(weft_mutex_unlock(mutexes[0]));
+    weft_mutex_release(mutexes[0]);
+    weft_mutex_release(mutexes[1]);
+}
+
+TEST(a_forked_child_has_mutexes_of_its_own) { child_succeeds("mutexes_are_inherited"); }

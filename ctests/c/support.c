@@ -1,9 +1,12 @@
 /* See support.h. */
 #include "support.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 void tally_add(struct tally *tally, uint64_t n)
 {
@@ -143,6 +146,23 @@ weft_runtime *runtime_new_limited(int32_t workers, int32_t max_threads)
     options.max_threads = max_threads;
     OK(weft_runtime_new(&options, &runtime));
     return runtime;
+}
+
+void in_forked_child(void (*child)(void *arg), void *arg)
+{
+    fflush(NULL);
+    pid_t pid = fork();
+    REQUIRE(pid >= 0);
+    if (pid == 0) {
+        alarm(60);
+        child(arg);
+        exit(harness_failures() == 0 ? 0 : 1);
+    }
+    int status = -1;
+    while (waitpid(pid, &status, 0) < 0)
+        REQUIRE(errno == EINTR);
+    CHECK(WIFEXITED(status));
+    CHECK_INT(WEXITSTATUS(status), 0);
 }
 
 weft_runtime *runtime_new(int32_t workers)

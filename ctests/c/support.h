@@ -44,6 +44,12 @@ void thread_join(struct thread *thread);
 /* n threads that start together, each with its index; returns when all have ended. */
 void threads_together(size_t n, void (*run)(size_t index, void *arg), void *arg);
 
+/* ---- forks */
+
+/* Runs `child` in a forked child, which leaves by exit so that exit hooks run there as well, and checks that its checks
+ * held. A child that cannot end is ended. */
+void in_forked_child(void (*child)(void *arg), void *arg);
+
 /* ---- drops: a weft_drop_fn whose ctx is a struct drops */
 
 struct drops {

@@ -2,13 +2,10 @@
 #include "ticks.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 /* ---- the end of the runtime */
 
@@ -241,8 +238,15 @@ TEST(workers_begin_with_the_signals_of_the_runtimes_maker)
 
 /* ---- fork */
 
-static void in_forked_child(weft_runtime *runtime, weft_timer *timer)
+struct inherited {
+    weft_runtime *runtime;
+    weft_timer *timer;
+};
+
+static void with_inherited_timers(void *arg)
 {
+    weft_runtime *runtime = ((struct inherited *)arg)->runtime;
+    weft_timer *timer = ((struct inherited *)arg)->timer;
     struct ticks ticks = TICKS_INIT;
     weft_timer *out = SENTINEL;
     CHECK_REFUSED(weft_timer_stop(timer), WEFT_FORKED, "timer");
@@ -266,18 +270,8 @@ CHILD_WITHOUT_LEAK_CHECK(timers_are_inherited)
     weft_timer *timer = timer_after(runtime, HOUR, 0, tick, &far);
     weft_timer *periodic = timer_after(runtime, MS, MS, tick, &often);
     tally_wait(&often.runs, 2);
-    fflush(NULL);
-    pid_t pid = fork();
-    REQUIRE(pid >= 0);
-    if (pid == 0) {
-        alarm(60);
-        in_forked_child(runtime, timer);
-        exit(harness_failures() == 0 ? 0 : 1);
-    }
-    int status = -1;
-    while (waitpid(pid, &status, 0) < 0)
-        REQUIRE(errno == EINTR);
-    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    struct inherited inherited = {runtime, timer};
+    in_forked_child(with_inherited_timers, &inherited);
     /* The child has taken nothing away. */
     tally_wait(&often.runs, tally_count(&often.runs) + 3);
     OK(weft_runtime_shutdown(runtime, WEFT_SHUTDOWN_DRAIN, WEFT_FOREVER));
