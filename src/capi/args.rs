@@ -17,7 +17,7 @@ pub fn invalid(message: String) -> Failure {
     Failure::with(Status::Invalid, message)
 }
 
-fn is_null(name: &str) -> Failure {
+pub fn is_null(name: &str) -> Failure {
     invalid(format!("{name} is NULL"))
 }
 

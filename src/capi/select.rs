@@ -1,6 +1,7 @@
 //! Select.
 
 use std::ffi::c_void;
+use std::mem::MaybeUninit;
 use std::task::Waker;
 
 use super::args::{self, invalid, place};
@@ -115,37 +116,65 @@ unsafe impl Event for Case<'_> {
     }
 }
 
+/// Writes into `place` what a case stands for.
+///
 /// # Safety
 /// Handles and elements as for the functions that do the same without a select, good for 'a. Polled: the case stays in its
 /// place until the select has ended.
-unsafe fn check<'a>(index: usize, case: *mut weft_select_case, polled: bool) -> Result<Case<'a>> {
+#[inline(always)]
+unsafe fn check<'a>(
+    index: usize,
+    case: *mut weft_select_case,
+    polled: bool,
+    place: &mut MaybeUninit<Case<'a>>,
+) -> Result<()> {
     // SAFETY: promised by the caller.
     unsafe {
-        let (handle, name) = ((*case).handle, || format!("cases[{index}].handle"));
-        let channel = |direction| {
-            let channel = Handle::<Channel>::get(handle.cast(), &name())?;
-            let elem = place((*case).elem, &format!("cases[{index}].elem"))?;
-            Ok(Case::Channel(channel.case(direction, elem.cast())))
-        };
-        match (*case).op {
-            WEFT_SELECT_SEND => channel(Direction::Send),
-            WEFT_SELECT_RECV => channel(Direction::Receive),
-            WEFT_SELECT_FUTURE => Ok(Case::Future(get_future(handle.cast(), &name())?)),
-            WEFT_SELECT_CANCEL => Ok(Case::Token(Handle::get(handle.cast(), &name())?)),
+        let handle = (*case).handle;
+        let case = match (*case).op {
+            op @ (WEFT_SELECT_SEND | WEFT_SELECT_RECV) => {
+                let direction = if op == WEFT_SELECT_SEND { Direction::Send } else { Direction::Receive };
+                match Handle::<Channel>::peek(handle.cast()) {
+                    Some(channel) if !(*case).elem.is_null() => {
+                        Case::Channel(channel.case(direction, (*case).elem.cast()))
+                    }
+                    _ => return Err(wrong_channel(index, case)),
+                }
+            }
+            WEFT_SELECT_FUTURE => Case::Future(get_future(handle.cast(), &name(index, "handle"))?),
+            WEFT_SELECT_CANCEL => Case::Token(Handle::get(handle.cast(), &name(index, "handle"))?),
             WEFT_SELECT_TIMER if polled => {
                 time::prepare()?;
-                Ok(Case::Timer(Alarm::polled((*case).arg, (&raw mut (*case).reserved[1]).cast())))
+                Case::Timer(Alarm::polled((*case).arg, (&raw mut (*case).reserved[1]).cast()))
             }
-            WEFT_SELECT_TIMER => Ok(Case::Timer(Alarm::of_thread((*case).arg))),
-            op => Err(invalid(format!("cases[{index}].op: {op} is none"))),
-        }
+            WEFT_SELECT_TIMER => Case::Timer(Alarm::of_thread((*case).arg)),
+            op => return Err(invalid(format!("{}: {op} is none", name(index, "op")))),
+        };
+        place.write(case);
     }
+    Ok(())
+}
+
+fn name(index: usize, part: &str) -> String {
+    format!("cases[{index}].{part}")
+}
+
+/// What is wrong with a channel's case.
+///
+/// # Safety
+/// As for `check`.
+#[cold]
+unsafe fn wrong_channel(index: usize, case: *const weft_select_case) -> Failure {
+    // SAFETY: promised by the caller.
+    let channel = unsafe { Handle::<Channel>::get((*case).handle.cast(), &name(index, "handle")) };
+    channel.err().unwrap_or_else(|| args::is_null(&name(index, "elem")))
 }
 
 /// Checks all cases, and has `f` look at them.
 ///
 /// # Safety
 /// As for `check`.
+#[inline]
 unsafe fn with_cases<R>(
     cases: *mut weft_select_case,
     n: usize,
@@ -159,16 +188,20 @@ unsafe fn with_cases<R>(
     if n == 0 {
         return Err(invalid("n: there are no cases".into()));
     }
-    // SAFETY: promised by the caller, within the array.
-    let check = |index| unsafe { check(index, cases.add(index), polled) };
-    if n > FEW {
-        return f(&(0..n).map(check).collect::<Result<Vec<_>>>()?);
+    let (mut few, mut many) = ([const { MaybeUninit::uninit() }; FEW], Vec::new());
+    let events = match n {
+        0..=FEW => &mut few[..n],
+        _ => {
+            many.resize_with(n, MaybeUninit::uninit);
+            &mut many[..]
+        }
+    };
+    for (index, place) in events.iter_mut().enumerate() {
+        // SAFETY: promised by the caller, within the array.
+        unsafe { check(index, cases.add(index), polled, place)? };
     }
-    let mut few = [Case::Timer(Alarm::of_thread(i64::MAX)); FEW];
-    for (index, place) in few[..n].iter_mut().enumerate() {
-        *place = check(index)?;
-    }
-    f(&few[..n])
+    // SAFETY: all have been written. They are Copy: nothing is to be dropped.
+    f(unsafe { std::slice::from_raw_parts(events.as_ptr().cast(), n) })
 }
 
 /// Keeps the channels in place through a wait.

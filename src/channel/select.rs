@@ -1,7 +1,7 @@
 //! A channel's operation as a case of a select.
 
 use super::hand_off::{CLOSED, HandOff};
-use super::{Attempt, Channel, Direction};
+use super::{Attempt, Channel, Direction, Fast};
 use crate::sync::select::{Event, Meeting, Met, Verdict};
 use crate::sync::wait::WaitNode;
 
@@ -35,10 +35,23 @@ fn verdict(attempt: &Attempt) -> Option<Verdict> {
 // SAFETY: the channel's lists are behind its locks, which `let_go` takes.
 unsafe impl Event for Case<'_> {
     fn attempt(&self) -> Option<Verdict> {
-        if !self.channel.might(self.direction) {
-            return None;
-        }
         // SAFETY: promised to `case`.
+        let fast = unsafe {
+            match self.direction {
+                Direction::Send => self.channel.fast_send(self.element),
+                Direction::Receive => self.channel.fast_receive(self.element),
+            }
+        };
+        match fast {
+            Fast::Done => return Some(Verdict::Done),
+            Fast::Attend => {
+                self.channel.attend(self.direction);
+                return Some(Verdict::Done);
+            }
+            Fast::No if !self.channel.might(self.direction) => return None,
+            Fast::No => {}
+        }
+        // SAFETY: as above.
         verdict(&unsafe { self.channel.attempt(self.direction, self.element) })
     }
 
