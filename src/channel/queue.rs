@@ -9,13 +9,14 @@
 //! passes the other door moves its index and then reads the flags, with the light end of that barrier in between. So
 //! either it sees WAITERS, or the look sees the element.
 //!
-//! Those who wait are told, not served: who is fired tries again. Only one thread is told at a time (TOLD, raised under the third
-//! lock), since it takes a while to get up and many elements may pass meanwhile, which need no more calls. What is no thread (a
-//! poll task) may be called much later or never, and no thread is to wait for that: telling it raises nothing, and the first
-//! thread is told besides. Who was told passes that on when it has tried ([`Queue::pass_on`]): it takes TOLD away, and if there
-//! is something to be done for another, tells the next. A fence lies between the two, and one between an operation and its look
-//! at TOLD ([`Door::attend`]), so an operation that tells nobody because of TOLD is seen. A wait that was told is never taken for
-//! one that timed out ([`crate::sync::wait`]), so nobody who gives up swallows what it was told.
+//! Those who wait are told, not served: who is fired tries again. Only one thread is told at a time, since it takes a while to get
+//! up and many elements may pass meanwhile: until it has tried, TOLD stands in the place of WAITERS, and operations
+//! need not look after anything. What is no thread (a poll task) may be called much later or never, and no thread is to wait for
+//! that: telling it raises nothing, and the first thread is told besides. Who was told passes that on when it has tried
+//! ([`Queue::pass_on`]): it takes TOLD away, and if there are others (QUEUED), it does for them what they do when they
+//! come: tells the next one if there is something to be done, or raises WAITERS and looks once more. Both flags are in one word, so either who
+//! comes sees TOLD gone and raises WAITERS itself, or who passes on sees QUEUED. A wait that was told is never taken for one that
+//! timed out ([`crate::sync::wait`]), so nobody who gives up swallows what it was told.
 //!
 //! **The end is exact.** Closing bars the producers' door: when that has returned nobody pushes any more, and only then is the
 //! queue *ended*. Consumers report the end if they see that and then no element.
@@ -24,12 +25,13 @@ use std::alloc::Layout;
 use std::ptr;
 
 use super::direction::{Attempt, Direction};
-use super::door::{Door, Entered, OBSERVED, TOLD, WAITERS};
+use super::door::{Door, Entered, OBSERVED, QUEUED, TOLD, WAITERS};
 use super::list::Block;
 use super::memory::copy;
 use super::observers::{Observer, Observers};
+use super::slip::Slip;
 use crate::error::{Failure, Result, Status};
-use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering, UnsafeCell, fence};
+use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering, UnsafeCell};
 use crate::sync::wait::{Ended, WaitList, WaitNode, Waiter};
 use crate::sync::{Deadline, Lock, park, spin};
 
@@ -37,6 +39,11 @@ use crate::sync::{Deadline, Lock, park, spin};
 pub const TRY: u32 = 0;
 /// Outcome of a wait: the queue has ended, which all are told.
 pub const ENDED: u32 = 1;
+
+/// Fewer elements than this between two parks were not worth the first.
+const FEW: usize = 16;
+/// As many are.
+const ENOUGH: usize = 64;
 
 /// Places for elements in a row, as one side goes through them.
 #[derive(Clone, Copy)]
@@ -87,6 +94,7 @@ struct Inside {
     run: Run,
     /// The other side's index, as last seen.
     other: usize,
+    slip: Slip,
 }
 
 /// One side, on cache lines of its own.
@@ -100,12 +108,21 @@ struct Side {
     /// How many elements have passed. Written inside the door.
     index: AtomicUsize,
     inside: UnsafeCell<Inside>,
+    /// The index when somebody parked here last.
+    parked_at: AtomicUsize,
 }
 
 impl Side {
     fn new(size: usize, capacity: usize, single: bool, run: Run) -> Self {
-        let inside = UnsafeCell::new(Inside { run, other: 0 });
-        Side { door: Door::new(single), size, capacity, index: AtomicUsize::new(0), inside }
+        let inside = UnsafeCell::new(Inside { run, other: 0, slip: Slip::new(capacity) });
+        Side {
+            door: Door::new(single),
+            size,
+            capacity,
+            index: AtomicUsize::new(0),
+            inside,
+            parked_at: AtomicUsize::new(0),
+        }
     }
 }
 
@@ -158,11 +175,15 @@ impl<S: Store> Queue<S> {
         }
     }
 
-    fn door(&self, direction: Direction) -> &Door {
+    fn side(&self, direction: Direction) -> &Side {
         match direction {
-            Direction::Send => &self.producer.door,
-            Direction::Receive => &self.consumer.door,
+            Direction::Send => &self.producer,
+            Direction::Receive => &self.consumer,
         }
+    }
+
+    fn door(&self, direction: Direction) -> &Door {
+        &self.side(direction).door
     }
 
     /// How many elements it holds now.
@@ -197,10 +218,10 @@ impl<S: Store> Queue<S> {
         let index = side.index.load(Ordering::Relaxed);
         let pushed = side.inside.with_mut(|inside| {
             // SAFETY: we are inside.
-            let Inside { run, other } = unsafe { &mut *inside };
+            let Inside { run, other, slip } = unsafe { &mut *inside };
             if index.wrapping_sub(*other) >= side.capacity {
-                // Acquire pairs with the consumers' Release: the slot has been read.
-                *other = self.consumer.index.load(Ordering::Acquire);
+                // Acquire pairs with the consumers' Release: the slots have been read.
+                slip.look(other, || self.consumer.index.load(Ordering::Acquire));
                 if index.wrapping_sub(*other) >= side.capacity {
                     return false;
                 }
@@ -239,10 +260,10 @@ impl<S: Store> Queue<S> {
         let index = side.index.load(Ordering::Relaxed);
         let popped = side.inside.with_mut(|inside| {
             // SAFETY: we are inside.
-            let Inside { run, other } = unsafe { &mut *inside };
+            let Inside { run, other, slip } = unsafe { &mut *inside };
             if index == *other {
-                // Acquire pairs with the producers' Release: the element comes with it.
-                *other = self.producer.index.load(Ordering::Acquire);
+                // Acquire pairs with the producers' Release: the elements come with it.
+                slip.look(other, || self.producer.index.load(Ordering::Acquire));
                 if index == *other {
                     return false;
                 }
@@ -292,10 +313,10 @@ impl<S: Store> Queue<S> {
         let index = side.index.load(Ordering::Relaxed);
         let (done, failure) = side.inside.with_mut(|inside| {
             // SAFETY: we are inside.
-            let Inside { run, other } = unsafe { &mut *inside };
+            let Inside { run, other, slip } = unsafe { &mut *inside };
             if side.capacity - index.wrapping_sub(*other) < count {
                 // Acquire pairs with the consumers' Release: the slots have been read.
-                *other = self.consumer.index.load(Ordering::Acquire);
+                slip.look(other, || self.consumer.index.load(Ordering::Acquire));
             }
             let room = count.min(side.capacity - index.wrapping_sub(*other));
             let mut done = 0;
@@ -343,12 +364,12 @@ impl<S: Store> Queue<S> {
         let index = side.index.load(Ordering::Relaxed);
         let (done, ended) = side.inside.with_mut(|inside| {
             // SAFETY: we are inside.
-            let Inside { run, other } = unsafe { &mut *inside };
+            let Inside { run, other, slip } = unsafe { &mut *inside };
             // Before the producers' index: what was sent before the end is seen behind it.
             let ended = self.is_closed();
             if other.wrapping_sub(index) < count {
                 // Acquire pairs with the producers' Release: the elements come with it.
-                *other = self.producer.index.load(Ordering::Acquire);
+                slip.look(other, || self.producer.index.load(Ordering::Acquire));
             }
             let there = count.min(other.wrapping_sub(index));
             let mut done = 0;
@@ -388,7 +409,7 @@ impl<S: Store> Queue<S> {
     #[cold]
     pub fn attend(&self, direction: Direction) {
         let flags = self.door(direction).attend();
-        if flags & WAITERS != 0 && flags & TOLD == 0 && self.might(direction.opposite()) {
+        if flags & WAITERS != 0 && self.might(direction.opposite()) {
             self.tell(direction.opposite());
         }
         if flags & OBSERVED != 0 {
@@ -430,9 +451,10 @@ impl<S: Store> Queue<S> {
                 let told = if chances > 0 { list.claim_first() } else { list.claim_first_thread() };
                 if told.as_ref().is_some_and(|told| told.is_thread) {
                     door.raise(TOLD);
+                    door.clear(WAITERS);
                 }
                 if list.is_empty() {
-                    door.clear(WAITERS);
+                    door.clear(WAITERS | QUEUED);
                 }
                 told
             };
@@ -448,13 +470,24 @@ impl<S: Store> Queue<S> {
 
     /// Whoever was told has tried, or will not: the next is told if there is something to be done.
     pub fn pass_on(&self, direction: Direction) {
-        let door = self.door(direction.opposite());
-        door.clear(TOLD);
-        // Pairs with the fence in `attend`: an operation that has seen TOLD before is seen below.
-        fence(Ordering::SeqCst);
-        if door.flags() & WAITERS != 0 && self.might(direction) {
+        if self.door(direction.opposite()).clear(TOLD) & QUEUED != 0 && (self.might(direction) || self.ask(direction)) {
             self.tell(direction);
         }
+    }
+
+    /// Has operations tell those who wait for `direction`, if nobody has been told; whether an attempt might come to something
+    /// already.
+    fn ask(&self, direction: Direction) -> bool {
+        let door = self.door(direction.opposite());
+        {
+            let mut waits = self.waits.lock();
+            if waits.of(direction).is_empty() || door.flags() & TOLD != 0 {
+                return false;
+            }
+            door.raise(WAITERS);
+        }
+        door.barrier();
+        self.might(direction)
     }
 
     /// Queues a wait. True: an attempt might come to something, and nobody might tell.
@@ -467,6 +500,10 @@ impl<S: Store> Queue<S> {
             let mut waits = self.waits.lock();
             // SAFETY: promised by the caller.
             unsafe { waits.of(direction).push(node) };
+            if door.raise(QUEUED) & TOLD != 0 {
+                // Whoever was told will ask for this one, too.
+                return false;
+            }
             door.raise(WAITERS);
         }
         door.barrier();
@@ -484,14 +521,28 @@ impl<S: Store> Queue<S> {
         // SAFETY: promised by the caller.
         unsafe { list.unlink(node) };
         if list.is_empty() {
-            self.door(direction.opposite()).clear(WAITERS);
+            self.door(direction.opposite()).clear(WAITERS | QUEUED);
         }
+    }
+
+    /// Who has come to little since the last park is not to be woken for as little again: it takes turns on its CPU with others
+    /// until there is more to be done. Whether an attempt might come to something then.
+    fn take_turns(&self, direction: Direction) -> bool {
+        let side = self.side(direction);
+        // Relaxed: a hint.
+        let index = side.index.load(Ordering::Relaxed);
+        if index.wrapping_sub(side.parked_at.swap(index, Ordering::Relaxed)) >= FEW {
+            return false;
+        }
+        let enough = ENOUGH.min(self.producer.capacity / 4);
+        spin::take_turns(|| self.chances(direction) >= enough || self.is_closed());
+        self.might(direction)
     }
 
     /// Waits until an attempt might come to something. True: this wait was told, and passes that on when it has tried.
     pub fn wait(&self, direction: Direction, deadline: Deadline) -> Result<bool, Ended> {
         // A signal that arrives during a spin would go unnoticed.
-        if !park::interruptible() && spin::until(|| self.might(direction)) {
+        if !park::interruptible() && (spin::until(|| self.might(direction)) || self.take_turns(direction)) {
             return Ok(false);
         }
         let waiter = Waiter::new();
@@ -519,8 +570,8 @@ impl<S: Store> Queue<S> {
         self.ended.store(true, Ordering::Release);
         let (senders, receivers) = {
             let mut waits = self.waits.lock();
-            self.producer.door.clear(WAITERS);
-            self.consumer.door.clear(WAITERS);
+            self.producer.door.clear(WAITERS | QUEUED);
+            self.consumer.door.clear(WAITERS | QUEUED);
             (waits.senders.claim_all(), waits.receivers.claim_all())
         };
         senders.finish(ENDED);
@@ -586,7 +637,7 @@ impl<S: Store> Queue<S> {
 
     #[cfg(all(test, weft_loom))]
     pub fn nobody_waits(&self) -> bool {
-        let idle = |door: &Door| door.flags() & (WAITERS | TOLD) == 0;
+        let idle = |door: &Door| door.flags() & (WAITERS | TOLD | QUEUED) == 0;
         [Direction::Send, Direction::Receive].iter().all(|&direction| self.waiting(direction) == 0)
             && idle(&self.producer.door)
             && idle(&self.consumer.door)
@@ -595,7 +646,7 @@ impl<S: Store> Queue<S> {
     /// Stands for a thread that is in the middle of an operation.
     #[cfg(all(test, not(weft_loom)))]
     pub(super) fn hold_door(&self, direction: Direction) -> bool {
-        self.door(direction).try_enter()
+        self.door(direction).enter() == Entered::In
     }
 }
 

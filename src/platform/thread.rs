@@ -89,6 +89,20 @@ pub fn id() -> i32 {
     unsafe { libc::gettid() }
 }
 
+/// Tells the calling thread from all others that are alive: where the system keeps its block. Not zero; read in one instruction.
+#[inline(always)]
+pub fn block() -> usize {
+    let block: usize;
+    // SAFETY: reads the thread pointer. On x86-64 what it points to begins with its own address (the ABI of thread-local storage).
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        std::arch::asm!("mov {}, qword ptr fs:0", out(reg) block, options(pure, readonly, nostack, preserves_flags));
+        #[cfg(target_arch = "aarch64")]
+        std::arch::asm!("mrs {}, tpidr_el0", out(reg) block, options(pure, nomem, nostack, preserves_flags));
+    }
+    block
+}
+
 /// How far the calling thread's stack reaches. A local's address would not tell: AddressSanitizer keeps locals elsewhere.
 #[inline]
 pub fn stack_pointer() -> usize {

@@ -1,7 +1,7 @@
 //! Bounded spinning before a thread parks.
 //!
 //! Waking a halted CPU costs tens of microseconds on a virtual machine, so a short wait is better spent
-//! awake, but only while nobody else wants this CPU. The policy: yield once; if the yield came back late,
+//! awake, but only while nobody else wants this CPU. The policy: look a few times; yield once; if the yield came back late,
 //! others are waiting for the CPU, so do not spin; if it came back at once, pause ever longer between looks,
 //! about as long as a halt and a wake-up cost, and then give up.
 
@@ -9,9 +9,24 @@
 #[cfg(not(weft_loom))]
 const BUDGET: u32 = 1000;
 
+/// What is done at once is not worth the system call.
+#[cfg(not(weft_loom))]
+const AT_ONCE: [u32; 4] = [2, 3, 4, 6];
+
 /// A yield that took longer than this let somebody else run.
 #[cfg(not(weft_loom))]
 const LATE_NS: i64 = 2_000;
+
+/// How often a CPU is given up to others while they use it.
+#[cfg(not(weft_loom))]
+const TURNS: u32 = 16;
+
+#[cfg(not(weft_loom))]
+fn pause(times: u32) {
+    for _ in 0..times {
+        std::hint::spin_loop();
+    }
+}
 
 /// Yields once, and tells whether somebody else ran meanwhile, or could run only now.
 #[cfg(not(weft_loom))]
@@ -28,6 +43,12 @@ pub fn until(ready: impl Fn() -> bool) -> bool {
     if ready() {
         return true;
     }
+    for pauses in AT_ONCE {
+        pause(pauses);
+        if ready() {
+            return true;
+        }
+    }
     let wanted = cpu_is_wanted();
     if ready() {
         return true;
@@ -37,9 +58,7 @@ pub fn until(ready: impl Fn() -> bool) -> bool {
     }
     let (mut pauses, mut spent) = (4, 0);
     while spent < BUDGET {
-        for _ in 0..pauses {
-            std::hint::spin_loop();
-        }
+        pause(pauses);
         if ready() {
             return true;
         }
@@ -49,8 +68,23 @@ pub fn until(ready: impl Fn() -> bool) -> bool {
     false
 }
 
+/// Lets others use this CPU for some turns, or until `ready`.
+#[cfg(not(weft_loom))]
+pub fn take_turns(ready: impl Fn() -> bool) {
+    for _ in 0..TURNS {
+        crate::platform::yield_now();
+        if ready() {
+            return;
+        }
+    }
+}
+
 /// Under loom a spin is a single look: the model explores what happens when it fails and when it does not.
 #[cfg(weft_loom)]
 pub fn until(ready: impl Fn() -> bool) -> bool {
     ready()
 }
+
+/// Under loom, no turn.
+#[cfg(weft_loom)]
+pub fn take_turns(_: impl Fn() -> bool) {}
