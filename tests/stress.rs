@@ -205,7 +205,9 @@ fn channels(runtime: &Runtime, random: &mut Random) {
             let (mut patience, mut elements) = (patience, [0u64; 20]);
             loop {
                 // SAFETY: places for u64s.
-                match unsafe { receiver.receive_batch(elements.as_mut_ptr().cast(), most, Deadline::after(patience)) } {
+                match unsafe {
+                    receiver.receive_batch(elements.as_mut_ptr().cast(), most, Deadline::after(patience), || ())
+                } {
                     Ok(count) => {
                         assert!(count > 0 && count <= most);
                         received.fetch_add(elements[..count].iter().sum(), Ordering::Relaxed);
@@ -227,8 +229,9 @@ fn channels(runtime: &Runtime, random: &mut Random) {
             while next <= each {
                 let elements: Vec<u64> = (next..=each.min(next + most - 1)).collect();
                 // SAFETY: u64s, as many as there are.
-                let (sent, result) =
-                    unsafe { sender.0.send_batch(elements.as_ptr().cast(), elements.len(), Deadline::after(patience)) };
+                let (sent, result) = unsafe {
+                    sender.0.send_batch(elements.as_ptr().cast(), elements.len(), Deadline::after(patience), || ())
+                };
                 next += sent as u64;
                 if result.is_err() {
                     patience = calmer(patience);

@@ -11,7 +11,7 @@ use super::select::{WEFT_SELECT_RECV, WEFT_SELECT_SEND};
 use super::types::{WEFT_DEFAULT, weft_channel, weft_drop_fn, weft_receiver, weft_sender, weft_status};
 use crate::channel::ends::{Receiver, Sender};
 use crate::channel::{Capacity, Channel, Direction, Discard, Fast, Options};
-use crate::error::{Result, Status};
+use crate::error::Result;
 use crate::panics;
 use crate::sync::Deadline;
 
@@ -148,13 +148,13 @@ unsafe fn get<'a>(channel: *const weft_channel) -> Result<&'a Channel> {
     unsafe { Handle::get(channel, "channel") }
 }
 
-/// Keeps the channel in place for a call that may wait: whoever releases it last meanwhile closes it.
+/// Keeps the channel in place from here on, in a call that waits: whoever releases it last meanwhile closes it.
 ///
 /// # Safety
 /// `channel` is a live handle.
-unsafe fn pin_for(channel: *const weft_channel, deadline: Deadline) -> Option<Pin<Channel>> {
+unsafe fn keep(pin: &mut Option<Pin<Channel>>, channel: *const weft_channel) {
     // SAFETY: promised by the caller.
-    (deadline != Deadline::Now).then(|| unsafe { Handle::pin(channel) })
+    pin.get_or_insert_with(|| unsafe { Handle::pin(channel) });
 }
 
 /// A channel that takes tags without ever being full, with a reference.
@@ -254,9 +254,8 @@ unsafe extern "C" fn send(channel: *mut weft_channel, elem: *const c_void, timeo
                 Ok(())
             }
             Fast::No => {
-                let deadline = Deadline::after(timeout_ns);
-                let _pin = pin_for(channel, deadline);
-                object.send(elem, deadline)
+                let mut pin = None;
+                object.send_batch(elem, 1, Deadline::after(timeout_ns), || keep(&mut pin, channel)).1
             }
         }
     })
@@ -297,9 +296,8 @@ unsafe extern "C" fn receive(channel: *mut weft_channel, elem: *mut c_void, time
                 Ok(())
             }
             Fast::No => {
-                let deadline = Deadline::after(timeout_ns);
-                let _pin = pin_for(channel, deadline);
-                object.receive(elem, deadline)
+                let mut pin = None;
+                object.receive_batch(elem, 1, Deadline::after(timeout_ns), || keep(&mut pin, channel)).map(|_| ())
             }
         }
     })
@@ -324,15 +322,10 @@ pub unsafe extern "C" fn weft_channel_send_batch(
         // SAFETY: a handle by contract.
         let object = unsafe { get(channel)? };
         let elems = batch(object, elems.cast_mut(), n, "elems", "n")?;
-        let deadline = Deadline::after(timeout_ns);
+        let mut pin = None;
         // SAFETY: n elements by contract; a handle; writable.
         unsafe {
-            let (mut count, mut result) = object.send_batch(elems, n, Deadline::Now);
-            if deadline != Deadline::Now && result.as_ref().is_err_and(|failure| failure.is(Status::WouldBlock)) {
-                let _pin = pin_for(channel, deadline);
-                let (more, rest) = object.send_batch(elems.add(count * object.elem_size()), n - count, deadline);
-                (count, result) = (count + more, rest);
-            }
+            let (count, result) = object.send_batch(elems, n, Deadline::after(timeout_ns), || keep(&mut pin, channel));
             *sent = count;
             result
         }
@@ -358,15 +351,10 @@ pub unsafe extern "C" fn weft_channel_recv_batch(
         // SAFETY: a handle by contract.
         let object = unsafe { get(channel)? };
         let elems = batch(object, elems, max, "elems", "max")?;
-        let deadline = Deadline::after(timeout_ns);
+        let mut pin = None;
         // SAFETY: max places by contract; a handle; *received is writable.
         unsafe {
-            let mut result = object.receive_batch(elems, max, Deadline::Now);
-            if deadline != Deadline::Now && result.as_ref().is_err_and(|failure| failure.is(Status::WouldBlock)) {
-                let _pin = pin_for(channel, deadline);
-                result = object.receive_batch(elems, max, deadline);
-            }
-            *received = result?;
+            *received = object.receive_batch(elems, max, Deadline::after(timeout_ns), || keep(&mut pin, channel))?;
         }
         Ok(())
     })

@@ -4,7 +4,7 @@
 //! can neither lose nor double an element. Those who wait are served in their order.
 
 use std::alloc::Layout;
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, MaybeUninit};
 
 use super::direction::{Attempt, Direction};
 use super::memory::{Memory, copy};
@@ -20,18 +20,19 @@ pub const SERVED: u32 = 0;
 /// Outcome of a wait: the channel has been closed.
 pub const CLOSED: u32 = 1;
 
-/// A channel that holds one element or none.
+/// A channel that holds one element or none. What every operation changes lies on one cache line, the rest on others.
+#[repr(C, align(64))]
 pub struct HandOff {
-    size: usize,
-    /// For the one element, if it holds one.
-    place: Option<Memory>,
+    lock: Bolt,
     /// Set under the lock; read without it by `is_closed`.
     closed: AtomicBool,
     /// Set under the lock.
     observed: AtomicBool,
-    observers: Observers,
-    lock: Bolt,
     state: UnsafeCell<State>,
+    size: usize,
+    /// For the one element, if it holds one.
+    place: Option<Memory>,
+    observers: Observers,
 }
 
 #[derive(Default)]
@@ -237,7 +238,7 @@ impl HandOff {
         attempt
     }
 
-    /// Does it, waiting for the other side.
+    /// Does it, waiting for the other side; calls `keep` before it waits.
     ///
     /// # Safety
     /// As for [`Locked::attempt`].
@@ -246,9 +247,16 @@ impl HandOff {
         direction: Direction,
         element: *mut u8,
         deadline: Deadline,
+        keep: &mut impl FnMut(),
     ) -> Result<Attempt, Ended> {
-        let waiter;
-        let mut node;
+        /// On as few cache lines as may be, for both sides use all of it.
+        #[repr(C, align(128))]
+        struct Frame {
+            waiter: Waiter,
+            node: MaybeUninit<WaitNode>,
+        }
+        let mut frame = Frame { waiter: Waiter::new(), node: MaybeUninit::uninit() };
+        let node = frame.node.as_mut_ptr();
         {
             let mut locked = self.lock();
             // SAFETY: promised by the caller.
@@ -258,18 +266,20 @@ impl HandOff {
                 self.finish(attempt == Attempt::Done, other);
                 return Ok(attempt);
             }
-            waiter = Waiter::new();
-            node = WaitNode::new(&waiter, element);
-            // SAFETY: node and waiter stay in this frame until the wait was fired or the node is unlinked.
-            unsafe { locked.push(direction, &mut node) };
+            keep();
+            // SAFETY: its place. Node and waiter stay in this frame until the wait was fired or the node is unlinked.
+            unsafe {
+                node.write(WaitNode::new(&frame.waiter, element));
+                locked.push(direction, node);
+            }
         }
         self.changed();
-        match waiter.wait(deadline) {
+        match frame.waiter.wait(deadline) {
             Ended::Fired(SERVED) => Ok(Attempt::Done),
             Ended::Fired(_) => Ok(Attempt::Closed),
             ended => {
                 // SAFETY: as above.
-                unsafe { self.lock().unlink(direction, &mut node) };
+                unsafe { self.lock().unlink(direction, node) };
                 self.changed();
                 Err(ended)
             }

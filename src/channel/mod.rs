@@ -235,7 +235,7 @@ impl Channel {
     /// `element` points to a readable element of the channel's layout (any alignment).
     pub unsafe fn send(&self, element: *const u8, deadline: Deadline) -> Result<()> {
         // SAFETY: promised by the caller.
-        unsafe { self.send_batch(element, 1, deadline) }.1
+        unsafe { self.send_batch(element, 1, deadline, || ()) }.1
     }
 
     /// Copies the oldest element out of the channel into `element`, waiting for one.
@@ -244,15 +244,21 @@ impl Channel {
     /// `element` points to a writable place of the channel's layout (any alignment).
     pub unsafe fn receive(&self, element: *mut u8, deadline: Deadline) -> Result<()> {
         // SAFETY: promised by the caller.
-        unsafe { self.receive_batch(element, 1, deadline) }.map(|_| ())
+        unsafe { self.receive_batch(element, 1, deadline, || ()) }.map(|_| ())
     }
 
     /// Copies elements into the channel in their order, waiting for room, until all are in or it fails. How many are in;
-    /// the others are still the caller's.
+    /// the others are still the caller's. `keep` is called before it waits: from then on the caller sees to it that the channel stays.
     ///
     /// # Safety
     /// `elements` points to that many readable elements of the channel's layout (any alignment).
-    pub unsafe fn send_batch(&self, elements: *const u8, count: usize, deadline: Deadline) -> (usize, Result<()>) {
+    pub unsafe fn send_batch(
+        &self,
+        elements: *const u8,
+        count: usize,
+        deadline: Deadline,
+        mut keep: impl FnMut(),
+    ) -> (usize, Result<()>) {
         if count == 0 {
             return (0, Ok(()));
         }
@@ -265,19 +271,19 @@ impl Channel {
                     break Ok(());
                 }
                 // SAFETY: an element of the caller's.
-                match unsafe { hand_off.transfer(Direction::Send, element(sent).cast_mut(), deadline) } {
+                match unsafe { hand_off.transfer(Direction::Send, element(sent).cast_mut(), deadline, &mut keep) } {
                     Ok(Attempt::Done) => sent += 1,
                     other => break self.result(Direction::Send, other),
                 }
             },
             // SAFETY: elements of the caller's.
-            Flavour::Ring(queue) => self.wait_until(queue, Direction::Send, deadline, || unsafe {
+            Flavour::Ring(queue) => self.wait_until(queue, Direction::Send, deadline, keep, || unsafe {
                 let (done, attempt) = queue.push(element(sent), count - sent);
                 sent += done;
                 attempt
             }),
             // SAFETY: as above.
-            Flavour::List(queue) => self.wait_until(queue, Direction::Send, deadline, || unsafe {
+            Flavour::List(queue) => self.wait_until(queue, Direction::Send, deadline, keep, || unsafe {
                 let (done, attempt) = queue.push(element(sent), count - sent);
                 sent += done;
                 attempt
@@ -287,11 +293,17 @@ impl Channel {
     }
 
     /// Copies the oldest elements out of the channel, up to `most`, waiting until there is one. How many, at least one unless
-    /// `most` is 0.
+    /// `most` is 0. `keep` as in [`Channel::send_batch`].
     ///
     /// # Safety
     /// `elements` points to that many writable places of the channel's layout (any alignment).
-    pub unsafe fn receive_batch(&self, elements: *mut u8, most: usize, deadline: Deadline) -> Result<usize> {
+    pub unsafe fn receive_batch(
+        &self,
+        elements: *mut u8,
+        most: usize,
+        deadline: Deadline,
+        mut keep: impl FnMut(),
+    ) -> Result<usize> {
         if most == 0 {
             return Ok(0);
         }
@@ -300,7 +312,8 @@ impl Channel {
         unsafe {
             match &self.flavour {
                 Flavour::HandOff(hand_off) => {
-                    self.result(Direction::Receive, hand_off.transfer(Direction::Receive, elements, deadline))?;
+                    let passed = hand_off.transfer(Direction::Receive, elements, deadline, &mut keep);
+                    self.result(Direction::Receive, passed)?;
                     received = 1;
                     while received < most
                         && hand_off.attempt(Direction::Receive, elements.add(received * self.size)) == Attempt::Done
@@ -308,12 +321,12 @@ impl Channel {
                         received += 1;
                     }
                 }
-                Flavour::Ring(queue) => self.wait_until(queue, Direction::Receive, deadline, || {
+                Flavour::Ring(queue) => self.wait_until(queue, Direction::Receive, deadline, keep, || {
                     let (done, attempt) = queue.pop(elements, most);
                     received = done;
                     attempt
                 })?,
-                Flavour::List(queue) => self.wait_until(queue, Direction::Receive, deadline, || {
+                Flavour::List(queue) => self.wait_until(queue, Direction::Receive, deadline, keep, || {
                     let (done, attempt) = queue.pop(elements, most);
                     received = done;
                     attempt
@@ -329,10 +342,12 @@ impl Channel {
         queue: &Queue<S>,
         direction: Direction,
         deadline: Deadline,
+        mut keep: impl FnMut(),
         mut attempt: impl FnMut() -> Attempt,
     ) -> Result<()> {
         let mut outcome = attempt();
         while outcome == Attempt::WouldBlock && deadline != Deadline::Now {
+            keep();
             match queue.wait(direction, deadline) {
                 Ok(told) => {
                     outcome = attempt();

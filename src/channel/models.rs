@@ -166,7 +166,7 @@ fn loom_queue_batch_wakes_all_it_is_for() {
         let channel = channel(Capacity::Bounded(2));
         let receivers = [0, 1].map(|_| spawn(&channel, |channel| receive(channel, Deadline::Never).unwrap()));
         let elements = [1u64, 2];
-        let sent = unsafe { channel.send_batch(elements.as_ptr().cast(), 2, Deadline::Never) };
+        let sent = unsafe { channel.send_batch(elements.as_ptr().cast(), 2, Deadline::Never, || ()) };
         assert_eq!(sent, (2, Ok(())));
         assert_eq!(receivers.map(|receiver| receiver.join().unwrap()).iter().sum::<u64>(), 3);
         assert!(nobody_waits(&channel));
@@ -182,7 +182,7 @@ fn loom_queue_batch_frees_a_full_ring() {
         let mut got = [0u64; 4];
         let mut n = 0;
         while n < 4 {
-            n += unsafe { channel.receive_batch((&raw mut got[n]).cast(), 4 - n, Deadline::Never) }.unwrap();
+            n += unsafe { channel.receive_batch((&raw mut got[n]).cast(), 4 - n, Deadline::Never, || ()) }.unwrap();
         }
         senders.into_iter().for_each(|sender| sender.join().unwrap());
         assert_eq!(got.iter().sum::<u64>(), 10);

@@ -87,7 +87,8 @@ fn one_thread_sees_a_simple_queue() {
                     let elements: Vec<u64> = (next..).take(count).collect();
                     let room = if closed { 0 } else { count.min(limit - queue.len()) };
                     // SAFETY: u64s, as many as there are.
-                    let (sent, result) = unsafe { channel.send_batch(elements.as_ptr().cast(), count, Deadline::Now) };
+                    let (sent, result) =
+                        unsafe { channel.send_batch(elements.as_ptr().cast(), count, Deadline::Now, || ()) };
                     assert_eq!(sent, room);
                     match result {
                         Ok(()) => assert_eq!(sent, count),
@@ -102,7 +103,8 @@ fn one_thread_sees_a_simple_queue() {
                 _ => {
                     let mut elements = vec![u64::MAX; count];
                     // SAFETY: as above.
-                    let result = unsafe { channel.receive_batch(elements.as_mut_ptr().cast(), count, Deadline::Now) };
+                    let result =
+                        unsafe { channel.receive_batch(elements.as_mut_ptr().cast(), count, Deadline::Now, || ()) };
                     let there = count.min(queue.len());
                     match result {
                         Ok(received) => assert_eq!(received, there),
@@ -139,8 +141,9 @@ fn produce(market: &Market, producer: u64, mut random: Random) {
         let count = if random.below(2) == 0 { 1 } else { 1 + random.below(30) };
         let elements: Vec<Element> = (next..(next + count).min(each)).map(|number| [producer, number]).collect();
         // SAFETY: elements of the channel's, as many as there are.
-        let (sent, result) =
-            unsafe { market.channel.send_batch(elements.as_ptr().cast(), elements.len(), deadline(&mut random)) };
+        let (sent, result) = unsafe {
+            market.channel.send_batch(elements.as_ptr().cast(), elements.len(), deadline(&mut random), || ())
+        };
         next += sent as u64;
         let before = market.sends.fetch_add(sent as u64, Ordering::Relaxed);
         if market.closes_after > 0 && before + sent as u64 >= market.closes_after {
@@ -171,7 +174,8 @@ fn consume(market: &Market, mut random: Random) {
         let mut elements = [[u64::MAX; 2]; 31];
         let most = if random.below(2) == 0 { 1 } else { 1 + random.below(30) as usize };
         // SAFETY: places for elements of the channel's.
-        match unsafe { market.channel.receive_batch(elements.as_mut_ptr().cast(), most, deadline(&mut random)) } {
+        match unsafe { market.channel.receive_batch(elements.as_mut_ptr().cast(), most, deadline(&mut random), || ()) }
+        {
             Ok(received) => {
                 assert!(received > 0 && received <= most);
                 all.extend_from_slice(&elements[..received]);

@@ -196,7 +196,7 @@ fn a_select_that_is_not_polled_stops_nobody() {
             }
             if at_once {
                 // SAFETY: as many elements, or one more.
-                let sent = unsafe { channel.send_batch((&raw const ELEMENTS).cast(), elements, Deadline::Now) };
+                let sent = unsafe { channel.send_batch((&raw const ELEMENTS).cast(), elements, Deadline::Now, || ()) };
                 assert_eq!(sent, (elements, Ok(())));
             } else {
                 ELEMENTS.iter().for_each(|&element| send(&channel, element, Deadline::Now).unwrap());

@@ -11,7 +11,7 @@ const BUDGET: u32 = 1000;
 
 /// What is done at once is not worth the system call.
 #[cfg(not(weft_loom))]
-const AT_ONCE: [u32; 4] = [2, 3, 4, 6];
+const AT_ONCE: [u32; 8] = [2, 3, 4, 6, 8, 10, 12, 16];
 
 /// A yield that took longer than this let somebody else run.
 #[cfg(not(weft_loom))]

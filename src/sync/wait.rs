@@ -81,14 +81,15 @@ impl Ended {
 }
 
 /// One wait.
+#[repr(C)]
 pub struct Waiter {
-    word: Futex,
-    /// Of the node by which it was fired. Whoever has claimed the wait writes it.
-    case: UnsafeCell<usize>,
     /// Who is told instead of a thread. Belongs to whoever has claimed the wait, or to its owner when that has given it up.
     waker: UnsafeCell<Option<Waker>>,
+    word: Futex,
     /// There is no waker: it is a thread that waits, which goes on as soon as it is told.
     is_thread: bool,
+    /// Of the node by which it was fired. Whoever has claimed the wait writes it.
+    case: UnsafeCell<usize>,
 }
 
 // SAFETY: the claim word says whose the cells are.
@@ -133,7 +134,7 @@ impl Waiter {
         // releases what was written into the frame to the Acquire load in `done`.
         let waker = unsafe {
             (*this).case.with_mut(|place| *place = case);
-            let waker = (*this).waker.with_mut(|waker| (*waker).take());
+            let waker = if (*this).is_thread { None } else { (*this).waker.with_mut(|waker| (*waker).take()) };
             Futex::publish(&raw const (*this).word, DONE + outcome);
             waker
         };
