@@ -10,8 +10,8 @@
 //! looked, several times in a row; and each wait in which the other side stood still makes the next one rarer.
 
 /// Being this far from the other side is far enough.
-const FAR: usize = 64;
-/// How long the wait is: half a microsecond to two.
+const FAR: usize = 256;
+/// How long the wait is: half a microsecond to three.
 const PAUSES: u32 = 50;
 /// In that time a stream brings this many elements.
 const STREAM: usize = 8;
@@ -93,8 +93,9 @@ mod tests {
     #[test]
     fn a_close_stream_is_waited_for() {
         assert_eq!(waits(&mut Slip::new(1024), 100, 5, 60), 100);
-        assert_eq!(waits(&mut Slip::new(usize::MAX), 100, 63, 8), 100);
-        assert_eq!(waits(&mut Slip::new(1024), 100, 64, 60), 0);
+        assert_eq!(waits(&mut Slip::new(usize::MAX), 100, 255, 8), 100);
+        assert_eq!(waits(&mut Slip::new(1024), 100, 256, 60), 0);
+        assert_eq!(waits(&mut Slip::new(512), 100, 128, 60), 0);
     }
 
     #[test]
