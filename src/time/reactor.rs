@@ -107,7 +107,7 @@ fn start(process: &'static Process) -> io::Result<&'static Reactor> {
     }
     let (clock, epoll) = (Monotonic::new()?, Epoll::new()?);
     epoll.add(clock.alarm(), Interest { readable: true, writable: false }, ALARM)?;
-    let reactor = Box::into_raw(Box::new(Reactor { timers: Timers::new(clock), watches: Watches::new(), epoll }));
+    let reactor = Box::into_raw(Box::new(Reactor { timers: Timers::new(clock), watches: Watches::default(), epoll }));
     // SAFETY: never freed once the thread has been started.
     let live: &'static Reactor = unsafe { &*reactor };
     // A thread begins with the mask of who starts it.

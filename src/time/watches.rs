@@ -39,14 +39,15 @@ struct State<W> {
     closed: bool,
 }
 
-impl<W> Watches<W> {
-    /// None so far.
-    pub fn new() -> Self {
+impl<W> Default for Watches<W> {
+    fn default() -> Self {
         let state =
             State { armed: BTreeMap::new(), last: NOBODY, running: NOBODY, waiting: WaitList::new(), closed: false };
         Watches { epoch: fork::epoch(), state: Lock::new(state) }
     }
+}
 
+impl<W> Watches<W> {
     /// Whether they are of the process that this one was forked from.
     pub fn is_inherited(&self) -> bool {
         self.epoch != fork::epoch()

@@ -33,7 +33,7 @@ impl Drop for Watch {
 }
 
 fn armed() -> (Arc<Watches<Watch>>, Arc<Fate>, u64) {
-    let (watches, fate) = (Arc::new(Watches::new()), Arc::new(Fate::default()));
+    let (watches, fate) = (Arc::new(Watches::default()), Arc::new(Fate::default()));
     let key = watches.arm(Watch(fate.clone()), |_, _| Ok(()), |key| key).unwrap();
     (watches, fate, key)
 }
@@ -84,7 +84,7 @@ fn loom_watches_off_waits_for_the_return() {
 #[test]
 fn loom_watches_ready_while_armed() {
     model(3, || {
-        let (watches, fate) = (Arc::new(Watches::new()), Arc::new(Fate::default()));
+        let (watches, fate) = (Arc::new(Watches::default()), Arc::new(Fate::default()));
         let known = Arc::new(AtomicU32::new(0));
         let mut reactor = None;
         let add = |key, _: &Watch| {
