@@ -23,7 +23,7 @@ set(WEFT_C_TESTS
     tasks submit outside priority fairness cancel timers timer_ends deadlines after async
     join forks forks_called loops reduce
     mutex deadlock
-    futures future_callbacks future_combined future_cancel future_time future_poll
+    futures future_callbacks fd_watch future_combined future_cancel future_time future_poll
     channels channel_waits channel_ends channel_many channel_types
     channel_batches channel_counted channel_fd select select_poll
     fork ending scarcity misuse stress)
