@@ -654,6 +654,38 @@ CHILD_WITHOUT_LEAK_CHECK(forks_in_a_callback)
 
 TEST(a_fork_inside_a_callback) { child_succeeds("forks_in_a_callback"); }
 
+static void fork_and_return(int fd, int32_t events, void *arg)
+{
+    int status = 0;
+    (void)fd;
+    (void)events;
+    pid_t pid = fork();
+    REQUIRE(pid >= 0);
+    if (pid == 0)
+        return;
+    REQUIRE(waitpid(pid, &status, 0) == pid);
+    CHECK(WIFEXITED(status));
+    CHECK_INT(WEXITSTATUS(status), 70);
+    gate_open(arg);
+}
+
+/* What would come next in the child is its parent's work: it is ended, with a message. */
+CHILD_WITHOUT_LEAK_CHECK(returns_from_a_callback_twice)
+{
+    struct ends ends = sockets_new();
+    gate over = GATE_INIT;
+    OK(weft_fd_watch(ends.one, WRITES, fork_and_return, &over, NULL, NULL, NULL));
+    gate_wait(&over);
+    close_both(ends);
+}
+
+TEST(a_child_does_not_return_from_a_callback)
+{
+    struct child child = child_run("returns_from_a_callback_twice");
+    CHECK(WIFEXITED(child.status) && WEXITSTATUS(child.status) == 0);
+    CHECK_HAS(child.output, "must not return");
+}
+
 /* Not under AddressSanitizer, for the reason that fork.c gives. */
 #ifndef __SANITIZE_ADDRESS__
 static void keep_watching(void *arg)
