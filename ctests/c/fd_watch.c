@@ -206,8 +206,7 @@ TEST(half_an_end)
     close_both(ends);
 }
 
-/* A process whose end is awaited without a signal. */
-TEST(the_end_of_a_process)
+CHILD_WITHOUT_LEAK_CHECK(awaits_the_end_of_a_process)
 {
     struct ends ends = pipe_new();
     pid_t pid = fork();
@@ -239,6 +238,9 @@ TEST(the_end_of_a_process)
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7);
     close_both(ends);
 }
+
+/* A process whose end is awaited without a signal. */
+TEST(the_end_of_a_process) { child_succeeds("awaits_the_end_of_a_process"); }
 
 /* ---- taking back */
 
@@ -496,15 +498,19 @@ CHILD(no_descriptors_are_left)
     struct told told = TOLD_INIT;
     struct drops drops = {0};
     struct rlimit limit, none;
+    int taken[64], count = 0;
     weft_watch *watch = SENTINEL;
     let_tell();
     REQUIRE(getrlimit(RLIMIT_NOFILE, &limit) == 0);
     none = limit;
-    none.rlim_cur = 3;
+    none.rlim_cur = sizeof taken / sizeof *taken;
     REQUIRE(setrlimit(RLIMIT_NOFILE, &none) == 0);
+    while ((taken[count] = dup(ends.one)) >= 0)
+        count++;
     CHECK_REFUSED(weft_fd_watch(ends.one, READS, note, &told, drop_count, &drops, &watch), WEFT_OS, "fd");
     CHECK(watch == SENTINEL);
-    REQUIRE(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+    while (count > 0)
+        close_fd(taken[--count]);
     watch = watch_new(ends.one, READS, &told, &drops);
     OK(weft_watch_off(watch));
     CHECK_INT(drops.count, 1);
