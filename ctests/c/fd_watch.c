@@ -1,112 +1,22 @@
 /* Callbacks of file descriptors: what they are told, once; taking them back; what becomes of numbers that are closed and given
- * again; forks and the exit of the process. */
-#include "support.h"
+ * again; hundreds at once.
+ */
+#include "descriptors.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define READS WEFT_FD_READABLE
-#define WRITES WEFT_FD_WRITABLE
-
-struct ends {
-    int one, other;
-};
-
-/* one: the reading end. */
-static struct ends pipe_new(void)
-{
-    int fds[2];
-    REQUIRE(pipe2(fds, O_CLOEXEC) == 0);
-    return (struct ends){fds[0], fds[1]};
-}
-
-static struct ends sockets_new(void)
-{
-    int fds[2];
-    REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0);
-    return (struct ends){fds[0], fds[1]};
-}
-
-static void close_fd(int fd)
-{
-    REQUIRE(close(fd) == 0);
-}
-
-static void close_both(struct ends ends)
-{
-    close_fd(ends.one);
-    close_fd(ends.other);
-}
-
-static void write_byte(int fd)
-{
-    REQUIRE(write(fd, "x", 1) == 1);
-}
-
 static void read_byte(int fd)
 {
     char byte;
     REQUIRE(read(fd, &byte, 1) == 1);
-}
-
-struct told {
-    struct tally calls;
-    int fd;
-    int32_t events;
-    pthread_t thread;
-};
-
-#define TOLD_INIT {.calls = TALLY_INIT, .fd = -1}
-
-static void note(int fd, int32_t events, void *arg)
-{
-    struct told *told = arg;
-    told->fd = fd;
-    told->events = events;
-    told->thread = pthread_self();
-    tally_add(&told->calls, 1);
-}
-
-static weft_watch *watch_new(int fd, int32_t events, struct told *told, struct drops *drops)
-{
-    weft_watch *watch = NULL;
-    OK(weft_fd_watch(fd, events, note, told, drop_count, drops, &watch));
-    REQUIRE(watch != NULL);
-    return watch;
-}
-
-/* What is told of a descriptor that is ready. */
-static int32_t events_of(int fd, int32_t events)
-{
-    struct told told = TOLD_INIT;
-    struct drops drops = {0};
-    weft_watch *watch = watch_new(fd, events, &told, &drops);
-    tally_wait(&told.calls, 1);
-    CHECK_INT(told.fd, fd);
-    CHECK_REFUSED(weft_watch_off(watch), WEFT_BUSY, "has run");
-    CHECK_INT(drops.count, 0);
-    CHECK(!pthread_equal(told.thread, pthread_self()));
-    weft_watch_release(watch);
-    return told.events;
-}
-
-/* Returns when everything has been told that was ready before: twice, as the first may share its turn with what comes later. */
-static void let_tell(void)
-{
-    struct ends ends = pipe_new();
-    close_fd(ends.other);
-    for (int i = 0; i < 2; i++)
-        CHECK_INT(events_of(ends.one, READS), WEFT_FD_HUNG_UP);
-    close_fd(ends.one);
 }
 
 /* ---- what is told */
@@ -548,6 +458,12 @@ static void wake_or_off(size_t index, void *arg)
     }
 }
 
+static void expire(weft_worker *worker, void *arg)
+{
+    (void)worker;
+    gate_open(arg);
+}
+
 TEST(taken_back_while_ready)
 {
     weft_runtime *runtime = runtime_new(2);
@@ -561,7 +477,11 @@ TEST(taken_back_while_ready)
         }
         threads_together(2, wake_or_off, race);
         /* Timers go on beside it. */
-        OK(weft_sleep(1));
+        gate expired = GATE_INIT;
+        weft_timer *timer = NULL;
+        OK(weft_timer_after(runtime, 0, 0, expire, &expired, NULL, NULL, &timer));
+        gate_wait(&expired);
+        weft_timer_release(timer);
         for (int i = 0; i < WATCHES; i++) {
             bool off = race->off[i] == WEFT_OK;
             CHECK(off || race->off[i] == WEFT_BUSY);
@@ -579,189 +499,3 @@ TEST(taken_back_while_ready)
     }
     runtime_end(runtime);
 }
-
-/* ---- forks */
-
-struct inherited {
-    struct ends ends;
-    weft_watch *watch;
-    struct told told;
-    struct drops drops;
-};
-
-static void with_an_inherited_watch(void *arg)
-{
-    struct inherited *inherited = arg;
-    struct told told = TOLD_INIT;
-    struct drops drops = {0};
-    struct ends own = pipe_new();
-    weft_watch *watch = SENTINEL;
-    CHECK_REFUSED(weft_watch_off(inherited->watch), WEFT_FORKED, "watch");
-    CHECK_NULL(weft_watch_retain(inherited->watch), "fork");
-    weft_watch_release(inherited->watch);
-    CHECK_REFUSED(weft_fd_watch(own.one, READS, note, &told, drop_count, &drops, &watch), WEFT_FORKED, "weft_after_fork");
-    CHECK(watch == SENTINEL);
-    OK(weft_after_fork());
-    watch = watch_new(own.one, READS, &told, &drops);
-    write_byte(own.other);
-    tally_wait(&told.calls, 1);
-    CHECK_INT(told.events, WEFT_FD_READABLE);
-    weft_watch_release(watch);
-    /* The inherited end is ready, to the parent, and to a watch of this process'; nothing here calls for the parent's. */
-    write_byte(inherited->ends.other);
-    CHECK_INT(events_of(inherited->ends.one, READS), WEFT_FD_READABLE);
-    let_tell();
-    CHECK_INT(tally_count(&inherited->told.calls), 0);
-    CHECK_STATUS(weft_watch_off(inherited->watch), WEFT_FORKED);
-    CHECK_INT(inherited->drops.count, 0);
-    close_both(own);
-}
-
-CHILD_WITHOUT_LEAK_CHECK(watches_are_inherited)
-{
-    struct inherited inherited = {.ends = sockets_new(), .told = TOLD_INIT};
-    inherited.watch = watch_new(inherited.ends.one, READS, &inherited.told, &inherited.drops);
-    let_tell();
-    in_forked_child(with_an_inherited_watch, &inherited);
-    /* The child has taken nothing away. */
-    tally_wait(&inherited.told.calls, 1);
-    CHECK_INT(inherited.told.events, WEFT_FD_READABLE);
-    CHECK_REFUSED(weft_watch_off(inherited.watch), WEFT_BUSY, "has run");
-    weft_watch_release(inherited.watch);
-    close_both(inherited.ends);
-}
-
-TEST(a_forked_child_has_watches_of_its_own) { child_succeeds("watches_are_inherited"); }
-
-static void in_a_forked_callback(void *arg)
-{
-    (void)arg;
-    OK(weft_after_fork());
-    let_tell();
-}
-
-static void fork_here(int fd, int32_t events, void *arg)
-{
-    (void)fd;
-    (void)events;
-    in_forked_child(in_a_forked_callback, NULL);
-    gate_open(arg);
-}
-
-CHILD_WITHOUT_LEAK_CHECK(forks_in_a_callback)
-{
-    struct ends ends = sockets_new();
-    gate over = GATE_INIT;
-    OK(weft_fd_watch(ends.one, WRITES, fork_here, &over, NULL, NULL, NULL));
-    gate_wait(&over);
-    let_tell();
-    close_both(ends);
-}
-
-TEST(a_fork_inside_a_callback) { child_succeeds("forks_in_a_callback"); }
-
-static void fork_and_return(int fd, int32_t events, void *arg)
-{
-    int status = 0;
-    (void)fd;
-    (void)events;
-    pid_t pid = fork();
-    REQUIRE(pid >= 0);
-    if (pid == 0)
-        return;
-    REQUIRE(waitpid(pid, &status, 0) == pid);
-    CHECK(WIFEXITED(status));
-    CHECK_INT(WEXITSTATUS(status), 70);
-    gate_open(arg);
-}
-
-/* What would come next in the child is its parent's work: it is ended, with a message. */
-CHILD_WITHOUT_LEAK_CHECK(returns_from_a_callback_twice)
-{
-    struct ends ends = sockets_new();
-    gate over = GATE_INIT;
-    OK(weft_fd_watch(ends.one, WRITES, fork_and_return, &over, NULL, NULL, NULL));
-    gate_wait(&over);
-    close_both(ends);
-}
-
-TEST(a_child_does_not_return_from_a_callback)
-{
-    struct child child = child_run("returns_from_a_callback_twice");
-    CHECK(WIFEXITED(child.status) && WEXITSTATUS(child.status) == 0);
-    CHECK_HAS(child.output, "must not return");
-}
-
-/* Not under AddressSanitizer, for the reason that fork.c gives. */
-#ifndef __SANITIZE_ADDRESS__
-static void keep_watching(void *arg)
-{
-    struct ends ends = sockets_new();
-    struct told told = TOLD_INIT;
-    struct drops drops = {0};
-    while (atomic_load((atomic_int *)arg) == 0) {
-        weft_watch *watch = watch_new(ends.one, READS, &told, &drops);
-        CHECK_INT(events_of(ends.one, WRITES), WEFT_FD_WRITABLE);
-        OK(weft_watch_off(watch));
-        weft_watch_release(watch);
-    }
-    close_both(ends);
-}
-
-CHILD_WITHOUT_LEAK_CHECK(forks_while_watches_come_and_go)
-{
-    atomic_int stop = 0;
-    struct thread thread;
-    thread_start(&thread, keep_watching, &stop);
-    for (int i = 0; i < (under_a_tool() ? 5 : 30); i++)
-        in_forked_child(in_a_forked_callback, NULL);
-    atomic_store(&stop, 1);
-    thread_join(&thread);
-}
-
-TEST(forks_under_load) { child_succeeds("forks_while_watches_come_and_go"); }
-#endif
-
-/* ---- exit */
-
-static struct told never = TOLD_INIT;
-
-/* Runs after Weft has ended its calls. */
-static void too_late(void)
-{
-    weft_watch *watch = SENTINEL;
-    int fds[2];
-    if (pipe(fds) == 0)
-        CHECK_REFUSED(weft_fd_watch(fds[0], READS, note, &never, NULL, NULL, &watch), WEFT_SHUTDOWN, "ending");
-    CHECK(watch == SENTINEL && tally_count(&never.calls) == 0);
-    if (harness_failures() != 0)
-        _exit(1);
-}
-
-CHILD_WITHOUT_LEAK_CHECK(exits_with_live_watches)
-{
-    REQUIRE(atexit(too_late) == 0);
-    for (int i = 0; i < 100; i++)
-        OK(weft_fd_watch(pipe_new().one, READS, note, &never, NULL, NULL, NULL));
-    let_tell();
-}
-
-TEST(a_process_ends_with_live_watches) { child_succeeds("exits_with_live_watches"); }
-
-static void leave(int fd, int32_t events, void *arg)
-{
-    (void)fd;
-    (void)events;
-    (void)arg;
-    exit(harness_failures() == 0 ? 0 : 1);
-}
-
-CHILD_WITHOUT_LEAK_CHECK(exits_in_a_callback)
-{
-    gate never_opens = GATE_INIT;
-    REQUIRE(atexit(too_late) == 0);
-    OK(weft_fd_watch(sockets_new().one, WRITES, leave, NULL, NULL, NULL, NULL));
-    gate_wait(&never_opens);
-}
-
-TEST(an_exit_from_within_a_callback) { child_succeeds("exits_in_a_callback"); }
