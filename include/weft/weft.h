@@ -1961,7 +1961,8 @@ weft_status weft_select(struct weft_select_case *cases, size_t n, int64_t timeou
  the cases, their elements and a reference to each handle stay in place, for a case may be done at any time; they are
  not touched otherwise. NULL in `reserved` of all cases before the first call. A task that is woken and not called
  keeps nothing from threads that wait for the same, but may from other poll tasks. WEFT_INVALID: as weft_select; n is
- not the same; a select that has begun goes on. WEFT_OS: no thread for timers.
+ not the same; a select that has begun goes on. WEFT_OS: no thread for timers. WEFT_FORKED: also when a parent's task
+ has begun it; NULL in `reserved` lets the child begin another.
  */
 weft_status weft_select_poll(struct weft_select_case *cases, size_t n, const weft_waker *waker, size_t *fired);
 
