@@ -31,7 +31,7 @@ set(WEFT_C_EXTRA_timers ticks.c)
 set(WEFT_C_EXTRA_timer_ends ticks.c)
 set(WEFT_C_EXTRA_fd_watch descriptors.c)
 set(WEFT_C_EXTRA_fd_watch_ends descriptors.c)
-set(WEFT_C_EXTRA_fork_waits descriptors.c)
+set(WEFT_C_EXTRA_fork_waits inherited.c descriptors.c)
 set(WEFT_C_EXTRA_misuse misuse_values.c misuse_runtime.c misuse_kinds.c misuse_tasks.c misuse_cancel.c misuse_locks.c misuse_timer.c
     misuse_futures.c misuse_waiting.c
     misuse_channels.c misuse_select.c)

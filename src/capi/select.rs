@@ -2,6 +2,7 @@
 
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
+use std::ptr;
 use std::task::Waker;
 
 use super::args::{self, invalid, may_create, place};
@@ -337,19 +338,15 @@ unsafe fn with_pending<R>(
     unsafe {
         with_cases(cases, n, true, |events| {
             let place = &raw mut (*cases).reserved[0];
-            let mut pending = Pending::from_raw((*place).cast());
-            if pending.is_inherited() {
-                let _kept = pending.into_raw();
-                return Err(BEGUN_BY_PARENT);
-            }
-            if pending.cases().is_some_and(|cases| cases != n) {
-                let message = format!("n: the select that has begun has {} cases", pending.cases().unwrap_or(0));
-                let _kept = pending.into_raw();
-                return Err(invalid(message));
-            }
-            let result = f(&mut pending, events);
+            // Not left there meanwhile: a child that is forked now would find what is about to be freed.
+            let mut pending = Pending::from_raw(place.replace(ptr::null_mut()).cast());
+            let result = match pending.cases() {
+                _ if pending.is_inherited() => Err(BEGUN_BY_PARENT),
+                Some(cases) if cases != n => Err(invalid(format!("n: the select that has begun has {cases} cases"))),
+                _ => Ok(f(&mut pending, events)),
+            };
             *place = pending.into_raw().cast();
-            Ok(result)
+            result
         })
     }
 }
