@@ -1,4 +1,4 @@
-//! This process' timers, which the [reactor](super::reactor) drives.
+//! This process' timers, which the [reactor] drives.
 
 use std::sync::Arc;
 
