@@ -6,7 +6,7 @@
 //! capi/                            the C ABI: conversion and nothing else
 //! parallel/   channel/  future/    join and loops; queues with two ends; results
 //! scheduler/                       workers, queues, sleeping
-//! time/       observe/             the clock, timers; logs (others emit into it)
+//! time/       observe/             the clock, timers, the reactor; logs (others emit into it)
 //! sync/                            the waiting protocol, locks, the model-checking facade
 //! memory/     topology/            handles and bytes; what this machine looks like
 //! platform/                        the only room with raw system calls

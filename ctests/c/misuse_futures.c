@@ -1,6 +1,8 @@
 /* Misuse of the functions about promises, futures, and poll tasks. See misuse.h. */
 #include "misuse.h"
 
+#include <limits.h>
+
 /* ---- promises */
 
 MISUSE(weft_promise_new)
@@ -171,6 +173,24 @@ MISUSE(weft_future_on_settled)
         CHECK_INVALID(weft_future_on_settled(h, never_settled, NULL, never_drop, NULL, &watch), "future");
     CHECK(watch == SENTINEL);
     zoo_end(zoo);
+}
+
+static void never_ready(int fd, int32_t events, void *arg)
+{
+    (void)fd, (void)events, (void)arg;
+    CHECK(!"a callback ran that was refused");
+}
+
+MISUSE(weft_fd_watch)
+{
+    static const int32_t unknown[] = {16, -1, INT32_MIN, WEFT_FD_READABLE | 1 << 30};
+    weft_watch *watch = SENTINEL;
+    CHECK_INVALID(weft_fd_watch(1, WEFT_FD_WRITABLE, NULL, NULL, never_drop, NULL, &watch), "fn");
+    CHECK_INVALID(weft_fd_watch(-1, WEFT_FD_READABLE, never_ready, NULL, never_drop, NULL, &watch), "fd");
+    CHECK_INVALID(weft_fd_watch(INT_MIN, WEFT_FD_READABLE, never_ready, NULL, never_drop, NULL, NULL), "fd");
+    for (int i = 0; i < 4; i++)
+        CHECK_INVALID(weft_fd_watch(1, unknown[i], never_ready, NULL, never_drop, NULL, &watch), "events");
+    CHECK(watch == SENTINEL);
 }
 
 static void is_told(weft_future *future, void *arg)

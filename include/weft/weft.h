@@ -98,7 +98,7 @@ typedef struct weft_topology weft_topology;
 /* What wakes a poll task. */
 typedef struct weft_waker weft_waker;
 
-/* A callback that a future will call. */
+/* A callback that is to come when a future is settled, or a file descriptor ready. */
 typedef struct weft_watch weft_watch;
 
 /*
@@ -1267,9 +1267,9 @@ weft_status weft_future_then(weft_future *future,
  queued task, which runs or, by a discarding one, is dropped.
 
  The timer does not need its handle: after the last release it goes on, a periodic one until the shutdown. The first
- timer of a process starts the one thread that serves all of them, which runs no callbacks and sleeps until something
- is due. On failure nothing is called: WEFT_SHUTDOWN: the runtime is ending. WEFT_OS: that thread cannot be started.
- Never blocks; any thread.
+ timer of a process starts the one thread that serves all of them, which runs none of their callbacks and sleeps until
+ something is due. On failure nothing is called: WEFT_SHUTDOWN: the runtime is ending. WEFT_OS: that thread cannot be
+ started. Never blocks; any thread.
  */
 weft_status weft_timer_after(weft_runtime *runtime,
                              int64_t delay_ns,
@@ -1586,8 +1586,8 @@ weft_status weft_future_on_settled(weft_future *future,
                                    weft_watch **out);
 
 /*
- Takes a callback back. WEFT_OK: it will not run, and its drop has. WEFT_BUSY: it runs or has run, or was taken back
- already. Never blocks; any thread, also from within the callback.
+ Takes a callback back, of a future or of a file descriptor. WEFT_OK: it will not run, and its drop has. WEFT_BUSY: it
+ runs or has run, or was taken back already. Never blocks; any thread, also from within the callback.
  */
 weft_status weft_watch_off(weft_watch *watch);
 
@@ -1611,6 +1611,59 @@ weft_status weft_future_notify(weft_future *future, weft_channel *channel, uint6
  none to be had. Never blocks; any thread.
  */
 weft_status weft_future_fd(weft_future *future, int *fd);
+
+/* What is told of file descriptors -------------------------------------------------------------------------------- */
+
+/* An event of a file descriptor: a read would not block, because there is something, or the end. */
+#define WEFT_FD_READABLE 1
+/* An event of a file descriptor: a write would not block. */
+#define WEFT_FD_WRITABLE 2
+
+/*
+ An event of a file descriptor: the other end has gone; or, unless only WEFT_FD_WRITABLE was asked for, it will write
+ no more. Told whether asked for or not.
+ */
+#define WEFT_FD_HUNG_UP 4
+
+/*
+ An event of a file descriptor: an error is to be fetched, or nobody is left to read from the pipe. Told whether asked
+ for or not.
+ */
+#define WEFT_FD_FAILED 8
+
+/*
+ Told of a file descriptor. `events` is a sum of WEFT_FD_ constants. Runs on a thread that timers and other watches
+ share: it is short and does not block.
+ */
+typedef void (*weft_fd_fn)(int fd, int32_t events, void *arg);
+
+/*
+ Calls fn(fd, events, arg) once when the descriptor is ready for one of `events` (a sum of WEFT_FD_ constants; 0: none),
+ has been hung up or has failed; at once if it is already. The callback can register the next one. So a program's
+ sockets, pipes, pidfds and the like are waited for by the one thread that serves its timers, too; it is started by
+ the first use, and sleeps until something is ready or due. Callbacks run on that thread, one after the other, under
+ no lock of Weft's: a callback is short and does not block, since timers and other callbacks wait behind it. Longer
+ work it spawns.
+
+ The watch has a duplicate of the descriptor, so the same one can be watched several times, and closing it, or using
+ its number for something else, takes nothing back and confuses nothing. But what it leads to (the connection, the end
+ of a pipe) stays open until the callback is called or taken back: take it back before closing. A forked child
+ inherits the duplicates and keeps them until it executes another program; it is told nothing.
+
+ *out is for weft_watch_off; it is written before the callback is called. NULL out: none. drop(ctx, arg) is called
+ instead of fn by weft_watch_off; may be NULL. At the exit of the process what is still awaited is neither called nor
+ dropped, and a callback that runs is waited for, a second at most. On failure nothing is called. WEFT_INVALID: fd is
+ not open, or an event is none. WEFT_UNSUPPORTED: what fd leads to is always ready (a regular file, a directory).
+ WEFT_OS: no descriptors are left, or that thread cannot be started. WEFT_SHUTDOWN: the process is exiting. Never
+ blocks; any thread.
+ */
+weft_status weft_fd_watch(int fd,
+                          int32_t events,
+                          weft_fd_fn fn,
+                          void *arg,
+                          weft_drop_fn drop,
+                          void *ctx,
+                          weft_watch **out);
 
 /* Futures made of others ------------------------------------------------------------------------------------------ */
 
@@ -1908,7 +1961,8 @@ weft_status weft_select(struct weft_select_case *cases, size_t n, int64_t timeou
  the cases, their elements and a reference to each handle stay in place, for a case may be done at any time; they are
  not touched otherwise. NULL in `reserved` of all cases before the first call. A task that is woken and not called
  keeps nothing from threads that wait for the same, but may from other poll tasks. WEFT_INVALID: as weft_select; n is
- not the same; a select that has begun goes on. WEFT_OS: no thread for timers.
+ not the same; a select that has begun goes on. WEFT_OS: no thread for timers. WEFT_FORKED: also when a parent's task
+ has begun it; NULL in `reserved` lets the child begin another.
  */
 weft_status weft_select_poll(struct weft_select_case *cases, size_t n, const weft_waker *waker, size_t *fired);
 

@@ -17,6 +17,7 @@ pub mod cancel;
 pub mod channel;
 pub mod combine;
 pub mod deadlock;
+pub mod descriptor;
 pub mod fork;
 pub mod future;
 pub mod join;

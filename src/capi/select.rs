@@ -2,9 +2,10 @@
 
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
+use std::ptr;
 use std::task::Waker;
 
-use super::args::{self, invalid, place};
+use super::args::{self, invalid, may_create, place};
 use super::boundary::boundary;
 use super::future::{Cell, get_future};
 use super::handle::{Handle, Pin};
@@ -144,6 +145,7 @@ unsafe fn check<'a>(
             WEFT_SELECT_FUTURE => Case::Future(get_future(handle.cast(), &name(index, "handle"))?),
             WEFT_SELECT_CANCEL => Case::Token(Handle::get(handle.cast(), &name(index, "handle"))?),
             WEFT_SELECT_TIMER if polled => {
+                may_create()?;
                 time::prepare()?;
                 Case::Timer(Alarm::polled((*case).arg, (&raw mut (*case).reserved[1]).cast()))
             }
@@ -233,6 +235,8 @@ unsafe fn report(cases: *mut weft_select_case, fired: *mut usize, (index, verdic
     }
 }
 
+const BEGUN_BY_PARENT: Failure =
+    Failure::new(Status::Forked, "cases: the select that has begun belongs to the parent of this forked process");
 const NONE_READY: Failure = Failure::new(Status::WouldBlock, "no case is ready");
 
 /// Waits until one of the n cases can be done, does it, and writes its index into *fired and how it ended into its
@@ -280,7 +284,8 @@ pub unsafe extern "C" fn weft_select(
 /// the cases, their elements and a reference to each handle stay in place, for a case may be done at any time; they are
 /// not touched otherwise. NULL in `reserved` of all cases before the first call. A task that is woken and not called
 /// keeps nothing from threads that wait for the same, but may from other poll tasks. WEFT_INVALID: as weft_select; n is
-/// not the same; a select that has begun goes on. WEFT_OS: no thread for timers.
+/// not the same; a select that has begun goes on. WEFT_OS: no thread for timers. WEFT_FORKED: also when a parent's task
+/// has begun it; NULL in `reserved` lets the child begin another.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_select_poll(
     cases: *mut weft_select_case,
@@ -333,15 +338,15 @@ unsafe fn with_pending<R>(
     unsafe {
         with_cases(cases, n, true, |events| {
             let place = &raw mut (*cases).reserved[0];
-            let mut pending = Pending::from_raw((*place).cast());
-            if pending.cases().is_some_and(|cases| cases != n) {
-                let message = format!("n: the select that has begun has {} cases", pending.cases().unwrap_or(0));
-                let _kept = pending.into_raw();
-                return Err(invalid(message));
-            }
-            let result = f(&mut pending, events);
+            // Not left there meanwhile: a child that is forked now would find what is about to be freed.
+            let mut pending = Pending::from_raw(place.replace(ptr::null_mut()).cast());
+            let result = match pending.cases() {
+                _ if pending.is_inherited() => Err(BEGUN_BY_PARENT),
+                Some(cases) if cases != n => Err(invalid(format!("n: the select that has begun has {cases} cases"))),
+                _ => Ok(f(&mut pending, events)),
+            };
             *place = pending.into_raw().cast();
-            Ok(result)
+            result
         })
     }
 }

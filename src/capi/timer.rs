@@ -68,9 +68,9 @@ impl Noun for Timed<Call> {
 /// queued task, which runs or, by a discarding one, is dropped.
 ///
 /// The timer does not need its handle: after the last release it goes on, a periodic one until the shutdown. The first
-/// timer of a process starts the one thread that serves all of them, which runs no callbacks and sleeps until something
-/// is due. On failure nothing is called: WEFT_SHUTDOWN: the runtime is ending. WEFT_OS: that thread cannot be started.
-/// Never blocks; any thread.
+/// timer of a process starts the one thread that serves all of them, which runs none of their callbacks and sleeps until
+/// something is due. On failure nothing is called: WEFT_SHUTDOWN: the runtime is ending. WEFT_OS: that thread cannot be
+/// started. Never blocks; any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_timer_after(
     runtime: *mut weft_runtime,

@@ -61,7 +61,7 @@ pub struct weft_future {
     _private: [u8; 0],
 }
 
-/// A callback that a future will call.
+/// A callback that is to come when a future is settled, or a file descriptor ready.
 pub struct weft_watch {
     _private: [u8; 0],
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use super::args::{callback, may_create, place};
 use super::boundary::boundary;
-use super::channel;
 use super::future::{Cell, Value, get_future};
 use super::handle::{Handle, Noun};
 use super::types::{weft_channel, weft_drop_fn, weft_future, weft_status, weft_watch};
+use super::{channel, descriptor};
 use crate::error::{Failure, Status};
 use crate::future::{Callback, Future, OnSettled};
 use crate::panics;
@@ -17,7 +17,7 @@ use crate::panics;
 pub type weft_settled_fn = Option<unsafe extern "C-unwind" fn(future: *mut weft_future, arg: *mut c_void)>;
 
 /// A callback that is told, and what to do if it is not.
-struct Told {
+pub(super) struct Told {
     function: unsafe extern "C-unwind" fn(*mut weft_future, *mut c_void),
     arg: *mut c_void,
     drop: weft_drop_fn,
@@ -39,7 +39,29 @@ impl OnSettled<Value> for Told {
     }
 }
 
-type Watched = Arc<Callback<Value, Told>>;
+/// A callback that can be taken back.
+pub(super) enum Watched {
+    Future(Arc<Callback<Value, Told>>),
+    Descriptor(descriptor::Watch),
+}
+
+/// What is called for a callback that has been taken back.
+pub(super) struct TakenBack {
+    pub drop: weft_drop_fn,
+    pub ctx: *mut c_void,
+    pub arg: *mut c_void,
+}
+
+impl Watched {
+    fn off(&self) -> Option<TakenBack> {
+        match self {
+            Watched::Future(callback) => {
+                callback.off().map(|told| TakenBack { drop: told.drop, ctx: told.ctx, arg: told.arg })
+            }
+            Watched::Descriptor(watch) => watch.off(),
+        }
+    }
+}
 
 impl Noun for Watched {
     type Opaque = weft_watch;
@@ -72,25 +94,25 @@ pub unsafe extern "C" fn weft_future_on_settled(
         let watch = Callback::new(cell, Told { function, arg, drop, ctx, future });
         if !out.is_null() {
             // SAFETY: writable by contract.
-            unsafe { *out = Handle::create(watch.clone()) };
+            unsafe { *out = Handle::create(Watched::Future(watch.clone())) };
         }
         watch.arm(cell);
         Ok(())
     })
 }
 
-/// Takes a callback back. WEFT_OK: it will not run, and its drop has. WEFT_BUSY: it runs or has run, or was taken back
-/// already. Never blocks; any thread, also from within the callback.
+/// Takes a callback back, of a future or of a file descriptor. WEFT_OK: it will not run, and its drop has. WEFT_BUSY: it
+/// runs or has run, or was taken back already. Never blocks; any thread, also from within the callback.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_watch_off(watch: *mut weft_watch) -> weft_status {
     boundary(|| {
         // SAFETY: a handle by contract.
-        let Some(told) = unsafe { Handle::<Watched>::get(watch, "watch")? }.off() else {
+        let Some(unused) = unsafe { Handle::<Watched>::get(watch, "watch")? }.off() else {
             return Err(Failure::new(Status::Busy, "the callback runs, has run, or was taken back"));
         };
-        if let Some(drop) = told.drop {
+        if let Some(drop) = unused.drop {
             // SAFETY: given for this call, which happens instead of the callback.
-            panics::contain("the drop callback of a watch", || unsafe { drop(told.ctx, told.arg) });
+            panics::contain("the drop callback of a watch", || unsafe { drop(unused.ctx, unused.arg) });
         }
         Ok(())
     })

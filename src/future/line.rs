@@ -3,9 +3,14 @@
 //! A callback may settle the next future, whose callback settles the next; and the end of a future may be that of the
 //! one it was made from. So whoever comes first on a thread works off the line, and those further in only join it. The
 //! thread-locals are plain words without destructors: they may be used at any point of a thread's life.
+//!
+//! A callback may fork. What stands in the line then is the parent's: in the child a line of its own begins, within the
+//! callback as after it, and who was working off the parent's goes home.
 
 use std::cell::{Cell, UnsafeCell};
 use std::ptr;
+
+use crate::platform::fork;
 
 /// A place in a line; the beginning of something larger.
 #[repr(C)]
@@ -22,14 +27,15 @@ impl Job {
 }
 
 struct Line {
-    running: Cell<bool>,
+    /// Who works it off: 0 nobody, else 1 + the epoch of the process.
+    running: Cell<u32>,
     first: Cell<*const Job>,
     last: Cell<*const Job>,
 }
 
 impl Line {
     const fn new() -> Self {
-        Line { running: Cell::new(false), first: Cell::new(ptr::null()), last: Cell::new(ptr::null()) }
+        Line { running: Cell::new(0), first: Cell::new(ptr::null()), last: Cell::new(ptr::null()) }
     }
 
     /// # Safety
@@ -46,6 +52,7 @@ impl Line {
     }
 
     fn work_off(&self) {
+        let epoch = fork::epoch();
         while let Some(job) = ptr::NonNull::new(self.first.get().cast_mut()) {
             // SAFETY: live until it is run, which may be its end.
             unsafe {
@@ -56,16 +63,29 @@ impl Line {
                 }
                 ((*job).run)(job);
             }
+            if fork::epoch() != epoch {
+                self.leave_to_parent();
+            }
         }
     }
 
+    fn leave_to_parent(&self) {
+        self.first.set(ptr::null());
+        self.last.set(ptr::null());
+    }
+
     fn within(&self, f: impl FnOnce()) {
-        let inner = self.running.replace(true);
-        f();
-        if !inner {
-            self.work_off();
-            self.running.set(false);
+        let here = fork::epoch() + 1;
+        let running = self.running.replace(here);
+        if running == here {
+            return f();
         }
+        if running != 0 {
+            self.leave_to_parent();
+        }
+        f();
+        self.work_off();
+        self.running.set(0);
     }
 }
 

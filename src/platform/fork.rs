@@ -69,9 +69,10 @@ impl Once {
     }
 }
 
-/// Ends a child that was forked inside a task and has returned from that task: what would come next is the parent's work.
+/// Ends a child that was forked inside a task or a callback and has returned from it: what would come next is the parent's
+/// work.
 pub fn refuse_to_return() -> ! {
-    eprintln!("weft: a child that was forked inside a task must not return from the task; use _exit");
+    eprintln!("weft: a child that was forked inside a task or a callback must not return from it; use _exit");
     // SAFETY: ends the process without running what the parent registered.
     unsafe { libc::_exit(70) }
 }

@@ -1,9 +1,10 @@
-//! The only room with raw system calls: futexes, the clock, the alarm, affinity, signals, what a fork changes, and a few
-//! facts about the machine. Everything else in the crate is portable Rust.
+//! The only room with raw system calls: futexes, the clock, the alarm, descriptors, affinity, signals, what a fork changes,
+//! and a few facts about the machine. Everything else in the crate is portable Rust.
 
 pub mod affinity;
 pub mod alarm;
 pub mod clock;
+pub mod epoll;
 pub mod eventfd;
 pub mod fork;
 pub mod futex;

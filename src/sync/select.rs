@@ -21,6 +21,7 @@ use std::task::Waker;
 
 use super::deadline::Deadline;
 use super::wait::{Claimed, Ended, ITSELF, WaitNode, Waiter};
+use crate::platform::fork;
 
 /// How a case ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,6 +154,8 @@ unsafe impl Send for Pending {}
 
 /// A registration.
 pub struct Queued {
+    /// The process it is of.
+    epoch: u32,
     waiter: Waiter,
     nodes: Vec<WaitNode>,
     waker: Waker,
@@ -170,6 +173,13 @@ impl Pending {
     /// `queued` came from `into_raw`, and is given up.
     pub unsafe fn from_raw(queued: *mut Queued) -> Self {
         Pending(NonNull::new(queued))
+    }
+
+    /// Whether it is of the process that this one was forked from, where others may have been about to end it: then it is left
+    /// alone.
+    pub fn is_inherited(&self) -> bool {
+        // SAFETY: a registration is alive until it is taken back.
+        self.0.is_some_and(|queued| unsafe { queued.as_ref() }.epoch != fork::epoch())
     }
 
     /// How many cases the select has that has begun.
@@ -199,7 +209,12 @@ impl Pending {
                 return Some(hit);
             }
             let waiter = Waiter::with_waker(waker.clone());
-            let queued = Box::into_raw(Box::new(Queued { waiter, nodes: Vec::new(), waker: waker.clone() }));
+            let queued = Box::into_raw(Box::new(Queued {
+                epoch: fork::epoch(),
+                waiter,
+                nodes: Vec::new(),
+                waker: waker.clone(),
+            }));
             // SAFETY: made above. It stays in its place until it is taken back, or freed here when nobody knows of it.
             let registered = unsafe {
                 (*queued).nodes = nodes(&(*queued).waiter, events.len());

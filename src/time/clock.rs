@@ -1,15 +1,12 @@
 //! Where the time comes from.
 
-/// A clock, and an alarm on it that one thread sleeps by.
+/// A clock, and an alarm on it that one thread wakes by.
 pub trait Clock: Send + Sync {
     /// Nanoseconds since some point in the past. Never goes back.
     fn now_ns(&self) -> i64;
 
     /// Sets when the sleeper is to wake, instead of what was set before; None: not at all. Calls come one after the other.
     fn set_alarm(&self, at_ns: Option<i64>);
-
-    /// Sleeps until the alarm goes off, or for no reason not so long. False: it never will again.
-    fn sleep(&self) -> bool;
 }
 
 /// CLOCK_MONOTONIC.
@@ -22,6 +19,11 @@ impl Monotonic {
     pub fn new() -> std::io::Result<Self> {
         crate::platform::alarm::Alarm::new().map(Monotonic)
     }
+
+    /// What is readable once the alarm has gone off, until it is set anew.
+    pub fn alarm(&self) -> std::os::fd::BorrowedFd<'_> {
+        std::os::fd::AsFd::as_fd(&self.0)
+    }
 }
 
 #[cfg(not(weft_loom))]
@@ -32,10 +34,6 @@ impl Clock for Monotonic {
 
     fn set_alarm(&self, at_ns: Option<i64>) {
         self.0.set(at_ns);
-    }
-
-    fn sleep(&self) -> bool {
-        self.0.wait().is_ok()
     }
 }
 
@@ -80,6 +78,12 @@ impl Virtual {
         self.hands.lock().set
     }
 
+    /// Sleeps until the alarm goes off.
+    pub fn sleep(&self) {
+        self.rung.take();
+        self.hands.lock().rings = false;
+    }
+
     fn ring(&self, hands: &mut Hands) {
         if !hands.rings && hands.alarm.is_some_and(|at| at <= hands.now_ns) {
             hands.rings = true;
@@ -99,11 +103,5 @@ impl Clock for Virtual {
         hands.alarm = at_ns;
         hands.set += 1;
         self.ring(&mut hands);
-    }
-
-    fn sleep(&self) -> bool {
-        self.rung.take();
-        self.hands.lock().rings = false;
-        true
     }
 }

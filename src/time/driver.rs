@@ -1,92 +1,28 @@
-//! The thread that drives this process' timers.
-//!
-//! It is started on first use and stays: it sleeps in the kernel until something is due, and costs nothing until then. It
-//! takes no signals. A forked child has a driver of its own, and none of its parent's timers; the parent's descriptors stay
-//! open there, unused, until it executes another program.
+//! This process' timers, which the [reactor] drives.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicPtr, Ordering};
-use std::thread;
 
 use super::clock::Monotonic;
 use super::entry::{Action, Entry};
+use super::reactor;
 use super::timers::{Group, Timers};
-use crate::error::{Failure, Result, Status};
-use crate::observe::{self, Level, Origin};
+use crate::error::Result;
 use crate::platform::clock::now_ns;
-use crate::platform::fork::ForkCell;
-use crate::platform::signals::Blocked;
-use crate::sync::Lock;
 use crate::sync::cancel::Token;
 
 /// This process' timers.
 pub type Live = Timers<Monotonic>;
 
-#[derive(Default)]
-struct Driver {
-    /// Null until the thread has been started.
-    timers: AtomicPtr<Live>,
-    starting: Lock<()>,
-}
-
-static DRIVER: ForkCell<Driver> = ForkCell::new();
-
 /// This process' timers, with the thread that drives them. What the system refused once is tried again by the next call.
 pub fn prepare() -> Result<&'static Live> {
-    let driver = DRIVER.get();
-    // Acquire pairs with the Release in `start`. SAFETY: what is there stays for ever.
-    match unsafe { driver.timers.load(Ordering::Acquire).as_ref() } {
-        Some(timers) => Ok(timers),
-        None => start(driver)
-            .map_err(|error| Failure::with(Status::Os, format!("cannot start the thread of the timers: {error}"))),
-    }
-}
-
-#[cold]
-fn start(driver: &'static Driver) -> std::io::Result<&'static Live> {
-    let _starting = driver.starting.lock();
-    // SAFETY: as above.
-    if let Some(timers) = unsafe { driver.timers.load(Ordering::Relaxed).as_ref() } {
-        return Ok(timers);
-    }
-    let timers = Box::into_raw(Box::new(Timers::new(Monotonic::new()?)));
-    // SAFETY: never freed once the thread has been started.
-    let live: &'static Live = unsafe { &*timers };
-    // A thread begins with the mask of who starts it.
-    let blocked = Blocked::current();
-    Blocked::all().apply();
-    let thread = thread::Builder::new().name("weft-timer".into()).spawn(move || drive(live));
-    blocked.apply();
-    match thread {
-        Ok(_detached) => {
-            driver.timers.store(timers, Ordering::Release);
-            Ok(live)
-        }
-        Err(error) => {
-            // SAFETY: made above, and known to nobody.
-            drop(unsafe { Box::from_raw(timers) });
-            Err(error)
-        }
-    }
-}
-
-fn drive(timers: &Live) {
-    timers.drive();
-    let origin = Origin { worker: -1, runtime: c"", task: c"" };
-    observe::log(
-        Level::Error,
-        origin,
-        format_args!("timers do not expire any more: the program has closed descriptors that are not its own"),
-    );
+    reactor::get().map(|reactor| &reactor.timers)
 }
 
 /// Nothing can be armed in this group any more, and what is armed is stopped.
 pub fn close(group: &Group) {
     if group.close() {
         // Used, so the timers are there; in a forked child perhaps others.
-        // SAFETY: as in `prepare`.
-        let timers = unsafe { DRIVER.get().timers.load(Ordering::Acquire).as_ref() };
-        timers.iter().for_each(|timers| timers.close(group));
+        reactor::started().iter().for_each(|reactor| reactor.timers.close(group));
     }
 }
 
@@ -157,6 +93,7 @@ mod tests {
     use crate::sync::cancel::OnTrigger;
     use crate::sync::{Deadline, Gate};
     use std::sync::Weak;
+    use std::thread;
 
     #[test]
     fn a_timer_is_called_after_its_time_on_a_thread_of_its_own() {

@@ -1,9 +1,12 @@
-//! When things happen: a clock that can be injected, and timers.
+//! When things happen: a clock that can be injected, timers, and descriptors that get ready.
 //!
 //! [`wheel::Wheel`] is the data structure: it is told the time and gives what has expired. [`timers::Timers`] puts it
 //! behind a lock, so that any thread arms and stops; what expires is called by whoever turns it. In a process that is one
-//! thread ([`driver`]), started on first use, which sleeps in the kernel until something is due. It wakes, triggers and
-//! queues; code of the user's never runs on it. In tests it is the test, with a clock that is set by hand.
+//! thread ([`reactor`]), started on first use, which sleeps in the kernel until something is due. Timers wake, trigger and
+//! queue; code of the user's never runs in them. In tests it is the test, with a clock that is set by hand.
+//!
+//! The same thread sleeps for descriptors, of the program and of rooms above: [`watches::Watches`] has what is called when
+//! they are ready.
 //!
 //! Waits with a timeout do not come here: a sleep in the kernel has a deadline of its own.
 
@@ -13,7 +16,10 @@ pub mod clock;
 #[cfg(not(weft_loom))]
 pub mod driver;
 pub mod entry;
+#[cfg(not(weft_loom))]
+pub mod reactor;
 pub mod timers;
+pub mod watches;
 pub mod wheel;
 
 #[cfg(not(weft_loom))]

@@ -301,13 +301,6 @@ impl<C: Clock> Timers<C> {
         }
         (batch, is_all)
     }
-
-    /// The life of the driving thread. It ends only if the clock's alarm cannot go off any more.
-    pub fn drive(&self) {
-        while self.clock.sleep() {
-            self.turn();
-        }
-    }
 }
 
 /// The first of the deadlines that follow each other at this distance which comes after `now`.

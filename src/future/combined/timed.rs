@@ -1,6 +1,6 @@
 //! Futures that time settles.
 //!
-//! The thread of the timers runs no code of the user's: it settles, wakes threads and poll tasks and passes on between
+//! Timers run no code of the user's on their thread: that settles, wakes threads and poll tasks and passes on between
 //! futures, and leaves callbacks and drops to a task of a runtime.
 
 use super::*;

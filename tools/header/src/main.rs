@@ -31,6 +31,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("loops", "Loops"),
     ("future", "Futures and promises"),
     ("watch", "What is told of settled futures"),
+    ("descriptor", "What is told of file descriptors"),
     ("combine", "Futures made of others"),
     ("poll", "Poll tasks"),
     ("channel", "Channels"),
