@@ -420,3 +420,29 @@ TEST(tasks_that_start_each_other_keep_nothing_of_those_before)
     OK(weft_runtime_shutdown(runtime, WEFT_SHUTDOWN_DRAIN, WEFT_FOREVER));
     weft_runtime_release(runtime);
 }
+
+static void call_and_wait(weft_worker *worker, void *arg)
+{
+    weft_runtime *runtime = weft_worker_runtime(worker);
+    for (uintptr_t i = 0; i < 100; i++) {
+        weft_future *future = NULL;
+        void *value = NULL;
+        OK(weft_async(runtime, square, (void *)i, NULL, &future));
+        OK(weft_future_get(future, WEFT_FOREVER, &value));
+        CHECK_INT((uintptr_t)value, i * i);
+        weft_future_release(future);
+    }
+    weft_runtime_stats stats = {.size = sizeof stats};
+    OK(weft_runtime_stats_get(runtime, &stats));
+    *(uint64_t *)arg = stats.queued;
+}
+
+/* One that never ends would fill the queue. */
+TEST(a_task_that_calls_and_waits_leaves_nothing_in_the_queue)
+{
+    uint64_t queued = 1;
+    weft_runtime *runtime = runtime_new(1);
+    OK(weft_spawn(runtime, call_and_wait, &queued));
+    runtime_end(runtime);
+    CHECK_INT(queued, 0);
+}

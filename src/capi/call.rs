@@ -1,6 +1,7 @@
 //! Tasks with a result, and those that go on with one.
 
 use std::ffi::c_void;
+use std::ptr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
@@ -197,7 +198,7 @@ impl Origin<Value> for Async {
             && (self.pinned.is_null() || std::ptr::eq(self.pinned, worker))
             && self.call.is_there()
         {
-            worker.run_in_place(|| self.run(worker));
+            worker.run_in_place(ptr::from_ref(self).addr(), || self.run(worker));
         }
     }
 
@@ -274,6 +275,10 @@ impl Work for Called {
 
     fn droppable(&self) -> bool {
         self.0.droppable
+    }
+
+    fn stands_for(&self, what: usize) -> bool {
+        Arc::as_ptr(&self.0).addr() == what
     }
 
     fn is_cancelled(&self) -> bool {

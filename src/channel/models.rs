@@ -76,7 +76,7 @@ const QUEUES: [Capacity; 2] = [Capacity::Bounded(2), Capacity::Unbounded];
 fn loom_queue_passes_elements_in_order() {
     for capacity in QUEUES {
         for single in [SHARED, SINGLE] {
-            on_both_systems(if single == SHARED { 1 } else { 2 }, move || {
+            model(1, move || {
                 let channel = channel_of(capacity, single);
                 let sender = spawn(&channel, |channel| {
                     (1..=3).for_each(|i| send(channel, i, Deadline::Never).unwrap());
@@ -175,7 +175,7 @@ fn loom_queue_batch_wakes_all_it_is_for() {
 
 #[test]
 fn loom_queue_batch_frees_a_full_ring() {
-    on_both_systems(1, move || {
+    model(1, move || {
         let channel = channel(Capacity::Bounded(2));
         (1..=2).for_each(|i| send(&channel, i, Deadline::Now).unwrap());
         let senders = [3, 4].map(|i| spawn(&channel, move |channel| send(channel, i, Deadline::Never).unwrap()));

@@ -37,6 +37,12 @@ pub trait Work: Send {
         true
     }
 
+    /// Whether it is the queue's share of what is at the address `what`.
+    fn stands_for(&self, what: usize) -> bool {
+        let _ = what;
+        false
+    }
+
     /// Called instead of anything else when the runtime does not take the work. Dropped by default.
     fn refused(self)
     where
@@ -66,6 +72,7 @@ pub struct Table {
     droppable: unsafe fn(NonNull<Header>) -> bool,
     refuse: unsafe fn(NonNull<Header>),
     discard: unsafe fn(NonNull<Header>) -> bool,
+    stands_for: unsafe fn(NonNull<Header>, usize) -> bool,
 }
 
 /// Work with its header.
@@ -80,7 +87,13 @@ impl<W: Work> Carrier<W> {
     const FITS: bool = size_of::<Self>() <= blocks::LAYOUT.size() && align_of::<Self>() <= blocks::LAYOUT.align();
 
     fn new(work: W) -> Self {
-        let table = &Table { run: run::<W>, droppable: droppable::<W>, refuse: refuse::<W>, discard: discard::<W> };
+        let table = &Table {
+            run: run::<W>,
+            droppable: droppable::<W>,
+            refuse: refuse::<W>,
+            discard: discard::<W>,
+            stands_for: stands_for::<W>,
+        };
         Carrier { header: Header::new(table), work }
     }
 }
@@ -135,6 +148,12 @@ impl Task {
     pub fn droppable(&self) -> bool {
         // SAFETY: the node is ours, and its table fits it.
         unsafe { (self.0.as_ref().info.droppable)(self.0) }
+    }
+
+    /// Whether it is the queue's share of what is at the address `what`.
+    pub fn stands_for(&self, what: usize) -> bool {
+        // SAFETY: the node is ours, and its table fits it.
+        unsafe { (self.0.as_ref().info.stands_for)(self.0, what) }
     }
 
     /// Drops the work unrun; false if somebody else has run it.
@@ -213,6 +232,11 @@ unsafe fn run<W: Work>(node: NonNull<Header>, worker: &Worker) -> bool {
 unsafe fn droppable<W: Work>(node: NonNull<Header>) -> bool {
     // SAFETY: called through the table of a live Carrier<W>.
     unsafe { &node.cast::<Carrier<W>>().as_ref().work }.droppable()
+}
+
+unsafe fn stands_for<W: Work>(node: NonNull<Header>, what: usize) -> bool {
+    // SAFETY: called through the table of a live Carrier<W>.
+    unsafe { &node.cast::<Carrier<W>>().as_ref().work }.stands_for(what)
 }
 
 unsafe fn refuse<W: Work>(node: NonNull<Header>) {
@@ -299,7 +323,16 @@ impl Slot {
             unsafe { O::discard(node.cast()) };
             true
         }
-        &Table { run: run_owned::<O>, droppable: droppable::<O>, refuse: refused::<O>, discard: let_go::<O> }
+        unsafe fn stands_for(_: NonNull<Header>, _: usize) -> bool {
+            false
+        }
+        &Table {
+            run: run_owned::<O>,
+            droppable: droppable::<O>,
+            refuse: refused::<O>,
+            discard: let_go::<O>,
+            stands_for,
+        }
     }
 
     /// Makes a task of it, which owns the slot until it is released.

@@ -465,14 +465,34 @@ impl Worker {
             && !(droppable && self.core().phase() == Phase::Discard)
     }
 
-    /// Runs it. What is pinned to this thread could wait long for its end, and goes to a lane.
-    pub fn run_in_place(&self, task: impl FnOnce()) {
+    /// Runs it. What is pinned to this thread could wait long for its end, and goes to a lane. Its
+    /// share of a queue, which is told by the task's address, is left behind with nothing to do.
+    pub fn run_in_place(&self, what: usize, task: impl FnOnce()) {
         let interruptible = park::set_interruptible(false);
         if self.unpin() {
             self.core().notify();
         }
-        self.with_turn(task);
+        self.with_turn(|| {
+            task();
+            self.clear_newest(what);
+        });
         park::set_interruptible(interruptible);
+    }
+
+    /// Takes what stands for `what` off this thread's own queue if it came last, as it did if it was spawned and waited for
+    /// at once: a task that does that again and again would fill the queue.
+    fn clear_newest(&self, what: usize) {
+        if let Some(TaskPtr(node)) = self.tasks.pop() {
+            // SAFETY: the deque hands each task out once.
+            let task = unsafe { Task::from_raw(node) };
+            if !task.stands_for(what) {
+                return self.tasks.push(TaskPtr(task.into_raw()));
+            }
+            match task.run(self) {
+                true => self.counters().executed.add_one(),
+                false => self.counters().discarded.add_one(),
+            }
+        }
     }
 
     /// Runs something on top of what may have given this thread's turn up.
