@@ -80,7 +80,11 @@ impl<T: Noun> Handle<T> {
         // SAFETY: promised by the caller; the tag says that it is this kind.
         unsafe {
             let header = &(*handle).header;
-            (header.tag == T::TAG && header.epoch == fork::epoch()).then(|| &(*handle).value)
+            // Branches: a select would be waited for before the object is looked at.
+            if header.tag != T::TAG || header.epoch != fork::epoch() {
+                return None;
+            }
+            Some(&(*handle).value)
         }
     }
 

@@ -166,8 +166,8 @@ impl Channel {
         // SAFETY: promised by the caller; the size is compared.
         unsafe {
             match &self.flavour {
-                Flavour::Ring(queue) => fast_push(queue, self.size, element),
-                Flavour::List(queue) => fast_push(queue, self.size, element),
+                Flavour::Ring(queue) => fast_push(queue, element),
+                Flavour::List(queue) => fast_push(queue, element),
                 Flavour::HandOff(_) => Fast::No,
             }
         }
@@ -182,8 +182,8 @@ impl Channel {
         // SAFETY: promised by the caller; the size is compared.
         unsafe {
             match &self.flavour {
-                Flavour::Ring(queue) => fast_pop(queue, self.size, element),
-                Flavour::List(queue) => fast_pop(queue, self.size, element),
+                Flavour::Ring(queue) => fast_pop(queue, element),
+                Flavour::List(queue) => fast_pop(queue, element),
                 Flavour::HandOff(_) => Fast::No,
             }
         }
@@ -197,8 +197,8 @@ impl Channel {
         // SAFETY: promised by the caller; the size is compared.
         unsafe {
             match &self.flavour {
-                Flavour::Ring(queue) => fast_push_larger(queue, self.size, element),
-                Flavour::List(queue) => fast_push_larger(queue, self.size, element),
+                Flavour::Ring(queue) => fast_push_larger(queue, element),
+                Flavour::List(queue) => fast_push_larger(queue, element),
                 Flavour::HandOff(_) => Fast::No,
             }
         }
@@ -212,8 +212,8 @@ impl Channel {
         // SAFETY: promised by the caller; the size is compared.
         unsafe {
             match &self.flavour {
-                Flavour::Ring(queue) => fast_pop_larger(queue, self.size, element),
-                Flavour::List(queue) => fast_pop_larger(queue, self.size, element),
+                Flavour::Ring(queue) => fast_pop_larger(queue, element),
+                Flavour::List(queue) => fast_pop_larger(queue, element),
                 Flavour::HandOff(_) => Fast::No,
             }
         }
@@ -471,10 +471,10 @@ impl Channel {
 /// # Safety
 /// As for [`Channel::fast_send`].
 #[inline(always)]
-unsafe fn fast_push<S: Store>(queue: &Queue<S>, size: usize, element: *const u8) -> Fast {
+unsafe fn fast_push<S: Store>(queue: &Queue<S>, element: *const u8) -> Fast {
     // SAFETY: promised by the caller.
     unsafe {
-        match size {
+        match queue.size_at(Direction::Send) {
             8 => queue.fast_push::<u64>(element.cast()),
             16 => queue.fast_push::<[u64; 2]>(element.cast()),
             _ => Fast::No,
@@ -484,10 +484,10 @@ unsafe fn fast_push<S: Store>(queue: &Queue<S>, size: usize, element: *const u8)
 
 /// # Safety
 /// As for [`Channel::fast_send`].
-unsafe fn fast_push_larger<S: Store>(queue: &Queue<S>, size: usize, element: *const u8) -> Fast {
+unsafe fn fast_push_larger<S: Store>(queue: &Queue<S>, element: *const u8) -> Fast {
     // SAFETY: promised by the caller.
     unsafe {
-        match size {
+        match queue.size_at(Direction::Send) {
             32 => queue.fast_push::<[u64; 4]>(element.cast()),
             64 => queue.fast_push::<[u64; 8]>(element.cast()),
             _ => Fast::No,
@@ -498,10 +498,10 @@ unsafe fn fast_push_larger<S: Store>(queue: &Queue<S>, size: usize, element: *co
 /// # Safety
 /// As for [`Channel::fast_receive`].
 #[inline(always)]
-unsafe fn fast_pop<S: Store>(queue: &Queue<S>, size: usize, element: *mut u8) -> Fast {
+unsafe fn fast_pop<S: Store>(queue: &Queue<S>, element: *mut u8) -> Fast {
     // SAFETY: promised by the caller.
     unsafe {
-        match size {
+        match queue.size_at(Direction::Receive) {
             8 => queue.fast_pop::<u64>(element.cast()),
             16 => queue.fast_pop::<[u64; 2]>(element.cast()),
             _ => Fast::No,
@@ -511,10 +511,10 @@ unsafe fn fast_pop<S: Store>(queue: &Queue<S>, size: usize, element: *mut u8) ->
 
 /// # Safety
 /// As for [`Channel::fast_receive`].
-unsafe fn fast_pop_larger<S: Store>(queue: &Queue<S>, size: usize, element: *mut u8) -> Fast {
+unsafe fn fast_pop_larger<S: Store>(queue: &Queue<S>, element: *mut u8) -> Fast {
     // SAFETY: promised by the caller.
     unsafe {
-        match size {
+        match queue.size_at(Direction::Receive) {
             32 => queue.fast_pop::<[u64; 4]>(element.cast()),
             64 => queue.fast_pop::<[u64; 8]>(element.cast()),
             _ => Fast::No,

@@ -175,6 +175,7 @@ impl<S: Store> Queue<S> {
         }
     }
 
+    #[inline(always)]
     fn side(&self, direction: Direction) -> &Side {
         match direction {
             Direction::Send => &self.producer,
@@ -184,6 +185,12 @@ impl<S: Store> Queue<S> {
 
     fn door(&self, direction: Direction) -> &Door {
         &self.side(direction).door
+    }
+
+    /// Bytes of an element, as the side of `direction` has them at hand.
+    #[inline(always)]
+    pub fn size_at(&self, direction: Direction) -> usize {
+        self.side(direction).size
     }
 
     /// How many elements it holds now.
