@@ -85,7 +85,7 @@ pub enum Fast {
     Done,
     /// Done; [`Queue::attend`] is to be called.
     Attend,
-    /// Nothing was done: there is more to it.
+    /// Nothing was done: there is more to it. Who leaves it at that has to call [`Queue::clear_up`].
     No,
 }
 
@@ -414,6 +414,13 @@ impl<S: Store> Queue<S> {
         }
         if flags & OBSERVED != 0 {
             self.observers.tell();
+        }
+    }
+
+    /// What an attempt that came to nothing by the fast way leaves undone: somebody may sleep at the door who found it inside.
+    pub fn clear_up(&self, direction: Direction) {
+        if self.door(direction).left_undone() != 0 {
+            self.attend(direction);
         }
     }
 
