@@ -474,6 +474,9 @@ impl Worker {
         }
         self.with_turn(|| {
             task();
+            if self.is_inherited() {
+                fork::refuse_to_return();
+            }
             self.clear_newest(what);
         });
         park::set_interruptible(interruptible);
