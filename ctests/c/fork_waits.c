@@ -68,6 +68,45 @@ CHILD_WITHOUT_LEAK_CHECK(forks_in_a_poll_task)
 
 TEST(a_fork_inside_a_poll_task) { child_succeeds("forks_in_a_poll_task"); }
 
+static weft_status fork_in_a_call(weft_worker *worker, void *arg, void **result)
+{
+    int status = 0;
+    pid_t pid = fork();
+    (void)worker;
+    (void)arg;
+    (void)result;
+    REQUIRE(pid >= 0);
+    if (pid == 0)
+        return WEFT_OK;
+    REQUIRE(waitpid(pid, &status, 0) == pid);
+    CHECK(WIFEXITED(status));
+    CHECK_INT(WEXITSTATUS(status), 70);
+    return WEFT_OK;
+}
+
+/* The only thread runs the call where it waits for it. */
+static void wait_for_a_fork(weft_worker *worker, void *arg)
+{
+    pid_t here = getpid();
+    weft_future *future = NULL;
+    (void)arg;
+    OK(weft_async(weft_worker_runtime(worker), fork_in_a_call, NULL, NULL, &future));
+    weft_status status = weft_future_wait(future, WEFT_FOREVER);
+    if (getpid() != here)
+        _exit(71);
+    OK(status);
+    weft_future_release(future);
+}
+
+CHILD_WITHOUT_LEAK_CHECK(returns_to_who_waits_twice)
+{
+    weft_runtime *runtime = runtime_new(1);
+    OK(weft_run(runtime, wait_for_a_fork, NULL));
+    runtime_end(runtime);
+}
+
+TEST(a_child_does_not_return_to_who_waits) { child_succeeds("returns_to_who_waits_twice"); }
+
 /* ---- a fork inside a callback of a future, with others of the parent's behind it */
 
 static void in_a_forked_callback(void *arg)

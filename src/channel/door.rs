@@ -111,7 +111,8 @@ impl Door {
         }
     }
 
-    /// Comes in if nothing is in the way. If not, [`Door::enter`] has to follow: it looks after what is left undone here.
+    /// Comes in if nothing is in the way. If not, [`Door::enter`] has to follow, or [`Door::left_undone`]: they look after what is left
+    /// undone here, by who was in for a moment.
     #[inline(always)]
     pub fn try_enter(&self) -> bool {
         // Relaxed: a thread knows whether it is the owner. Who finds the door shared takes the lock, which whoever made it
@@ -287,6 +288,12 @@ impl Door {
         } else {
             self.go_out();
         }
+        self.left_undone()
+    }
+
+    /// What wants attention after this thread has been in, or 0.
+    #[inline(always)]
+    pub fn left_undone(&self) -> u32 {
         // Pairs with `barrier` in whoever sets one of the flags and then looks at what we did.
         asymmetric::light();
         self.flags() & ATTENTION
@@ -484,5 +491,61 @@ mod models {
             others.into_iter().for_each(|other| other.join().unwrap());
             assert_eq!(room.1.with(|now| unsafe { *now }), count);
         });
+    }
+
+    /// Two take the door from its owner at once, who comes again.
+    #[test]
+    fn loom_door_shared_by_two_at_once() {
+        on_both_systems(2, || {
+            let room = room(false);
+            assert_eq!(pass(&room), Entered::In);
+            let others = [(); 2].map(|()| {
+                let room = room.clone();
+                loom::thread::spawn(move || pass(&room))
+            });
+            assert_eq!(pass(&room), Entered::In);
+            others.into_iter().for_each(|other| assert_eq!(other.join().unwrap(), Entered::In));
+            assert_eq!(room.1.with(|count| unsafe { *count }), 4);
+        });
+    }
+
+    /// One shares the door and one bars it while its owner comes again: nobody is left behind, or comes later.
+    #[test]
+    fn loom_door_barred_while_it_is_shared() {
+        on_both_systems(2, || {
+            let room = room(false);
+            assert_eq!(pass(&room), Entered::In);
+            let others = [(); 2].map(|()| room.clone()).map(|room| loom::thread::spawn(move || pass(&room)));
+            room.0.bar();
+            let count = room.1.with(|count| unsafe { *count });
+            let entered = others.map(|other| other.join().unwrap());
+            assert_eq!(count as usize, 1 + entered.iter().filter(|&&entered| entered == Entered::In).count());
+            assert_eq!(pass(&room), Entered::Barred);
+        });
+    }
+
+    /// Who looks in without staying for [`Door::enter`] leaves nobody asleep: one who shares the door, and one who bars it.
+    #[test]
+    fn loom_door_left_by_one_who_looks_in() {
+        for single in [false, true] {
+            on_both_systems(3, move || {
+                let room = room(single);
+                assert_eq!(pass(&room), Entered::In);
+                let other = {
+                    let room = room.clone();
+                    loom::thread::spawn(move || room.0.bar())
+                };
+                let inside = room.0.try_enter();
+                if inside {
+                    room.1.with_mut(|count| unsafe { *count += 1 });
+                    room.0.leave();
+                }
+                if room.0.left_undone() != 0 {
+                    room.0.attend();
+                }
+                other.join().unwrap();
+                assert_eq!(room.1.with(|count| unsafe { *count }), 1 + u32::from(inside));
+            });
+        }
     }
 }

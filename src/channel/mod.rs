@@ -157,7 +157,7 @@ impl Channel {
         each!(self, flavour => flavour.waiting(direction))
     }
 
-    /// Sends an element of 8 or 16 bytes if nothing is in the way. No: use [`Channel::send`].
+    /// Sends an element of 8 or 16 bytes if nothing is in the way. No: use [`Channel::send`], or [`Channel::clear_up`].
     ///
     /// # Safety
     /// `element` points to a readable element of the channel's layout (any alignment).
@@ -173,7 +173,8 @@ impl Channel {
         }
     }
 
-    /// Receives an element of 8 or 16 bytes if nothing is in the way. No: use [`Channel::receive`].
+    /// Receives an element of 8 or 16 bytes if nothing is in the way. No: use [`Channel::receive`], or
+    /// [`Channel::clear_up`].
     ///
     /// # Safety
     /// `element` points to a writable place of the channel's layout (any alignment).
@@ -225,6 +226,15 @@ impl Channel {
         match &self.flavour {
             Flavour::Ring(queue) => queue.attend(direction),
             Flavour::List(queue) => queue.attend(direction),
+            Flavour::HandOff(_) => {}
+        }
+    }
+
+    /// What follows [`Fast::No`] where nothing else does: an attempt would have looked after others in passing.
+    pub fn clear_up(&self, direction: Direction) {
+        match &self.flavour {
+            Flavour::Ring(queue) => queue.clear_up(direction),
+            Flavour::List(queue) => queue.clear_up(direction),
             Flavour::HandOff(_) => {}
         }
     }

@@ -31,6 +31,7 @@ use super::memory::copy;
 use super::observers::{Observer, Observers};
 use super::slip::Slip;
 use crate::error::{Failure, Result, Status};
+use crate::platform::clock::now_ns;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering, UnsafeCell};
 use crate::sync::wait::{Ended, WaitList, WaitNode, Waiter};
 use crate::sync::{Deadline, Lock, park, spin};
@@ -85,7 +86,7 @@ pub enum Fast {
     Done,
     /// Done; [`Queue::attend`] is to be called.
     Attend,
-    /// Nothing was done: there is more to it.
+    /// Nothing was done: there is more to it. Who leaves it at that has to call [`Queue::clear_up`].
     No,
 }
 
@@ -424,6 +425,13 @@ impl<S: Store> Queue<S> {
         }
     }
 
+    /// What an attempt that came to nothing by the fast way leaves undone: somebody may sleep at the door who found it inside.
+    pub fn clear_up(&self, direction: Direction) {
+        if self.door(direction).left_undone() != 0 {
+            self.attend(direction);
+        }
+    }
+
     /// Whether an attempt might come to something now.
     pub fn might(&self, direction: Direction) -> bool {
         let done = match direction {
@@ -533,8 +541,8 @@ impl<S: Store> Queue<S> {
     }
 
     /// Who has come to little since the last park is not to be woken for as little again: it takes turns on its CPU with others
-    /// until there is more to be done. Whether an attempt might come to something then.
-    fn take_turns(&self, direction: Direction) -> bool {
+    /// until there is more to be done, or somebody wants the CPU for long. Whether an attempt might come to something then.
+    fn take_turns(&self, direction: Direction, began_ns: i64) -> bool {
         let side = self.side(direction);
         // Relaxed: a hint.
         let index = side.index.load(Ordering::Relaxed);
@@ -542,15 +550,18 @@ impl<S: Store> Queue<S> {
             return false;
         }
         let enough = ENOUGH.min(self.producer.capacity / 4);
-        spin::take_turns(|| self.chances(direction) >= enough || self.is_closed());
+        spin::take_turns(began_ns, || self.chances(direction) >= enough || self.is_closed());
         self.might(direction)
     }
 
     /// Waits until an attempt might come to something. True: this wait was told, and passes that on when it has tried.
     pub fn wait(&self, direction: Direction, deadline: Deadline) -> Result<bool, Ended> {
         // A signal that arrives during a spin would go unnoticed.
-        if !park::interruptible() && (spin::until(|| self.might(direction)) || self.take_turns(direction)) {
-            return Ok(false);
+        if !park::interruptible() {
+            let began_ns = now_ns();
+            if spin::until(|| self.might(direction)) || self.take_turns(direction, began_ns) {
+                return Ok(false);
+            }
         }
         let waiter = Waiter::new();
         let mut node = WaitNode::new(&waiter, ptr::null_mut());

@@ -48,7 +48,10 @@ unsafe impl Event for Case<'_> {
                 self.channel.attend(self.direction);
                 return Some(Verdict::Done);
             }
-            Fast::No if !self.channel.might(self.direction) => return None,
+            Fast::No if !self.channel.might(self.direction) => {
+                self.channel.clear_up(self.direction);
+                return None;
+            }
             Fast::No => {}
         }
         // SAFETY: as above.

@@ -474,6 +474,9 @@ impl Worker {
         }
         self.with_turn(|| {
             task();
+            if self.is_inherited() {
+                fork::refuse_to_return();
+            }
             self.clear_newest(what);
         });
         park::set_interruptible(interruptible);
@@ -486,7 +489,9 @@ impl Worker {
             // SAFETY: the deque hands each task out once.
             let task = unsafe { Task::from_raw(node) };
             if !task.stands_for(what) {
-                return self.tasks.push(TaskPtr(task.into_raw()));
+                self.tasks.push(TaskPtr(task.into_raw()));
+                // It was out of everybody's sight for a moment.
+                return self.core().notify();
             }
             match task.run(self) {
                 true => self.counters().executed.add_one(),

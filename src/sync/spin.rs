@@ -17,6 +17,10 @@ const AT_ONCE: [u32; 8] = [2, 3, 4, 6, 8, 10, 12, 16];
 #[cfg(not(weft_loom))]
 const LATE_NS: i64 = 2_000;
 
+/// Who uses a CPU for longer than this uses it for itself, and does not fill queues for others.
+#[cfg(not(weft_loom))]
+const LONG_NS: i64 = 100_000;
+
 /// How often a CPU is given up to others while they use it.
 #[cfg(not(weft_loom))]
 const TURNS: u32 = 16;
@@ -68,11 +72,19 @@ pub fn until(ready: impl Fn() -> bool) -> bool {
     false
 }
 
-/// Lets others use this CPU for some turns, or until `ready`.
+/// Lets others use this CPU for some turns, or until `ready`, or until one of them has used it for long, be it since `began_ns`, when
+/// this wait began: the next one may do so, too, while who sleeps is got up at once.
 #[cfg(not(weft_loom))]
-pub fn take_turns(ready: impl Fn() -> bool) {
+pub fn take_turns(began_ns: i64, ready: impl Fn() -> bool) {
+    use crate::platform::{clock::now_ns, yield_now};
+    let mut before = began_ns;
     for _ in 0..TURNS {
-        crate::platform::yield_now();
+        let now = now_ns();
+        if now - before > LONG_NS {
+            return;
+        }
+        before = now;
+        yield_now();
         if ready() {
             return;
         }
@@ -87,4 +99,4 @@ pub fn until(ready: impl Fn() -> bool) -> bool {
 
 /// Under loom, no turn.
 #[cfg(weft_loom)]
-pub fn take_turns(_: impl Fn() -> bool) {}
+pub fn take_turns(_: i64, _: impl Fn() -> bool) {}

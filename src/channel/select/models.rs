@@ -8,6 +8,7 @@ use loom::thread::{self, JoinHandle};
 
 use super::*;
 use crate::channel::{Capacity, Options};
+use crate::sync::asymmetric::modelled::set_available;
 use crate::sync::select::{Pending, select};
 use crate::sync::wait::Ended;
 use crate::sync::{Deadline, model};
@@ -134,6 +135,34 @@ fn loom_select_told_too_late() {
         assert_eq!((got, channels[0].len()), (7, usize::from(!stolen)));
         nobody_waits(&channels);
     });
+}
+
+/// A select that comes to nothing by the fast way, against a close that waits until it is out.
+#[test]
+fn loom_select_leaves_no_close_asleep() {
+    for available in [true, false] {
+        set_available(available);
+        model(3, || {
+            let options = Options { single_producer: true, ..Options::default() };
+            let full = Channel::new(Layout::new::<u64>(), Capacity::Bounded(2), options).unwrap();
+            for _ in 0..2 {
+                assert!(unsafe { full.send((&raw const SEVEN).cast(), Deadline::Now) }.is_ok());
+            }
+            let full = Arc::new(full);
+            let closer = {
+                let full = full.clone();
+                thread::spawn(move || full.close())
+            };
+            let mut element = 7u64;
+            let events = [unsafe { full.case(Direction::Send, (&raw mut element).cast()) }];
+            match select(&events, Deadline::Never) {
+                Ok((0, Verdict::Closed)) => {}
+                other => panic!("{other:?}"),
+            }
+            closer.join().unwrap();
+        });
+    }
+    set_available(true);
 }
 
 struct Ignore;
