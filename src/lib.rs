@@ -5,6 +5,7 @@
 //! ```text
 //! capi/                            the C ABI: conversion and nothing else
 //! parallel/   channel/  future/    join and loops; queues with two ends; results
+//! breaker/                         whether to call at all
 //! scheduler/                       workers, queues, sleeping
 //! time/       observe/             the clock, timers, the reactor; logs (others emit into it)
 //! sync/                            the waiting protocol, locks, the model-checking facade
@@ -25,6 +26,7 @@ compile_error!("Weft supports Linux on x86-64 and aarch64; src/platform is the r
 #[cfg(not(panic = "unwind"))]
 compile_error!("Weft isolates panics by unwinding: build it with panic = \"unwind\"");
 
+pub mod breaker;
 pub mod channel;
 pub mod error;
 pub mod future;

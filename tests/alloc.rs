@@ -1,5 +1,5 @@
-//! What queueing and futures allocate, counted by a global allocator: submitting caller-owned tasks nothing, spawning nothing once
-//! blocks go round, a future less than two cache lines. A program of its own, because the allocator counts everything in it, and without libtest, which allocates.
+//! What queueing, futures and breakers allocate, counted by a global allocator: submitting caller-owned tasks nothing, spawning nothing
+//! once blocks go round, a future less than two cache lines, a call through a breaker nothing, whether it is let through or not. A program of its own, because the allocator counts everything in it, and without libtest, which allocates.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::ffi::c_void;
@@ -7,6 +7,7 @@ use std::ptr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex};
 
+use weft::capi::breaker::*;
 use weft::capi::future::{weft_future_get, weft_future_release};
 use weft::capi::future::{weft_promise_new, weft_promise_release, weft_promise_resolve};
 use weft::capi::runtime::{WEFT_SHUTDOWN_DRAIN, weft_runtime_release, weft_runtime_shutdown};
@@ -137,7 +138,8 @@ fn main() {
     submitting_from_a_task();
     spawning();
     futures();
-    println!("4 passed, 0 failed");
+    breakers();
+    println!("5 passed, 0 failed");
 }
 
 /// A promise, its future and what they share: one allocation, and nothing more when it is settled and read.
@@ -227,4 +229,43 @@ fn spawning() {
     end(runtime);
     println!("{} spawns: {made} allocations", ROUNDS * 2 * SPAWNED);
     assert!(made <= ROUNDS * SPAWNED / 100, "spawning allocates, once in a hundred times or more");
+}
+
+fn breakers() {
+    let mut options = std::mem::MaybeUninit::<weft_breaker_options>::uninit();
+    let (mut breaker, mut permit) = (ptr::null_mut(), weft_permit { word: [0; 2] });
+    // SAFETY: valid places.
+    let mut options = unsafe {
+        check(weft_breaker_options_init(options.as_mut_ptr(), size_of::<weft_breaker_options>()));
+        options.assume_init()
+    };
+    options.name = c"service".as_ptr();
+    // Looked at after each failure, and never met.
+    options.failure_rate = 0.9;
+    for window_ns in [0, 1_000_000_000] {
+        options.window_ns = window_ns;
+        // SAFETY: valid places; a breaker that lives until its release.
+        unsafe {
+            check(weft_breaker_new(&options, &mut breaker));
+            let outcomes = [WEFT_OUTCOME_OK, WEFT_OUTCOME_FAIL, WEFT_OUTCOME_IGNORE, WEFT_OUTCOME_ABANDONED];
+            let passed = allocations(|| {
+                for call in 0..1000 {
+                    check(weft_breaker_acquire(breaker, &mut permit));
+                    check(weft_breaker_record(breaker, &mut permit, outcomes[call % 4]));
+                }
+            });
+            assert_eq!(passed, 0, "calls that are let through");
+            for state in [WEFT_BREAKER_OPEN, WEFT_BREAKER_FORCED_OPEN, WEFT_BREAKER_HALF_OPEN] {
+                check(weft_breaker_force(breaker, state));
+                if state == WEFT_BREAKER_HALF_OPEN {
+                    check(weft_breaker_acquire(breaker, &mut permit));
+                }
+                let rejected =
+                    allocations(|| (0..1000).for_each(|_| assert_eq!(weft_breaker_acquire(breaker, &mut permit), 6)));
+                assert_eq!(rejected, 0, "calls that are rejected");
+            }
+            weft_breaker_release(breaker);
+        }
+    }
+    println!("a call through a breaker: 0 allocations");
 }

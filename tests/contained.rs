@@ -6,6 +6,8 @@ use std::ptr;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use weft::capi::breaker::*;
+use weft::capi::breaker_watch::*;
 use weft::capi::bytes::{weft_bytes_adopt, weft_bytes_release};
 use weft::capi::call::*;
 use weft::capi::channel::*;
@@ -247,4 +249,51 @@ fn the_log_callback() {
     }
     // Other tests' runtimes may log as well.
     assert!(logged.into_inner() >= 3);
+}
+
+unsafe extern "C-unwind" fn failing_call(_: *mut weft_worker, arg: *mut c_void, _: *mut *mut c_void) -> weft_status {
+    count(arg);
+    fail()
+}
+
+unsafe extern "C-unwind" fn failing_predicate(_: weft_status, arg: *mut c_void) -> i32 {
+    count(arg);
+    fail()
+}
+
+unsafe extern "C-unwind" fn failing_listener(_: *const weft_breaker_event, arg: *mut c_void) {
+    count(arg);
+    fail()
+}
+
+#[test]
+fn calls_predicates_and_listeners_of_breakers() {
+    let [calls, asked, told, dropped] = [const { AtomicUsize::new(0) }; 4];
+    let mut options = std::mem::MaybeUninit::<weft_breaker_options>::uninit();
+    let mut breaker = ptr::null_mut();
+    // SAFETY: filled in before it is read; counters and breaker live until the end.
+    unsafe {
+        assert_eq!(weft_breaker_options_init(options.as_mut_ptr(), size_of::<weft_breaker_options>()), 0);
+        let mut options = options.assume_init();
+        options.consecutive = 2;
+        assert_eq!(weft_breaker_new(&options, &mut breaker), 0);
+        let (listener, drop) = (Some(failing_listener as _), Some(failing_drop as _));
+        let watch = ptr::null_mut();
+        assert_eq!(weft_breaker_on_change(breaker, listener, counter(&told), drop, counter(&dropped), watch), 0);
+        for _ in 0..2 {
+            let status = weft_breaker_call(breaker, Some(failing_call), counter(&calls), ptr::null_mut());
+            assert_eq!(status, 61, "WEFT_PANIC");
+        }
+        assert_eq!(weft_breaker_get_state(breaker), WEFT_BREAKER_OPEN);
+        assert_eq!(weft_breaker_force(breaker, WEFT_BREAKER_CLOSED), 0);
+        weft_breaker_release(breaker);
+        // A predicate that panics has not excused the call.
+        (options.outcome, options.outcome_arg, options.consecutive) =
+            (Some(failing_predicate as _), counter(&asked), 1);
+        assert_eq!(weft_breaker_new(&options, &mut breaker), 0);
+        assert_eq!(weft_breaker_call(breaker, Some(call), ptr::null_mut(), ptr::null_mut()), 0);
+        assert_eq!(weft_breaker_get_state(breaker), WEFT_BREAKER_OPEN);
+        weft_breaker_release(breaker);
+    }
+    assert_eq!([calls, asked, told, dropped].map(AtomicUsize::into_inner), [2, 1, 2, 1]);
 }

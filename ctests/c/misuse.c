@@ -40,6 +40,7 @@ struct zoo *zoo_new(void)
     zoo->thread = weft_thread_self();
     REQUIRE(zoo->thread != NULL);
     OK(weft_mutex_new("zoo", &zoo->mutex));
+    OK(weft_breaker_new(NULL, &zoo->breaker));
     OK(weft_spawn(zoo->runtime, lend_worker, zoo));
     gate_wait(&zoo->worker_lent);
     zoo->handle[BYTES] = zoo->bytes;
@@ -54,6 +55,7 @@ struct zoo *zoo_new(void)
     zoo->handle[TIMER] = zoo->timer;
     zoo->handle[THREAD] = zoo->thread;
     zoo->handle[MUTEX] = zoo->mutex;
+    zoo->handle[BREAKER] = zoo->breaker;
     zoo->handle[WORKER] = zoo->worker;
     zoo->handle[NO_NOUN] = no_handle;
     return zoo;
@@ -90,6 +92,8 @@ void zoo_end(struct zoo *zoo)
     OK(weft_mutex_lock(zoo->mutex, 0));
     OK(weft_mutex_unlock(zoo->mutex));
     weft_mutex_release(zoo->mutex);
+    CHECK_INT(weft_breaker_get_state(zoo->breaker), WEFT_BREAKER_CLOSED);
+    weft_breaker_release(zoo->breaker);
     free(zoo);
 }
 

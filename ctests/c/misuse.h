@@ -19,7 +19,7 @@
         CHECK_HAS(weft_error_message(), (part));      \
     } while (0)
 
-enum noun { BYTES, TOPOLOGY, RUNTIME, PROMISE, FUTURE, CHANNEL, SENDER, RECEIVER, TOKEN, TIMER, THREAD, MUTEX, WORKER, NO_NOUN, NOUNS };
+enum noun { BYTES, TOPOLOGY, RUNTIME, PROMISE, FUTURE, CHANNEL, SENDER, RECEIVER, TOKEN, TIMER, THREAD, MUTEX, BREAKER, WORKER, NO_NOUN, NOUNS };
 
 /* A live handle of each kind, a worker that is alive while the zoo is, and memory that is no handle at all. */
 struct zoo {
@@ -36,6 +36,7 @@ struct zoo {
     weft_timer *timer;
     weft_thread *thread;
     weft_mutex *mutex;
+    weft_breaker *breaker;
     weft_worker *worker;
     gate worker_lent, worker_back;
 };

@@ -56,6 +56,9 @@ extern "C" {
 /* A flag of options: no. */
 #define WEFT_OFF 2
 
+/* What lets calls through, or not. */
+typedef struct weft_breaker weft_breaker;
+
 /* Bytes with a reference count. */
 typedef struct weft_bytes weft_bytes;
 
@@ -98,7 +101,7 @@ typedef struct weft_topology weft_topology;
 /* What wakes a poll task. */
 typedef struct weft_waker weft_waker;
 
-/* A callback that is to come when a future is settled, or a file descriptor ready. */
+/* A callback that is to come when a future is settled, a file descriptor ready, or a breaker's state another one. */
 typedef struct weft_watch weft_watch;
 
 /*
@@ -154,7 +157,7 @@ typedef void (*weft_drop_fn)(void *ctx, void *value);
 #define WEFT_INTERRUPTED 4
 /* Flow: the channel is closed. */
 #define WEFT_CLOSED 5
-/* Flow: refused by a limit. Kept for limits; nothing returns it yet. */
+/* Flow: refused by a breaker that is open. */
 #define WEFT_REJECTED 6
 /* Caller: an argument is wrong; the message names it. */
 #define WEFT_INVALID 20
@@ -1586,8 +1589,9 @@ weft_status weft_future_on_settled(weft_future *future,
                                    weft_watch **out);
 
 /*
- Takes a callback back, of a future or of a file descriptor. WEFT_OK: it will not run, and its drop has. WEFT_BUSY: it
- runs or has run, or was taken back already. Never blocks; any thread, also from within the callback.
+ Takes a callback back, of a future, of a file descriptor or of a breaker. WEFT_OK: it will not run (again), and its
+ drop has. WEFT_BUSY: it runs or has run, or was taken back already; a breaker's that runs will not run again, and its
+ drop follows. Never blocks; any thread, also from within the callback.
  */
 weft_status weft_watch_off(weft_watch *watch);
 
@@ -1972,6 +1976,242 @@ weft_status weft_select_poll(struct weft_select_case *cases, size_t n, const wef
  have polled.
  */
 weft_status weft_select_poll_end(struct weft_select_case *cases, size_t n, size_t *fired);
+
+/* Circuit breakers ------------------------------------------------------------------------------------------------ */
+
+/* weft_breaker_get_state: calls are let through, and their results are watched. */
+#define WEFT_BREAKER_CLOSED 0
+/* weft_breaker_get_state: calls are rejected, for a time. */
+#define WEFT_BREAKER_OPEN 1
+/* weft_breaker_get_state: some calls, the probes, are let through; their results decide. */
+#define WEFT_BREAKER_HALF_OPEN 2
+/* weft_breaker_get_state: calls are rejected until weft_breaker_force says otherwise. */
+#define WEFT_BREAKER_FORCED_OPEN 3
+/* weft_breaker_get_state: calls are let through, and results only counted. */
+#define WEFT_BREAKER_DISABLED 4
+/* weft_breaker_get_state: calls are let through; windows are kept, but it does not open. */
+#define WEFT_BREAKER_METRICS_ONLY 5
+/* The call went well. */
+#define WEFT_OUTCOME_OK 0
+/* The call failed. */
+#define WEFT_OUTCOME_FAIL 1
+/* The call says nothing about what was called: it had a wrong argument, say. A probe is given back. */
+#define WEFT_OUTCOME_IGNORE 2
+/* Nobody knows how the call ended: it was cancelled, or whoever made it is gone. Counts as the options say. */
+#define WEFT_OUTCOME_ABANDONED 3
+
+/*
+ Says what a status of weft_breaker_call counts as: a WEFT_OUTCOME_ constant; any other number is WEFT_OUTCOME_FAIL.
+ Called on the thread of the call, with no lock held.
+ */
+typedef int32_t (*weft_outcome_fn)(weft_status status, void *arg);
+
+/* What a breaker is made with. Fill in with weft_breaker_options_init, then change what matters. */
+typedef struct weft_breaker_options {
+  /* sizeof(weft_breaker_options). */
+  size_t size;
+  /* For messages; NULL: none. Copied. */
+  const char *name;
+  /* Rates are of so many calls, the last ones; 1 to 65536. init sets 100. Not looked at when window_ns is set. */
+  uint32_t window;
+  /*
+   With less results than this in the window (or less than it holds, if that is fewer), rates say nothing. init
+   sets 20.
+   */
+  uint32_t minimum_calls;
+  /*
+   Not 0: rates are of the calls of the last so many nanoseconds, to the next tenth; at least 10,000,000. init sets
+   0.
+   */
+  int64_t window_ns;
+  /* It opens when this share of the window has failed, above 0 and up to 1; 0: whatever the share. init sets 0.5. */
+  double failure_rate;
+  /*
+   A call that takes this long is slow, whatever its outcome, and a slow probe counts as failed; WEFT_FOREVER: none
+   is, and calls are not timed. init sets WEFT_FOREVER.
+   */
+  int64_t slow_ns;
+  /* It opens when this share of the window was slow, above 0 and up to 1. init sets 1. */
+  double slow_rate;
+  /* It opens after so many failures in a row; 0: whatever the number. init sets 5. */
+  uint32_t consecutive;
+  /* How many calls are let through half-open, until their results decide; 1 to 1023. init sets 1. */
+  uint32_t probes;
+  /* It closes when so many of them went well, and opens again when so many cannot any more; 0: all. init sets 0. */
+  uint32_t probes_to_close;
+  /* What WEFT_OUTCOME_ABANDONED counts as: WEFT_OUTCOME_OK, _FAIL or _IGNORE. init sets WEFT_OUTCOME_IGNORE. */
+  int32_t abandoned;
+  /* How long it is open the first time. init sets 60 s. WEFT_FOREVER: until weft_breaker_force. */
+  int64_t open_wait_ns;
+  /* How long at most. init sets 600 s. */
+  int64_t open_wait_max_ns;
+  /* So many times longer after each time that the probes failed, 1 to 1,000,000. init sets 2. */
+  double backoff;
+  /*
+   Up to this share of a wait, 0 to 1, is left out by chance, so that many breakers do not come back at once. init
+   sets 0.1.
+   */
+  double jitter;
+  /*
+   When all probes are out and the last one has been for so long, they are taken for hanging: their results count
+   no more, and others are let through. Above 0 and less than WEFT_FOREVER. init sets 60 s.
+   */
+  int64_t probe_wait_ns;
+  /*
+   What the status of weft_breaker_call counts as. NULL: WEFT_OK is WEFT_OUTCOME_OK; WEFT_CANCELLED,
+   WEFT_INTERRUPTED and WEFT_SHUTDOWN are WEFT_OUTCOME_ABANDONED; others are WEFT_OUTCOME_FAIL.
+   */
+  weft_outcome_fn outcome;
+  /* Handed to `outcome`; there as long as the breaker is. */
+  void *outcome_arg;
+} weft_breaker_options;
+
+/*
+ A call that was let through: the caller's to keep, and to hand to weft_breaker_record once. Any thread may do that;
+ of copies, one is recorded.
+ */
+typedef struct weft_permit {
+  /* Weft's. The first is 0 once it has been recorded. */
+  uint64_t word[2];
+} weft_permit;
+
+/* Fills in the defaults. `size` is sizeof *options as the caller knows it. */
+weft_status weft_breaker_options_init(struct weft_breaker_options *options, size_t size);
+
+/*
+ A circuit breaker, closed. It needs no runtime and has no thread: states change when somebody asks or records. NULL
+ options: the defaults. WEFT_INVALID names the member that makes no sense. Never blocks; any thread.
+ */
+weft_status weft_breaker_new(const struct weft_breaker_options *options, weft_breaker **out);
+
+/*
+ Asks whether to call. WEFT_OK: call, and hand *permit to weft_breaker_record with what came of it. WEFT_REJECTED: do
+ not; weft_breaker_retry_after says when to ask again. Closed, disabled and metrics only, all calls are let through;
+ open none until its time is over, then as many probes as the options say. Never blocks; any thread, in tasks and
+ outside.
+ */
+weft_status weft_breaker_acquire(weft_breaker *breaker, struct weft_permit *permit);
+
+/*
+ Says how a call ended: a WEFT_OUTCOME_ constant. A permit is recorded once, which *permit remembers: a second time
+ is WEFT_INVALID, as is a permit of another breaker. When the state has changed since the permit was acquired, the
+ result only counts as late. A change that it brings about is told to listeners before this returns, unless another
+ thread is telling them. Never blocks; any thread, but no two at once with the same permit.
+ */
+weft_status weft_breaker_record(weft_breaker *breaker, struct weft_permit *permit, int32_t outcome);
+
+/*
+ Acquires, calls fn(worker, arg, result) on this thread, and records its status, see weft_breaker_options.outcome.
+ WEFT_OK and *result, or what fn returned, with its message. WEFT_REJECTED: the breaker is open, and fn was not
+ called. WEFT_PANIC: fn is Rust and panicked. `worker` is the calling task's, outside tasks NULL. NULL result: of no
+ interest. Blocks if fn does. Any thread.
+ */
+weft_status weft_breaker_call(weft_breaker *breaker, weft_call_fn fn, void *arg, void **result);
+
+/*
+ The state: a WEFT_BREAKER_ constant. Asking changes nothing: when it has been open for its time, it stays
+ WEFT_BREAKER_OPEN until somebody acquires. -1 on a bad handle. Never blocks; any thread.
+ */
+int32_t weft_breaker_get_state(const weft_breaker *breaker);
+
+/*
+ For how many nanoseconds calls will be rejected, if nothing happens before. 0: they are let through. WEFT_FOREVER:
+ nobody knows. To within the system's tick of some milliseconds. Changes nothing. 0 on a bad handle. Never blocks;
+ any thread.
+ */
+int64_t weft_breaker_retry_after(const weft_breaker *breaker);
+
+/*
+ Puts it into a state, a WEFT_BREAKER_ constant, whatever it was: windows are empty then, and no probe is out. From
+ WEFT_BREAKER_CLOSED, _OPEN (for the time of the first) and _HALF_OPEN it goes on by itself; in the others it stays
+ until the next call of this. Never blocks; any thread.
+ */
+weft_status weft_breaker_force(weft_breaker *breaker, int32_t state);
+
+/* One more reference. Returns its argument; NULL on a bad handle. */
+weft_breaker *weft_breaker_retain(weft_breaker *breaker);
+
+/*
+ One reference less. Permits do not count: those that are out when the last one goes cannot be recorded any more.
+ Never blocks.
+ */
+void weft_breaker_release(weft_breaker *breaker);
+
+/* What breakers tell ---------------------------------------------------------------------------------------------- */
+
+/* A change of state. */
+typedef struct weft_breaker_event {
+  /* The state that has ended: a WEFT_BREAKER_ constant. */
+  int32_t from;
+  /* The state that began then. The same one: probes that hang were given up, or it was forced. */
+  int32_t to;
+  /* When, on the clock of weft_now. */
+  int64_t time_ns;
+  /* Numbers the changes, from 1; after 2^31 - 1 comes 0. */
+  uint64_t generation;
+} weft_breaker_event;
+
+/* Told of a change. Runs on whatever thread brought it about or told the one before: it does not block. */
+typedef void (*weft_breaker_event_fn)(const struct weft_breaker_event *event, void *arg);
+
+/* What a breaker has seen so far. */
+typedef struct weft_breaker_stats {
+  /* Set by the caller: sizeof(weft_breaker_stats). */
+  size_t size;
+  /* A WEFT_BREAKER_ constant. */
+  int32_t state;
+  /* How often it has been half-open in vain since it was closed, up to 255; the wait grows with it. */
+  uint32_t attempt;
+  /* Numbers the changes of state; see weft_breaker_event. */
+  uint64_t generation;
+  /* Calls that went well. */
+  uint64_t ok;
+  /* Calls that failed. */
+  uint64_t failed;
+  /* Calls that were recorded as WEFT_OUTCOME_IGNORE. */
+  uint64_t ignored;
+  /* Those of `ok` and `failed` that were slow. */
+  uint64_t slow;
+  /* Calls that were not let through. */
+  uint64_t rejected;
+  /* Calls whose results came when the state had changed since; in none of `ok`, `failed` and `ignored`. */
+  uint64_t late;
+  /* Calls that were recorded as WEFT_OUTCOME_ABANDONED; also counted as what that counts as. */
+  uint64_t abandoned;
+  /* How often it opened by itself. */
+  uint64_t opened;
+  /* Results in the window now. */
+  uint64_t window_calls;
+  /* Failures among them. */
+  uint64_t window_failed;
+  /* Slow calls among them. */
+  uint64_t window_slow;
+  /* Failures in a row now. */
+  uint64_t consecutive;
+  /* Half-open: probes that were let through and not given back. Else 0. */
+  uint64_t probes;
+} weft_breaker_stats;
+
+/*
+ Calls fn(event, arg) for each change of state from now on: one after the other in their order, each once, with no
+ lock held, on a thread that brought one about. A listener may use the breaker, and force it: that change is told
+ after this one. *out is for weft_watch_off, which says WEFT_OK: fn will not be called again, and drop(ctx, arg) has
+ been; or WEFT_BUSY: fn runs right now, perhaps around this call, and the drop follows it, or it was taken back
+ before. NULL out: none. Without that, the drop is called when the breaker ends. drop may be NULL. Never blocks; any
+ thread.
+ */
+weft_status weft_breaker_on_change(weft_breaker *breaker,
+                                   weft_breaker_event_fn fn,
+                                   void *arg,
+                                   weft_drop_fn drop,
+                                   void *ctx,
+                                   weft_watch **out);
+
+/*
+ What it has seen so far. Set out->size first. Numbers are not from exactly the same moment. Changes nothing. Never
+ blocks; any thread.
+ */
+weft_status weft_breaker_stats_get(weft_breaker *breaker, struct weft_breaker_stats *out);
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -9,6 +9,8 @@ const SIZE: usize = 512;
 thread_local! {
     static MESSAGE: UnsafeCell<[u8; SIZE]> = const { UnsafeCell::new([0; SIZE]) };
     static STAMP: Cell<u32> = const { Cell::new(0) };
+    /// The message, if it is not in the buffer.
+    static FIXED: Cell<Option<&'static CStr>> = const { Cell::new(None) };
 }
 
 /// Keeps `text`, cut at a character's boundary if it is too long, and at its first NUL.
@@ -21,6 +23,14 @@ pub fn set(text: &str) {
         message[..end].copy_from_slice(&text.as_bytes()[..end]);
         message[end] = 0;
     });
+    FIXED.set(None);
+    STAMP.set(STAMP.get().wrapping_add(1));
+}
+
+/// The same for those who have no time to copy it.
+#[inline]
+pub fn set_fixed(text: &'static CStr) {
+    FIXED.set(Some(text));
     STAMP.set(STAMP.get().wrapping_add(1));
 }
 
@@ -31,7 +41,10 @@ pub fn stamp() -> u32 {
 
 /// The message; valid on this thread until the next failure.
 pub fn as_ptr() -> *const c_char {
-    MESSAGE.with(|message| message.get().cast_const().cast())
+    match FIXED.get() {
+        Some(text) => text.as_ptr(),
+        None => MESSAGE.with(|message| message.get().cast_const().cast()),
+    }
 }
 
 /// A copy of the message, if one has come since `stamp` was taken.

@@ -11,6 +11,8 @@ mod boundary;
 mod handle;
 mod message;
 
+pub mod breaker;
+pub mod breaker_watch;
 pub mod bytes;
 pub mod call;
 pub mod cancel;

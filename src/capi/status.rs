@@ -27,7 +27,7 @@ pub const WEFT_CANCELLED: weft_status = 3;
 pub const WEFT_INTERRUPTED: weft_status = 4;
 /// Flow: the channel is closed.
 pub const WEFT_CLOSED: weft_status = 5;
-/// Flow: refused by a limit. Kept for limits; nothing returns it yet.
+/// Flow: refused by a breaker that is open.
 pub const WEFT_REJECTED: weft_status = 6;
 /// Caller: an argument is wrong; the message names it.
 pub const WEFT_INVALID: weft_status = 20;

@@ -61,7 +61,7 @@ pub struct weft_future {
     _private: [u8; 0],
 }
 
-/// A callback that is to come when a future is settled, or a file descriptor ready.
+/// A callback that is to come when a future is settled, a file descriptor ready, or a breaker's state another one.
 pub struct weft_watch {
     _private: [u8; 0],
 }
@@ -83,6 +83,11 @@ pub struct weft_sender {
 
 /// A counted receiving end of a channel.
 pub struct weft_receiver {
+    _private: [u8; 0],
+}
+
+/// What lets calls through, or not.
+pub struct weft_breaker {
     _private: [u8; 0],
 }
 

@@ -1,6 +1,7 @@
 //! What is told of settled futures: callbacks, channels, file descriptors.
 
 use std::ffi::{c_int, c_void};
+use std::ptr;
 use std::sync::Arc;
 
 use super::args::{callback, may_create, place};
@@ -9,6 +10,7 @@ use super::future::{Cell, Value, get_future};
 use super::handle::{Handle, Noun};
 use super::types::{weft_channel, weft_drop_fn, weft_future, weft_status, weft_watch};
 use super::{channel, descriptor};
+use crate::breaker::listeners::Listeners;
 use crate::error::{Failure, Status};
 use crate::future::{Callback, Future, OnSettled};
 use crate::panics;
@@ -43,6 +45,8 @@ impl OnSettled<Value> for Told {
 pub(super) enum Watched {
     Future(Arc<Callback<Value, Told>>),
     Descriptor(descriptor::Watch),
+    /// By its number.
+    Breaker(Arc<Listeners>, u64),
 }
 
 /// What is called for a callback that has been taken back.
@@ -59,6 +63,10 @@ impl Watched {
                 callback.off().map(|told| TakenBack { drop: told.drop, ctx: told.ctx, arg: told.arg })
             }
             Watched::Descriptor(watch) => watch.off(),
+            // A listener's drop is its own end.
+            Watched::Breaker(listeners, id) => {
+                listeners.remove(*id).then_some(TakenBack { drop: None, ctx: ptr::null_mut(), arg: ptr::null_mut() })
+            }
         }
     }
 }
@@ -101,8 +109,9 @@ pub unsafe extern "C" fn weft_future_on_settled(
     })
 }
 
-/// Takes a callback back, of a future or of a file descriptor. WEFT_OK: it will not run, and its drop has. WEFT_BUSY: it
-/// runs or has run, or was taken back already. Never blocks; any thread, also from within the callback.
+/// Takes a callback back, of a future, of a file descriptor or of a breaker. WEFT_OK: it will not run (again), and its
+/// drop has. WEFT_BUSY: it runs or has run, or was taken back already; a breaker's that runs will not run again, and its
+/// drop follows. Never blocks; any thread, also from within the callback.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_watch_off(watch: *mut weft_watch) -> weft_status {
     boundary(|| {

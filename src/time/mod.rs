@@ -8,6 +8,8 @@
 //! The same thread sleeps for descriptors, of the program and of rooms above: [`watches::Watches`] has what is called when
 //! they are ready.
 //!
+//! [`now::Now`] is the clock of those who only look at it.
+//!
 //! Waits with a timeout do not come here: a sleep in the kernel has a deadline of its own.
 
 #[cfg(not(weft_loom))]
@@ -16,6 +18,7 @@ pub mod clock;
 #[cfg(not(weft_loom))]
 pub mod driver;
 pub mod entry;
+pub mod now;
 #[cfg(not(weft_loom))]
 pub mod reactor;
 pub mod timers;
@@ -27,4 +30,5 @@ pub use alarm::Alarm;
 #[cfg(not(weft_loom))]
 pub use driver::{Timer, prepare};
 pub use entry::{Action, Entry};
+pub use now::Now;
 pub use timers::Group;

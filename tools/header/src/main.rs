@@ -36,6 +36,8 @@ const SECTIONS: &[(&str, &str)] = &[
     ("poll", "Poll tasks"),
     ("channel", "Channels"),
     ("select", "Select"),
+    ("breaker", "Circuit breakers"),
+    ("breaker_watch", "What breakers tell"),
 ];
 
 /// The types that src/capi/types.rs defines for the other files; cbindgen leaves out what a file itself does not use.
@@ -57,6 +59,7 @@ const TYPES: &[&str] = &[
     "weft_channel",
     "weft_sender",
     "weft_receiver",
+    "weft_breaker",
     "weft_task_fn",
     "weft_call_fn",
     "weft_drop_fn",
