@@ -41,6 +41,7 @@
 #error "weft/weft.hpp reports failures as exceptions and needs them enabled; weft/weft.h does without"
 #else
 
+#include "cpp/breaker.hpp"
 #include "cpp/cancel.hpp"
 #include "cpp/channel.hpp"
 #include "cpp/combine.hpp"

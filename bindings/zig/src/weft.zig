@@ -5,7 +5,7 @@
 //!
 //! What holds for everything in here:
 //!
-//! - Handles (`Runtime`, `Future`, `Promise`, `Channel`, `CancelToken`, `Timer`, `Mutex`, `Thread`) are small structs around one reference. `retain()` gives another one to keep,
+//! - Handles (`Runtime`, `Future`, `Promise`, `Channel`, `CancelToken`, `Timer`, `Mutex`, `Thread`, `Breaker`) are small structs around one reference. `retain()` gives another one to keep,
 //!   `deinit()` gives one back and never blocks; a copy without `retain()` is a borrowed view.
 //! - Callables are functions known at compile time plus a tuple of arguments, which are copied. A function whose first parameter is a
 //!   `Worker` gets the worker it runs on; the tuple does not mention it.
@@ -39,6 +39,9 @@ pub const Mutex = @import("mutex.zig").Mutex;
 pub const Timer = @import("timer.zig").Timer;
 pub const sleep = @import("timer.zig").sleep;
 pub const Channel = @import("channel.zig").Channel;
+pub const Breaker = @import("breaker.zig").Breaker;
+pub const Permit = @import("breaker.zig").Permit;
+pub const Outcome = @import("breaker.zig").Outcome;
 
 pub const select = @import("select.zig").select;
 pub const Fired = @import("select.zig").Fired;

@@ -11,4 +11,5 @@ test {
     _ = @import("channels.zig");
     _ = @import("ends.zig");
     _ = @import("select.zig");
+    _ = @import("breaker.zig");
 }

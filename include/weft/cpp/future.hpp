@@ -50,6 +50,7 @@ public:
 private:
     template <class T>
     friend class future;
+    friend class breaker;
 
     explicit watch(detail::watch_handle handle) noexcept : handle_(std::move(handle)) {}
 

@@ -75,7 +75,7 @@ module Weft
     STATUS = 5
   end
 
-  # A limit refused the call.
+  # A breaker that is open refused the call.
   class RejectedError < Error
     STATUS = 6
   end

@@ -23,6 +23,7 @@ module Weft
     TIMEOUT = 2
     INTERRUPTED = 4
     CLOSED = 5
+    REJECTED = 6
     NOT_FOUND = 24
     FAILED = 60
 
@@ -38,6 +39,8 @@ module Weft
     SELECT_FUTURE = 3
     SELECT_CANCEL = 4
     FUTURE_STATES = { 0 => :pending, 1 => :ready, 2 => :failed, 3 => :cancelled }.freeze
+    BREAKER_STATES = { closed: 0, open: 1, half_open: 2, forced_open: 3, disabled: 4, metrics_only: 5 }.freeze
+    OUTCOMES = { ok: 0, fail: 1, ignore: 2, abandoned: 3 }.freeze
     CAPABILITIES = { futex: 1, fork: 2, affinity: 4, numa: 8, membarrier: 16 }.freeze
 
     # The library to load: WEFT_LIBRARY names a file, and then nothing else will do; otherwise the loader
@@ -103,6 +106,27 @@ module Weft
     class ChannelOptions < FFI::Struct
       layout :size, :size_t, :elem_size, :size_t, :elem_align, :size_t, :capacity, :size_t,
              :single_producer, :int32, :single_consumer, :int32, :drop, :pointer, :drop_ctx, :pointer, :name, :pointer
+    end
+
+    # struct weft_breaker_options
+    class BreakerOptions < FFI::Struct
+      layout :size, :size_t, :name, :pointer, :window, :uint32, :minimum_calls, :uint32, :window_ns, :int64,
+             :failure_rate, :double, :slow_ns, :int64, :slow_rate, :double, :consecutive, :uint32, :probes, :uint32,
+             :probes_to_close, :uint32, :abandoned, :int32, :open_wait_ns, :int64, :open_wait_max_ns, :int64,
+             :backoff, :double, :jitter, :double, :probe_wait_ns, :int64, :outcome, :pointer, :outcome_arg, :pointer
+    end
+
+    # struct weft_breaker_stats
+    class BreakerStats < FFI::Struct
+      layout :size, :size_t, :state, :int32, :attempt, :uint32, :generation, :uint64, :ok, :uint64,
+             :failed, :uint64, :ignored, :uint64, :slow, :uint64, :rejected, :uint64, :late, :uint64,
+             :abandoned, :uint64, :opened, :uint64, :window_calls, :uint64, :window_failed, :uint64,
+             :window_slow, :uint64, :consecutive, :uint64, :probes, :uint64
+    end
+
+    # struct weft_permit
+    class Permit < FFI::Struct
+      layout :word, [:uint64, 2]
     end
 
     # struct weft_log_record
@@ -206,6 +230,17 @@ module Weft
     attach_function :weft_channel_release, [:pointer], :void
 
     attach_function :weft_select, %i[pointer size_t int64 pointer], :status
+
+    attach_function :weft_breaker_options_init, %i[pointer size_t], :status
+    attach_function :weft_breaker_new, %i[pointer pointer], :status
+    attach_function :weft_breaker_acquire, %i[pointer pointer], :status
+    attach_function :weft_breaker_record, %i[pointer pointer int32], :status
+    attach_function :weft_breaker_get_state, [:pointer], :int32
+    attach_function :weft_breaker_retry_after, [:pointer], :int64
+    attach_function :weft_breaker_force, %i[pointer int32], :status
+    attach_function :weft_breaker_stats_get, %i[pointer pointer], :status
+    attach_function :weft_breaker_retain, [:pointer], :pointer
+    attach_function :weft_breaker_release, [:pointer], :void
 
     # The functions that can wait, with the VM lock released.
     module Blocking

@@ -25,6 +25,9 @@ extern const size_t fixture_layout_worker_stats[];
 extern const size_t fixture_layout_spawn_options[];
 extern const size_t fixture_layout_channel_options[];
 extern const size_t fixture_layout_log_record[];
+extern const size_t fixture_layout_breaker_options[];
+extern const size_t fixture_layout_breaker_stats[];
+extern const size_t fixture_layout_permit[];
 
 /* Squares the number at arg in place and gives arg back. */
 weft_status fixture_square(weft_worker *worker, void *arg, void **result)
@@ -198,4 +201,29 @@ const size_t fixture_layout_log_record[] = {
     sizeof(weft_log_record), offsetof(weft_log_record, size), offsetof(weft_log_record, level),
     offsetof(weft_log_record, worker), offsetof(weft_log_record, time_ns), offsetof(weft_log_record, runtime),
     offsetof(weft_log_record, task), offsetof(weft_log_record, message)
+};
+const size_t fixture_layout_breaker_options[] = {
+    sizeof(weft_breaker_options), offsetof(weft_breaker_options, size), offsetof(weft_breaker_options, name),
+    offsetof(weft_breaker_options, window), offsetof(weft_breaker_options, minimum_calls),
+    offsetof(weft_breaker_options, window_ns), offsetof(weft_breaker_options, failure_rate),
+    offsetof(weft_breaker_options, slow_ns), offsetof(weft_breaker_options, slow_rate),
+    offsetof(weft_breaker_options, consecutive), offsetof(weft_breaker_options, probes),
+    offsetof(weft_breaker_options, probes_to_close), offsetof(weft_breaker_options, abandoned),
+    offsetof(weft_breaker_options, open_wait_ns), offsetof(weft_breaker_options, open_wait_max_ns),
+    offsetof(weft_breaker_options, backoff), offsetof(weft_breaker_options, jitter),
+    offsetof(weft_breaker_options, probe_wait_ns), offsetof(weft_breaker_options, outcome),
+    offsetof(weft_breaker_options, outcome_arg)
+};
+const size_t fixture_layout_breaker_stats[] = {
+    sizeof(weft_breaker_stats), offsetof(weft_breaker_stats, size), offsetof(weft_breaker_stats, state),
+    offsetof(weft_breaker_stats, attempt), offsetof(weft_breaker_stats, generation), offsetof(weft_breaker_stats, ok),
+    offsetof(weft_breaker_stats, failed), offsetof(weft_breaker_stats, ignored), offsetof(weft_breaker_stats, slow),
+    offsetof(weft_breaker_stats, rejected), offsetof(weft_breaker_stats, late),
+    offsetof(weft_breaker_stats, abandoned), offsetof(weft_breaker_stats, opened),
+    offsetof(weft_breaker_stats, window_calls), offsetof(weft_breaker_stats, window_failed),
+    offsetof(weft_breaker_stats, window_slow), offsetof(weft_breaker_stats, consecutive),
+    offsetof(weft_breaker_stats, probes)
+};
+const size_t fixture_layout_permit[] = {
+    sizeof(weft_permit), offsetof(weft_permit, word)
 };
