@@ -50,9 +50,11 @@ soak: setup-demo
 
 bench: setup-bench
 	@$(CONFIGURE) >/dev/null
-	@cmake --build $(BUILD) --target bench_abi bench_idle bench_memory bench_forkjoin bench_instructions bench_tbb
-	@cargo build --locked --release --package weft-peers --features channels
+	@cmake --build $(BUILD) --target bench_abi bench_breaker bench_idle bench_memory bench_forkjoin bench_instructions bench_tbb
+	@cargo build --locked --release --package weft-peers --features channels,breakers
 	@$(BUILD)/benches/bench_abi
+	@$(BUILD)/benches/bench_breaker
+	@target/release/breakers $(BUILD)/libweft.so
 	@target/release/spawn
 	@$(BUILD)/benches/bench_idle
 	@$(BUILD)/benches/bench_memory

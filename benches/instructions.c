@@ -1,5 +1,6 @@
 /* One kind of call, n times, on one worker: instructions.sh counts what each costs.
- *     instructions serial|callbacks|fork|join|spawn|spawn-outside|submit|submit-outside|empty|timer|mutex|mutex-outside N */
+ *     instructions serial|callbacks|fork|join|spawn|spawn-outside|submit|submit-outside|empty|timer|mutex|mutex-outside
+ *         |breaker|breaker-time|breaker-open N */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,6 +90,26 @@ static void lock_and_unlock(weft_worker *worker, void *arg)
     weft_mutex_release(mutex);
 }
 
+/* Acquire, and record what was let through. */
+static void breaker(const char *kind, int n)
+{
+    weft_breaker_options options;
+    weft_breaker *breaker;
+    check(weft_breaker_options_init(&options, sizeof options), "weft_breaker_options_init");
+    options.open_wait_ns = WEFT_FOREVER;
+    if (strcmp(kind, "breaker-time") == 0)
+        options.window_ns = 10000000000;
+    check(weft_breaker_new(&options, &breaker), "weft_breaker_new");
+    if (strcmp(kind, "breaker-open") == 0)
+        check(weft_breaker_force(breaker, WEFT_BREAKER_OPEN), "weft_breaker_force");
+    for (int i = 0; i < n; i++) {
+        weft_permit permit;
+        if (weft_breaker_acquire(breaker, &permit) == WEFT_OK)
+            check(weft_breaker_record(breaker, &permit, WEFT_OUTCOME_OK), "weft_breaker_record");
+    }
+    weft_breaker_release(breaker);
+}
+
 /* Tasks in rounds, so that what is free goes round. */
 enum { ROUND = 1000 };
 
@@ -157,6 +178,8 @@ int main(int argc, char **argv)
         check(weft_run(runtime, lock_and_unlock, &n), "weft_run");
     if (strcmp(argv[1], "mutex-outside") == 0)
         lock_and_unlock(NULL, &n);
+    if (strncmp(argv[1], "breaker", 7) == 0)
+        breaker(argv[1], n);
     struct tasks tasks = {runtime, n, strncmp(argv[1], "submit", 6) == 0, calloc(ROUND, sizeof(weft_task))};
     if (strcmp(argv[1], "spawn") == 0 || strcmp(argv[1], "submit") == 0)
         check(weft_spawn(runtime, rounds_inside, &tasks), "weft_spawn");

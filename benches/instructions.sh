@@ -21,6 +21,9 @@ for program in "$@"; do
     for kind in empty timer; do
         per "  $kind, per call:" "$program" "$kind" 40000 20000 20000
     done
+    for kind in breaker breaker-time breaker-open; do
+        per "  $kind, per acquire and record:" "$program" "$kind" 40000 20000 20000
+    done
     for kind in mutex mutex-outside; do
         per "  $kind, per lock and unlock:" "$program" "$kind" 40000 20000 20000
     done

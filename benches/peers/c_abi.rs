@@ -91,6 +91,11 @@ impl Options {
     }
 }
 
+/// `weft_permit`
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+pub struct Permit(pub [u64; 2]);
+
 /// `weft_select_case`
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -171,6 +176,11 @@ functions! {
     channel_send_batch = "weft_channel_send_batch"(Object, *const c_void, usize, i64, *mut usize) -> Status;
     channel_recv_batch = "weft_channel_recv_batch"(Object, *mut c_void, usize, i64, *mut usize) -> Status;
     select = "weft_select"(*mut SelectCase, usize, i64, *mut usize) -> Status;
+    breaker_new = "weft_breaker_new"(*const c_void, *mut Object) -> Status;
+    breaker_acquire = "weft_breaker_acquire"(Object, *mut Permit) -> Status;
+    breaker_record = "weft_breaker_record"(Object, *mut Permit, i32) -> Status;
+    breaker_force = "weft_breaker_force"(Object, i32) -> Status;
+    breaker_release = "weft_breaker_release"(Object);
     future_then = "weft_future_then"(Object, Object, ThenFn, *mut c_void, *const c_void, *mut Object) -> Status;
     ]
 }

@@ -1,6 +1,6 @@
-//! What the benchmarks of channels and futures share: Weft as a C program sees it, and the contests with its peers.
+//! What the benchmarks of channels, futures and breakers share: Weft as a C program sees it, and the contests with its peers.
 
-#[cfg(feature = "channels")]
+#[cfg(any(feature = "channels", feature = "breakers"))]
 pub mod c_abi;
-#[cfg(feature = "channels")]
+#[cfg(any(feature = "channels", feature = "breakers"))]
 pub mod contest;
