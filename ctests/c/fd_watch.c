@@ -393,6 +393,11 @@ TEST(what_cannot_be_watched)
         CHECK_INVALID(weft_fd_watch(closed[i], READS, note, &told, drop_count, &drops, &watch), "fd");
     CHECK_REFUSED(weft_fd_watch(directory, READS, note, &told, drop_count, &drops, &watch), WEFT_UNSUPPORTED, "regular");
     CHECK_REFUSED(weft_fd_watch(file, READS, note, &told, drop_count, &drops, &watch), WEFT_UNSUPPORTED, "regular");
+    /* Open, but for naming only. */
+    int name = open("/", O_PATH | O_CLOEXEC);
+    REQUIRE(name >= 0);
+    CHECK_REFUSED(weft_fd_watch(name, READS, note, &told, drop_count, &drops, &watch), WEFT_OS, "watched");
+    close_fd(name);
     close_fd(file);
     close_fd(directory);
     CHECK_INVALID(weft_fd_watch(file, READS, note, &told, drop_count, &drops, &watch), "fd");

@@ -184,19 +184,22 @@ pub fn watch(fd: RawFd, interest: Interest, call: Call) -> Result<FdWatch> {
 
 /// The same; `then` has the watch before the call can be made. It runs under a lock: it is short, and uses no watch.
 pub fn watch_and<R>(fd: RawFd, interest: Interest, call: Call, then: impl FnOnce(FdWatch) -> R) -> Result<R> {
-    let refused = |error| refused(fd, error);
-    let own = epoll::duplicate(fd).map_err(refused)?;
+    let own = epoll::duplicate(fd).map_err(|error| match error.raw_os_error() {
+        Some(libc::EBADF) => Failure::with(Status::Invalid, format!("fd: {fd} is not open")),
+        _ => refused(fd, error),
+    })?;
     let reactor = get()?;
     stop_at_exit();
     let watched = Watched { member: Member { fd: own, epoll: &reactor.epoll }, call };
-    let add =
-        |key, watched: &Watched| reactor.epoll.add_once(watched.member.fd.as_fd(), interest, key).map_err(refused);
+    let add = |key, watched: &Watched| {
+        let added = reactor.epoll.add_once(watched.member.fd.as_fd(), interest, key);
+        added.map_err(|error| refused(fd, error))
+    };
     reactor.watches.arm(watched, add, |key| then(FdWatch { reactor, key }))
 }
 
 fn refused(fd: RawFd, error: io::Error) -> Failure {
     match error.raw_os_error() {
-        Some(libc::EBADF) => Failure::with(Status::Invalid, format!("fd: {fd} is not open")),
         Some(libc::EPERM) => {
             Failure::with(Status::Unsupported, format!("fd: {fd} is never waited for: a regular file or the like"))
         }
