@@ -111,8 +111,8 @@ impl Door {
         }
     }
 
-    /// Comes in if nothing is in the way. If not, [`Door::enter`] has to follow, or [`Door::left_undone`]: they look after what is left
-    /// undone here, by who was in for a moment.
+    /// Comes in if nothing is in the way. If not, [`Door::enter`] has to follow, or [`Door::clear_up`]: they look after what is left
+    /// undone here.
     #[inline(always)]
     pub fn try_enter(&self) -> bool {
         // Relaxed: a thread knows whether it is the owner. Who finds the door shared takes the lock, which whoever made it
@@ -288,15 +288,19 @@ impl Door {
         } else {
             self.go_out();
         }
-        self.left_undone()
-    }
-
-    /// What wants attention after this thread has been in, or 0.
-    #[inline(always)]
-    pub fn left_undone(&self) -> u32 {
         // Pairs with `barrier` in whoever sets one of the flags and then looks at what we did.
         asymmetric::light();
         self.flags() & ATTENTION
+    }
+
+    /// For who was in for a moment at most, has done nothing, and does not [enter](Door::enter) either: wakes who saw that and sleeps.
+    #[inline]
+    pub fn clear_up(&self) {
+        // Pairs with `barrier` in whoever sleeps then.
+        asymmetric::light();
+        if self.flags() & (SLEEPERS | FENCED) != 0 {
+            self.wake_sleepers();
+        }
     }
 
     /// The cold part of leaving; the flags after it.
@@ -540,9 +544,7 @@ mod models {
                     room.1.with_mut(|count| unsafe { *count += 1 });
                     room.0.leave();
                 }
-                if room.0.left_undone() != 0 {
-                    room.0.attend();
-                }
+                room.0.clear_up();
                 other.join().unwrap();
                 assert_eq!(room.1.with(|count| unsafe { *count }), 1 + u32::from(inside));
             });

@@ -425,11 +425,9 @@ impl<S: Store> Queue<S> {
         }
     }
 
-    /// What an attempt that came to nothing by the fast way leaves undone: somebody may sleep at the door who found it inside.
+    /// What an attempt that came to nothing by the fast way leaves undone: somebody may sleep who found it inside.
     pub fn clear_up(&self, direction: Direction) {
-        if self.door(direction).left_undone() != 0 {
-            self.attend(direction);
-        }
+        self.door(direction).clear_up();
     }
 
     /// Whether an attempt might come to something now.
