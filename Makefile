@@ -17,7 +17,7 @@ CONFIGURE = cmake -S . -B $(BUILD) -G Ninja -DCMAKE_BUILD_TYPE=$(BUILD_TYPE)
 help:
 	@echo 'make demo             install what is missing, build, and run the demo on real files'
 	@echo 'make test             install what is missing, build, and run every test'
-	@echo 'make soak             install what is missing, and mix everything at random for SOAK_SECONDS (600)'
+	@echo 'make soak             install what is missing, and mix everything at random for SOAK_SECONDS (600), and attack links'
 	@echo 'make bench            install what is missing, build, and run the benchmarks'
 	@echo 'make bench-channels   of these, channels and futures beside their peers (WEFT_BENCH_QUICK=1: a quick look)'
 	@echo 'make build            build libweft.so and libweft.a in $(BUILD) (BUILD_TYPE=Debug for a debug build)'
@@ -47,10 +47,11 @@ test: setup-test
 SOAK_SECONDS ?= 600
 soak: setup-demo
 	@WEFT_STRESS_SECONDS=$(SOAK_SECONDS) cargo test --locked --release --package weft --test stress -- $(SOAK_SEED)
+	@WEFT_FUZZ_SECONDS=$$(($(SOAK_SECONDS) / 5)) cargo test --locked --release --package weft --lib garbage_from_fixed_seeds
 
 bench: setup-bench
 	@$(CONFIGURE) >/dev/null
-	@cmake --build $(BUILD) --target bench_abi bench_breaker bench_idle bench_memory bench_forkjoin bench_instructions bench_tbb
+	@cmake --build $(BUILD) --target bench_abi bench_breaker bench_idle bench_memory bench_link bench_forkjoin bench_instructions bench_tbb
 	@cargo build --locked --release --package weft-peers --features channels,breakers
 	@$(BUILD)/benches/bench_abi
 	@$(BUILD)/benches/bench_breaker
@@ -58,6 +59,7 @@ bench: setup-bench
 	@target/release/spawn
 	@$(BUILD)/benches/bench_idle
 	@$(BUILD)/benches/bench_memory
+	@$(BUILD)/benches/bench_link
 	@for program in $(BUILD)/benches/forkjoin_*_*; do echo "$${program##*/}"; $$program; done
 	@target/release/forkjoin
 	@$(BUILD)/benches/bench_tbb

@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! capi/                            the C ABI: conversion and nothing else
+//! ipc/                             links: frames between processes
 //! parallel/   channel/  future/    join and loops; queues with two ends; results
 //! breaker/                         whether to call at all
 //! scheduler/                       workers, queues, sleeping
@@ -30,6 +31,7 @@ pub mod breaker;
 pub mod channel;
 pub mod error;
 pub mod future;
+pub mod ipc;
 pub mod memory;
 pub mod panics;
 pub mod platform;

@@ -226,9 +226,9 @@ static const struct harness_case *find(enum harness_kind kind, const char *name)
     return c;
 }
 
-struct child child_run(const char *name)
+/* Starts this program again with that case; `output`, unless it is -1, is its standard output and error, `fd` is CHILD_FD. */
+static pid_t start(const char *name, int output, int fd)
 {
-    struct child child = {0};
     char how[] = UNCHECKED_CHILD;
     if (find(HARNESS_CHILD, name) != NULL)
         strcpy(how, CHECKED_CHILD);
@@ -240,20 +240,41 @@ struct child child_run(const char *name)
     REQUIRE(length > 0);
     self[length] = '\0';
 
-    int output = memfd_create("child", MFD_CLOEXEC);
-    REQUIRE(output >= 0);
     posix_spawn_file_actions_t actions;
     REQUIRE(posix_spawn_file_actions_init(&actions) == 0);
-    REQUIRE(posix_spawn_file_actions_adddup2(&actions, output, 1) == 0);
-    REQUIRE(posix_spawn_file_actions_adddup2(&actions, output, 2) == 0);
+    if (output >= 0) {
+        REQUIRE(posix_spawn_file_actions_adddup2(&actions, output, 1) == 0);
+        REQUIRE(posix_spawn_file_actions_adddup2(&actions, output, 2) == 0);
+    }
+    if (fd >= 0)
+        REQUIRE(posix_spawn_file_actions_adddup2(&actions, fd, CHILD_FD) == 0);
 
     char *arguments[] = {self, how, (char *)(uintptr_t)name, NULL};
     pid_t pid = -1;
     REQUIRE(posix_spawn(&pid, self, &actions, NULL, arguments, environ) == 0);
     posix_spawn_file_actions_destroy(&actions);
-    while (waitpid(pid, &child.status, 0) < 0)
-        REQUIRE(errno == EINTR);
+    return pid;
+}
 
+pid_t child_start(const char *name, int fd)
+{
+    return start(name, -1, fd);
+}
+
+int child_end(pid_t pid)
+{
+    int status = -1;
+    while (waitpid(pid, &status, 0) < 0)
+        REQUIRE(errno == EINTR);
+    return status;
+}
+
+struct child child_run(const char *name)
+{
+    struct child child = {0};
+    int output = memfd_create("child", MFD_CLOEXEC);
+    REQUIRE(output >= 0);
+    child.status = child_end(start(name, output, -1));
     ssize_t got = pread(output, child.output, sizeof child.output - 1, 0);
     REQUIRE(got >= 0);
     close(output);

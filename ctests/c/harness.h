@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include <weft/weft.h>
 
@@ -94,6 +95,12 @@ struct child {
 struct child child_run(const char *name);
 /* The usual expectation: it exits with 0, which it does when none of its checks failed. */
 void child_succeeds(const char *name);
+
+/* The same beside this program: the child has a copy of `fd` as its descriptor CHILD_FD. child_end waits for it, and answers its
+ * status as from waitpid. */
+enum { CHILD_FD = 100 };
+pid_t child_start(const char *name, int fd);
+int child_end(pid_t pid);
 
 /* ---- where the tests run: some facts cannot be observed under every tool */
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* ---- the zoo */
 
@@ -41,6 +42,7 @@ struct zoo *zoo_new(void)
     REQUIRE(zoo->thread != NULL);
     OK(weft_mutex_new("zoo", &zoo->mutex));
     OK(weft_breaker_new(NULL, &zoo->breaker));
+    OK(weft_link_pair(NULL, &zoo->link, &zoo->link_far_fd));
     OK(weft_spawn(zoo->runtime, lend_worker, zoo));
     gate_wait(&zoo->worker_lent);
     zoo->handle[BYTES] = zoo->bytes;
@@ -56,6 +58,7 @@ struct zoo *zoo_new(void)
     zoo->handle[THREAD] = zoo->thread;
     zoo->handle[MUTEX] = zoo->mutex;
     zoo->handle[BREAKER] = zoo->breaker;
+    zoo->handle[LINK] = zoo->link;
     zoo->handle[WORKER] = zoo->worker;
     zoo->handle[NO_NOUN] = no_handle;
     return zoo;
@@ -94,6 +97,9 @@ void zoo_end(struct zoo *zoo)
     weft_mutex_release(zoo->mutex);
     CHECK_INT(weft_breaker_get_state(zoo->breaker), WEFT_BREAKER_CLOSED);
     weft_breaker_release(zoo->breaker);
+    OK(weft_link_send(zoo->link, WEFT_FRAME_USER, 0, 1, NULL, 0, 0));
+    weft_link_release(zoo->link);
+    close(zoo->link_far_fd);
     free(zoo);
 }
 

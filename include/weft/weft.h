@@ -74,6 +74,9 @@ typedef struct weft_error weft_error;
 /* The end of a result that waits for it. */
 typedef struct weft_future weft_future;
 
+/* One end of a link to another process. */
+typedef struct weft_link weft_link;
+
 /* A lock that knows its holder. */
 typedef struct weft_mutex weft_mutex;
 
@@ -2212,6 +2215,194 @@ weft_status weft_breaker_on_change(weft_breaker *breaker,
  blocks; any thread.
  */
 weft_status weft_breaker_stats_get(weft_breaker *breaker, struct weft_breaker_stats *out);
+
+/* Links between processes ----------------------------------------------------------------------------------------- */
+
+/* Frames travel in shared memory, and if the system refuses that, over the socket. */
+#define WEFT_LINK_AUTO 0
+/* Frames travel in shared memory. */
+#define WEFT_LINK_SHARED 1
+/* Frames travel over a socket: more system calls, no shared memory. */
+#define WEFT_LINK_SOCKET 2
+/* A call. What a kind means is up to who sends and who receives; Weft's own processes use them as they are called. */
+#define WEFT_FRAME_REQUEST 1
+/* The answer to a call. */
+#define WEFT_FRAME_REPLY 2
+/* The failure of a call. */
+#define WEFT_FRAME_ERROR 3
+/* A call is not wanted any more. */
+#define WEFT_FRAME_CANCEL 4
+/* A sign of life. */
+#define WEFT_FRAME_HEARTBEAT 5
+/* Statistics. */
+#define WEFT_FRAME_STATS 6
+/* A log record. */
+#define WEFT_FRAME_LOG 7
+/* The peer is to finish. */
+#define WEFT_FRAME_SHUTDOWN 8
+/* This and everything above are the program's. */
+#define WEFT_FRAME_USER 256
+
+/* What a link is made with, both ends of it. Fill in with weft_link_options_init, then change what matters. */
+typedef struct weft_link_options {
+  /* sizeof(weft_link_options). */
+  size_t size;
+  /* A WEFT_LINK_ constant. */
+  int32_t transport;
+  /*
+   A WEFT_ON, _OFF or _DEFAULT (off). On: both ends promise to leave the shared memory alone, so that frames may be
+   looked at where they are (weft_link_peek). A peer that breaks the promise changes what is being looked at.
+   */
+  int32_t trusted;
+  /*
+   Bytes of shared memory for each direction, rounded up to a power of two; 0: 4 MiB. Larger frames pass through it
+   in pieces. Memory is taken as it is used.
+   */
+  size_t ring_size;
+  /*
+   The longest frame, in bytes; 0: 1 GiB; SIZE_MAX: no limit. A longer one is refused here with WEFT_TOO_LARGE, and
+   one that a peer sends all the same is WEFT_PROTOCOL.
+   */
+  size_t max_frame;
+  /*
+   Bytes of frames that an end keeps which have come while it waited to send, and which nobody has received yet;
+   0: 64 MiB. It takes one more when there are less. Beyond that it waits without taking any.
+   */
+  size_t backlog;
+} weft_link_options;
+
+/* A frame that has come. */
+typedef struct weft_frame {
+  /* A WEFT_FRAME_ constant, or a number of the program's. */
+  uint32_t kind;
+  /* The sender's. */
+  uint32_t flags;
+  /* The sender's. */
+  uint64_t id;
+  /* What it carries, aligned to 8 bytes; good as long as `bytes`. */
+  const void *data;
+  /* How many bytes that are. */
+  size_t len;
+  /*
+   What `data` is in, with one reference, which the receiver gives back by weft_bytes_release. NULL from
+   weft_link_peek.
+   */
+  weft_bytes *bytes;
+} weft_frame;
+
+/* What has passed over a link so far. */
+typedef struct weft_link_stats {
+  /* Set by the caller: sizeof(weft_link_stats). */
+  size_t size;
+  /* How frames travel: WEFT_LINK_SHARED or WEFT_LINK_SOCKET. */
+  int32_t transport;
+  /* Not used. */
+  int32_t reserved;
+  /* Frames sent by this end. */
+  uint64_t sent_frames;
+  /* Bytes in them. */
+  uint64_t sent_bytes;
+  /* How often a thread has slept to send. */
+  uint64_t send_waits;
+  /* Frames that have come, those that nobody has received yet included as far as this end has taken them in. */
+  uint64_t received_frames;
+  /* Bytes in them. */
+  uint64_t received_bytes;
+  /* How often a thread has slept to receive. */
+  uint64_t receive_waits;
+} weft_link_stats;
+
+/* Fills in the defaults. `size` is sizeof *options as the caller knows it. */
+weft_status weft_link_options_init(struct weft_link_options *options, size_t size);
+
+/*
+ A link: frames both ways between this process and another, in order, none lost and none twice. NULL options: none.
+ *near_end is this process' end. *far_fd is for the other process, which makes its end of it by weft_link_adopt; until
+ then what is sent waits there. It is the caller's, closed on exec: to hand it to a program that is started, clear
+ FD_CLOEXEC in the child after fork (fcntl), or have posix_spawn duplicate it (posix_spawn_file_actions_adddup2); or
+ pass it over a socket. Then close it here: as long as any process has it open, the death of the peer goes
+ unnoticed. The same is true of a child that was forked while a link was open and has not executed a program: it has
+ a copy. WEFT_OS: no memory, descriptors or mappings for it (each end has four descriptors). Never blocks.
+ */
+weft_status weft_link_pair(const struct weft_link_options *options, weft_link **near_end, int32_t *far_fd);
+
+/*
+ The other end of a link, from what weft_link_pair gave as far_fd, once. The descriptor belongs to the link from now
+ on, and is closed on exec. Options are those of the pair, `trusted` included: who adopts trusts if who made the pair
+ says so. On failure the descriptor is still the caller's, but cannot be adopted any more. WEFT_INVALID: it is not
+ one. WEFT_PROTOCOL: who made it does not keep to the rules, or has another version of Weft. WEFT_OS. Never blocks.
+ */
+weft_status weft_link_adopt(int32_t fd, weft_link **out);
+
+/*
+ Sends a frame: a copy of `len` bytes at `data` (which may be NULL if there are none), with `kind`, a WEFT_FRAME_
+ constant or a number from WEFT_FRAME_USER on, and `flags` and `id` of the caller's. Waits for room. WEFT_OK: it is
+ on its way, and comes after what was sent before it; not that the peer has received it. A frame that is larger than
+ what the link holds is sent in pieces, while the peer receives them; with a timeout of 0 or less that is
+ WEFT_WOULD_BLOCK. Of several threads one sends at a time. While a thread waits here it takes in what the peer sends,
+ up to options->backlog, if nobody receives meanwhile; so two ends that send to each other get on. On any failure the
+ peer does not get the frame: WEFT_CLOSED (either end was closed), WEFT_DIED (the peer has no end any more),
+ WEFT_PROTOCOL (it has sent nonsense; for ever after), WEFT_TIMEOUT, WEFT_WOULD_BLOCK, WEFT_INTERRUPTED,
+ WEFT_CANCELLED, WEFT_SHUTDOWN, WEFT_TOO_LARGE, WEFT_OS. Blocks; inside a task the thread's turn passes to another. Any
+ thread.
+ */
+weft_status weft_link_send(weft_link *link,
+                           uint32_t kind,
+                           uint32_t flags,
+                           uint64_t id,
+                           const void *data,
+                           size_t len,
+                           int64_t timeout_ns);
+
+/*
+ The next frame, in *out, with bytes of its own: a copy that the peer cannot change. Waits for one. Whatever the peer
+ had sent before it closed or died is received first; then WEFT_CLOSED or WEFT_DIED. WEFT_PROTOCOL: the peer has sent
+ nonsense, and nothing from it is received any more. WEFT_NOMEM: no memory for the frame, which is still there. Other
+ failures as for weft_link_send; *out is as it was. Of several threads one receives at a time. Blocks; inside a task
+ the thread's turn passes to another. Any thread.
+ */
+weft_status weft_link_recv(weft_link *link, int64_t timeout_ns, struct weft_frame *out);
+
+/*
+ The next frame as it lies in shared memory, without a copy, good until weft_link_consume; a frame that came in
+ pieces is put together first. out->bytes is NULL. For one thread at a time: until the frame is consumed, further calls
+ of this and of weft_link_recv are WEFT_BUSY. WEFT_UNSUPPORTED: the link was not made with options->trusted. Otherwise
+ as weft_link_recv.
+ */
+weft_status weft_link_peek(weft_link *link, int64_t timeout_ns, struct weft_frame *out);
+
+/*
+ Takes away the frame that weft_link_peek has shown, which must not be looked at any more. WEFT_INVALID: there is
+ none. Any thread.
+ */
+weft_status weft_link_consume(weft_link *link);
+
+/*
+ A descriptor for event loops, readable as long as a receive would not have to wait, and when there will be nothing
+ more; level-triggered. It is the link's: neither read, written nor closed by the program, the same at each call, and
+ good until the last release. Be ready to find nothing: use timeout 0. From the first call on receiving costs more.
+ WEFT_OS: no descriptor left. Never blocks; any thread.
+ */
+weft_status weft_link_fd(weft_link *link, int32_t *fd);
+
+/* What has passed so far, in *out, whose size the caller has set. Never blocks; any thread. */
+weft_status weft_link_stats_get(weft_link *link, struct weft_link_stats *out);
+
+/*
+ Ends the link at this end: calls that wait here, and later ones, are WEFT_CLOSED. The peer receives what was sent
+ before, then WEFT_CLOSED too (where there is no shared memory and the link is full, WEFT_DIED instead: there is no room
+ for the word). Again: nothing. Any thread, never blocks.
+ */
+void weft_link_close(weft_link *link);
+
+/* One more reference. Returns its argument; NULL on a bad handle. */
+weft_link *weft_link_retain(weft_link *link);
+
+/*
+ One reference less. The last one closes the link and frees it; calls that wait there end with WEFT_CLOSED. Frames
+ that have been received stay. Never blocks.
+ */
+void weft_link_release(weft_link *link);
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -24,6 +24,7 @@ pub mod fork;
 pub mod future;
 pub mod join;
 pub mod kinds;
+pub mod link;
 pub mod local;
 pub mod log;
 pub mod loops;

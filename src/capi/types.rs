@@ -91,6 +91,11 @@ pub struct weft_breaker {
     _private: [u8; 0],
 }
 
+/// One end of a link to another process.
+pub struct weft_link {
+    _private: [u8; 0],
+}
+
 /// A flag of options, as the init function leaves it: what the member's comment says.
 pub const WEFT_DEFAULT: i32 = 0;
 /// A flag of options: yes.

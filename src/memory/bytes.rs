@@ -2,7 +2,9 @@
 
 use std::ffi::c_void;
 use std::fmt;
+use std::mem::MaybeUninit;
 use std::sync::Arc;
+use std::{ptr, slice};
 
 /// Called with its context and the bytes when the last reference goes.
 pub type DropFn = unsafe extern "C-unwind" fn(*mut c_void, *mut c_void);
@@ -12,9 +14,22 @@ pub type DropFn = unsafe extern "C-unwind" fn(*mut c_void, *mut c_void);
 pub struct Bytes(Arc<Storage>);
 
 enum Storage {
+    /// A few, in the same allocation as their count.
+    Here(u8, Here),
     Owned(Vec<u8>),
-    Adopted { data: *mut u8, len: usize, drop: Option<DropFn>, context: *mut c_void },
+    Adopted {
+        data: *mut u8,
+        len: usize,
+        drop: Option<DropFn>,
+        context: *mut c_void,
+    },
 }
+
+/// Aligned as what malloc gives.
+#[repr(C, align(16))]
+struct Here([MaybeUninit<u8>; HERE]);
+
+const HERE: usize = 96;
 
 // SAFETY: the bytes never change after creation; whoever adopts memory promises that its drop may run on any thread.
 unsafe impl Send for Storage {}
@@ -24,10 +39,35 @@ unsafe impl Sync for Storage {}
 impl Bytes {
     /// A copy of `data`; None when there is no memory for it.
     pub fn copy(data: &[u8]) -> Option<Self> {
+        // SAFETY: a slice.
+        unsafe { Self::copy_from(data.as_ptr(), data.len()) }
+    }
+
+    /// A copy of bytes that others may be writing to meanwhile; None when there is no memory for it.
+    ///
+    /// # Safety
+    /// `data` points to `len` readable bytes.
+    #[inline]
+    pub unsafe fn copy_from(data: *const u8, len: usize) -> Option<Self> {
+        if len <= HERE {
+            let mut here = Here([MaybeUninit::uninit(); HERE]);
+            // SAFETY: promised by the caller; there is room.
+            unsafe { ptr::copy_nonoverlapping(data, here.0.as_mut_ptr().cast(), len) };
+            return Some(Bytes(Arc::new(Storage::Here(len as u8, here))));
+        }
         let mut copy = Vec::new();
-        copy.try_reserve_exact(data.len()).ok()?;
-        copy.extend_from_slice(data);
-        Some(Bytes(Arc::new(Storage::Owned(copy))))
+        copy.try_reserve_exact(len).ok()?;
+        // SAFETY: as above.
+        unsafe {
+            ptr::copy_nonoverlapping(data, copy.as_mut_ptr(), len);
+            copy.set_len(len);
+        }
+        Some(Self::from_vec(copy))
+    }
+
+    /// These bytes.
+    pub fn from_vec(bytes: Vec<u8>) -> Self {
+        Bytes(Arc::new(Storage::Owned(bytes)))
     }
 
     /// Bytes that stay where they are; `drop` runs at the last release.
@@ -41,10 +81,12 @@ impl Bytes {
     /// The bytes.
     pub fn as_slice(&self) -> &[u8] {
         match &*self.0 {
+            // SAFETY: as many were written.
+            Storage::Here(len, here) => unsafe { slice::from_raw_parts(here.0.as_ptr().cast(), *len as usize) },
             Storage::Owned(bytes) => bytes,
             Storage::Adopted { len: 0, .. } => &[],
             // SAFETY: promised by whoever adopted them.
-            Storage::Adopted { data, len, .. } => unsafe { std::slice::from_raw_parts(*data, *len) },
+            Storage::Adopted { data, len, .. } => unsafe { slice::from_raw_parts(*data, *len) },
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The only room with raw system calls: futexes, the clock, the alarm, descriptors, affinity, signals, what a fork changes,
-//! and a few facts about the machine. Everything else in the crate is portable Rust.
+//! The only room with raw system calls: futexes, the clock, the alarm, descriptors, sockets, shared memory, affinity, signals,
+//! what a fork changes, and a few facts about the machine. Everything else in the crate is portable Rust.
 
 pub mod affinity;
 pub mod alarm;
@@ -11,7 +11,13 @@ pub mod futex;
 #[cfg(not(weft_loom))]
 pub mod local;
 pub mod membarrier;
+#[cfg(not(weft_loom))]
+pub mod readiness;
+#[cfg(not(weft_loom))]
+pub mod shared;
 pub mod signals;
+#[cfg(not(weft_loom))]
+pub mod socket;
 pub mod thread;
 
 /// Gives the CPU to another thread that wants it.

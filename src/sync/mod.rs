@@ -22,11 +22,13 @@ pub mod gate;
 pub mod interrupt;
 pub mod lock;
 pub mod mutex;
+pub mod outside;
 pub mod park;
 pub mod select;
 pub mod semaphore;
 pub mod spin;
 pub mod tokens;
+pub mod turn;
 pub mod wait;
 pub mod waits;
 

@@ -38,6 +38,7 @@ const SECTIONS: &[(&str, &str)] = &[
     ("select", "Select"),
     ("breaker", "Circuit breakers"),
     ("breaker_watch", "What breakers tell"),
+    ("link", "Links between processes"),
 ];
 
 /// The types that src/capi/types.rs defines for the other files; cbindgen leaves out what a file itself does not use.
@@ -60,6 +61,7 @@ const TYPES: &[&str] = &[
     "weft_sender",
     "weft_receiver",
     "weft_breaker",
+    "weft_link",
     "weft_task_fn",
     "weft_call_fn",
     "weft_drop_fn",

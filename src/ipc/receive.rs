@@ -1,0 +1,184 @@
+//! Receiving: whole frames, from those that a sender has taken in, then from the wire.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
+
+use super::frame::{Assembly, Frame, Refusal, Step};
+use super::link::{Link, Patience, failure, gone};
+use super::sleep::{RECEIVER, spin};
+use super::view::Viewed;
+use super::wire::In;
+use crate::error::{Failure, Result, Status};
+use crate::platform::futex::Woken;
+use crate::platform::socket;
+use crate::sync::Deadline;
+use crate::sync::turn::InTurn;
+
+pub(super) const EMPTY: &str = "nothing has come over the link";
+
+/// What belongs to whoever receives.
+pub struct Inward {
+    pub(super) wire: In,
+    pub(super) assembly: Assembly,
+    /// What senders have taken in, and what it costs.
+    taken_in: VecDeque<Frame>,
+    cost: usize,
+    /// A frame that somebody looks at.
+    pub(super) viewed: Option<Viewed>,
+}
+
+impl Inward {
+    pub(super) fn new(max: u64) -> Self {
+        let assembly = Assembly::new(max);
+        Inward { wire: In::default(), assembly, taken_in: VecDeque::new(), cost: 0, viewed: None }
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Frame> {
+        let frame = self.taken_in.pop_front()?;
+        self.cost -= frame.cost();
+        Some(frame)
+    }
+}
+
+impl Link {
+    /// The next frame, waiting for one. What the peer had sent before it went is received before that is told.
+    #[inline(always)]
+    pub fn receive(&self, patience: &Patience<'_>) -> Result<Frame> {
+        let mut turn = self.turn_to_receive(patience)?;
+        let result = self.receive_in_turn(&mut turn, patience);
+        self.keep_descriptor(&mut turn);
+        result
+    }
+
+    #[inline(always)]
+    pub(super) fn turn_to_receive(&self, patience: &Patience<'_>) -> Result<InTurn<'_, Inward>> {
+        match self.inward.take(|| patience.deadline()) {
+            Ok(turn) => Ok(turn),
+            Err(ended) => Err(failure(ended, patience.deadline(), "another thread is receiving")),
+        }
+    }
+
+    #[inline(always)]
+    fn receive_in_turn(&self, inward: &mut Inward, patience: &Patience<'_>) -> Result<Frame> {
+        if inward.viewed.is_some() {
+            return Err(Failure::new(Status::Busy, "a frame has been looked at and not consumed"));
+        }
+        loop {
+            self.check()?;
+            if let Some(frame) = inward.pop() {
+                return Ok(frame);
+            }
+            match self.pull(inward)? {
+                Some(frame) => return Ok(frame),
+                None => self.wait_for_data(inward, patience)?,
+            }
+        }
+    }
+
+    /// The next frame from the wire, if it is there.
+    #[inline(always)]
+    pub(super) fn pull(&self, inward: &mut Inward) -> Result<Option<Frame>> {
+        loop {
+            // Before the look: what it had sent is seen by that.
+            let peer = self.wire.gone();
+            let piece = match self.wire.next(&mut inward.wire) {
+                Ok(Some(piece)) => piece,
+                Ok(None) => return peer.map_or(Ok(None), |status| Err(gone(status))),
+                Err(fault) => return Err(self.fault(fault)),
+            };
+            // SAFETY: the wire gives as many bytes as the header says.
+            let step = match unsafe { inward.assembly.take(piece.header, piece.data) } {
+                Ok(step) => step,
+                Err(Refusal::Nonsense(nonsense)) => return Err(self.nonsense(nonsense)),
+                Err(Refusal::Failed(failure)) => return Err(failure),
+            };
+            self.wire.done(&mut inward.wire, piece.header);
+            match step {
+                Step::Frame(frame) => {
+                    self.counters.received.frame(frame.bytes.as_slice().len());
+                    return Ok(Some(frame));
+                }
+                Step::Pending => {}
+                Step::Goodbye => self.wire.note_goodbye(),
+            }
+        }
+    }
+
+    /// Takes in what has come, on behalf of those who will receive, and has the peer tell of more. Whether there may be more to
+    /// take in.
+    #[cold]
+    pub(super) fn take_in(&self, inward: &mut Inward) -> Result<bool> {
+        if inward.viewed.is_some() {
+            return Ok(false);
+        }
+        let mut goes_on = true;
+        for wanted in [false, true] {
+            if wanted {
+                self.wire.want_data(&inward.wire, true);
+            }
+            loop {
+                goes_on = inward.cost < self.options.backlog;
+                if !goes_on {
+                    break;
+                }
+                match self.pull(inward) {
+                    Ok(Some(frame)) => {
+                        inward.cost += frame.cost();
+                        inward.taken_in.push_back(frame);
+                    }
+                    Ok(None) => break,
+                    Err(failure) if failure.is(Status::Protocol) => return Err(failure),
+                    // Whoever receives is told of it. A sender has other ways to learn that the peer is gone.
+                    Err(_) => {
+                        goes_on = false;
+                        break;
+                    }
+                }
+            }
+        }
+        self.keep_descriptor(inward);
+        Ok(goes_on)
+    }
+
+    /// Whether something is there to be received, or to be told.
+    pub(super) fn might_receive(&self, inward: &mut Inward) -> bool {
+        self.is_over() || !inward.taken_in.is_empty() || !matches!(self.wire.next(&mut inward.wire), Ok(None))
+    }
+
+    /// Returns when there may be a frame, or nothing more to wait for.
+    #[cold]
+    pub(super) fn wait_for_data(&self, inward: &mut Inward, patience: &Patience<'_>) -> Result<()> {
+        let deadline = patience.deadline();
+        if deadline == Deadline::Now {
+            self.wire.look_for_peer();
+            return match self.might_receive(inward) {
+                true => Ok(()),
+                false => Err(Failure::new(Status::WouldBlock, EMPTY)),
+            };
+        }
+        let inward = RefCell::new(inward);
+        let might = || self.might_receive(&mut inward.borrow_mut());
+        if self.wire.segment().is_some() && spin(might) {
+            return Ok(());
+        }
+        self.counters.received.wait();
+        self.sleep_as(RECEIVER, deadline, |_, doze| {
+            self.wire.want_data(&inward.borrow().wire, true);
+            if might() { Ok(Woken::Maybe) } else { doze(socket::READABLE) }
+        })?;
+        self.wire.want_data(&inward.borrow().wire, false);
+        match deadline.has_passed() && !might() {
+            true => Err(Failure::new(Status::Timeout, EMPTY)),
+            false => Ok(()),
+        }
+    }
+
+    /// Has the descriptor say whether there is something, if there is a descriptor.
+    #[inline(always)]
+    pub(super) fn keep_descriptor(&self, inward: &mut Inward) {
+        if self.is_watched.load(Ordering::Acquire) {
+            self.update_descriptor(inward);
+        }
+    }
+}
