@@ -471,11 +471,12 @@ pub unsafe extern "C" fn weft_breaker_call(
         })
         .unwrap_or_else(|panic| Err(Failure::with(Status::Panic, panic)));
         let status = called.as_ref().map_or_else(|failure| failure.status, |()| Status::Ok as weft_status);
+        let outcome = object.outcome(status);
         // In a child that was forked inside, the breaker is its parent's.
         // SAFETY: in place, and still a handle.
         if unsafe { get(breaker) }.is_ok() {
             // It is this breaker's, and recorded once.
-            let _ = object.switch.record(permit, object.outcome(status));
+            let _ = object.switch.record(permit, outcome);
         }
         called?;
         if !result.is_null() {
