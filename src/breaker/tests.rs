@@ -71,6 +71,19 @@ fn attempts_are_counted_to_an_end() {
     assert!(breaker.retry_after_ns() <= 101 * SECOND);
 }
 
+/// A backoff to the power of the attempts may be more than a number can be.
+#[test]
+fn no_wait_grows_beyond_what_it_may() {
+    let rules = Policy { backoff: 1e6, open_wait_max_ns: 100 * SECOND, ..policy() };
+    for attempt in [0, 51, 52, word::MAX_ATTEMPT] {
+        assert_eq!(Policy { open_wait_ns: 0, ..rules.clone() }.open_wait_ns(attempt, 1), 0, "attempt {attempt}");
+        let most = if attempt == 0 { SECOND } else { 100 * SECOND };
+        assert_eq!(rules.open_wait_ns(attempt, 1), most, "attempt {attempt}");
+        let for_ever = Policy { open_wait_max_ns: i64::MAX, ..rules.clone() };
+        assert_eq!(for_ever.open_wait_ns(attempt, 1), if attempt == 0 { SECOND } else { i64::MAX });
+    }
+}
+
 #[test]
 fn jitter_is_another_share_each_time_and_never_longer() {
     let rules = Policy { jitter: 0.4, backoff: 1.0, ..policy() };
