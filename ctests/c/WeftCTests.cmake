@@ -26,7 +26,7 @@ set(WEFT_C_TESTS
     futures future_callbacks fd_watch fd_watch_ends future_combined future_cancel future_time future_poll
     channels channel_waits channel_ends channel_many channel_types
     channel_batches channel_counted channel_fd select select_poll
-    breaker
+    breaker breaker_callbacks
     link link_waits link_death
     fork fork_waits ending scarcity misuse stress)
 set(WEFT_C_EXTRA_timers ticks.c)

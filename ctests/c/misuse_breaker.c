@@ -60,6 +60,8 @@ MISUSE(weft_breaker_new)
     WRONG(abandoned, -1, "abandoned");
     WRONG(abandoned, 4, "abandoned");
     WRONG(open_wait_ns, -1, "open_wait_ns");
+    WRONG(open_wait_max_ns, -1, "open_wait_max_ns");
+    WRONG(open_wait_max_ns, INT64_MIN, "open_wait_max_ns");
     WRONG(backoff, 0.5, "backoff");
     WRONG(backoff, (double)NAN, "backoff");
     WRONG(backoff, (double)INFINITY, "backoff");

@@ -2046,7 +2046,7 @@ typedef struct weft_breaker_options {
   int32_t abandoned;
   /* How long it is open the first time. init sets 60 s. WEFT_FOREVER: until weft_breaker_force. */
   int64_t open_wait_ns;
-  /* How long at most. init sets 600 s. */
+  /* How long at most; less than open_wait_ns is as much as that. init sets 600 s. */
   int64_t open_wait_max_ns;
   /* So many times longer after each time that the probes failed, 1 to 1,000,000. init sets 2. */
   double backoff;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::switch::Change;
 use super::word::{ahead, following};
+use crate::platform::fork;
 use crate::sync::Lock;
 
 /// A change, and when it was.
@@ -101,13 +102,21 @@ impl Listeners {
             while let Some((id, listener)) = line.after(last, &event) {
                 (last, line.told) = (id, id);
                 drop(line);
+                let epoch = fork::epoch();
                 listener(&event);
+                // In a child that was forked in there the rest is the parent's, and so may be the lock.
+                if fork::epoch() != epoch {
+                    return std::mem::forget(listener);
+                }
                 line = self.0.lock();
                 line.told = 0;
                 // If it was taken out, this is its end, which may be code of the user's, too.
                 if !line.listeners.iter().any(|entry| entry.id == id) {
                     drop(line);
                     drop(listener);
+                    if fork::epoch() != epoch {
+                        return;
+                    }
                     line = self.0.lock();
                 }
             }

@@ -190,7 +190,7 @@ impl<T: Now> Breaker<T> {
             return Recorded::No;
         }
         match calls.try_begin(generation) {
-            Ok(place) if self.streak.is_none() && !calls.has_to_end(place) => Recorded::Done,
+            Ok(place) if self.streak.is_none(generation) && !calls.has_to_end(generation, place) => Recorded::Done,
             Ok(place) => Recorded::In(place),
             Err(true) => Recorded::Again,
             Err(false) => Recorded::No,
@@ -279,12 +279,12 @@ impl<T: Now> Breaker<T> {
     /// A result that the windows count.
     fn watch(&self, word: Word, now_ns: i64, failed: bool, slow: bool) -> Option<Change> {
         let generation = word.generation();
-        if !self.failures.add(generation, now_ns, failed) {
+        if !self.add(&self.failures, generation, now_ns, failed) {
             self.late();
             return None;
         }
         if let Some(window) = &self.slow {
-            window.add(generation, now_ns, slow);
+            self.add(window, generation, now_ns, slow);
         }
         if slow {
             self.counters.slow.fetch_add(1, Ordering::Relaxed);
@@ -316,6 +316,30 @@ impl<T: Now> Breaker<T> {
                 .zip(self.policy.slow)
                 .is_some_and(|(window, (_, rate))| slow && too_much(window, rate));
         if opens { self.switch.trip(generation, &self.policy, &self.clock) } else { None }
+    }
+
+    /// Adds a result to a window. False: its generation is over.
+    fn add(&self, window: &Window, generation: u32, now_ns: i64, marked: bool) -> bool {
+        window.add(generation, now_ns, marked) || self.add_anew(window, generation, marked)
+    }
+
+    /// A window has taken a result for one of an earlier generation. It is not if only its time is over, because this
+    /// thread stood still meanwhile, or if nobody has used that bucket for a whole round of epochs.
+    #[cold]
+    fn add_anew(&self, window: &Window, generation: u32, marked: bool) -> bool {
+        let Window::Span(span) = window else { return false };
+        let mut seen = None;
+        loop {
+            let now_ns = self.now_ns();
+            // After `seen`: had a later generation put that there, it would be seen here.
+            if !self.switch.is_still(generation) {
+                return false;
+            }
+            match span.put(generation, now_ns, marked, seen) {
+                Ok(()) => return true,
+                Err(word) => seen = Some(word),
+            }
+        }
     }
 
     fn count(&self, outcome: Outcome, slow: bool) {
@@ -365,7 +389,8 @@ impl<T: Now> Breaker<T> {
 
     /// Numbers of different moments.
     pub fn stats(&self) -> Stats {
-        let (word, now_ns) = (self.switch.word(), self.clock.coarse_ns());
+        // On the clock that results are counted by: another would be behind them.
+        let (word, now_ns) = (self.switch.word(), self.now_ns());
         let counter = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let counters = &self.counters;
         // Failures first: they are a part of what is counted.
@@ -425,10 +450,11 @@ impl Streak {
         }
     }
 
-    /// None, in whatever generation.
+    /// None in this generation. What an earlier one has left is nobody's.
     #[inline(always)]
-    fn is_none(&self) -> bool {
-        self.0.load(Ordering::Relaxed) as u32 == 0
+    fn is_none(&self, generation: u32) -> bool {
+        let word = self.0.load(Ordering::Relaxed);
+        word as u32 == 0 || (word >> 32) as u32 != generation
     }
 
     /// A call went well.

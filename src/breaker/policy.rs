@@ -106,7 +106,7 @@ impl Policy {
             return invalid(format!("probes_to_close: {} is not from 1 to probes", self.probes_to_close));
         }
         if self.open_wait_ns < 0 || self.open_wait_max_ns < self.open_wait_ns {
-            return invalid("open_wait_ns: negative, or more than open_wait_max_ns".into());
+            return invalid("open_wait_ns, open_wait_max_ns: negative, or the first is more than the other".into());
         }
         if !(1.0..=1e6).contains(&self.backoff) {
             return invalid(format!("backoff: {} is not from 1 to 1000000", self.backoff));
@@ -126,8 +126,9 @@ impl Policy {
     /// How long it is open after this many attempts to close it: min(base * backoff^attempt, max), and up to a share of
     /// `jitter` less, so that those who lost the same service do not come back together.
     pub fn open_wait_ns(&self, attempt: u32, generation: u32) -> i64 {
-        if self.open_wait_ns == i64::MAX {
-            return i64::MAX;
+        // Neither grows: nothing times infinity would be no number.
+        if self.open_wait_ns == i64::MAX || self.open_wait_ns == 0 {
+            return self.open_wait_ns;
         }
         let nominal = self.open_wait_ns as f64 * self.backoff.powi(attempt as i32);
         let wait = nominal.min(self.open_wait_max_ns as f64) * (1.0 - self.jitter * chance(self.seed, generation));

@@ -61,6 +61,13 @@ impl Switch {
         Word(self.word.load(Ordering::Acquire))
     }
 
+    /// Whether this generation lasts, seen from behind everything that was seen before: had a later one left a trace of
+    /// any ordering that this thread has read, this would not be the word any more. An exchange of nothing, AcqRel: were
+    /// it before the one that begins the later generation, all that came before it could not have read what came of that.
+    pub fn is_still(&self, generation: u32) -> bool {
+        Word(self.word.fetch_add(0, Ordering::AcqRel)).generation() == generation
+    }
+
     /// Whether a call is certainly rejected: it is open, or all probes are out, and will be for a while.
     #[inline(always)]
     pub fn is_shut(&self, word: Word, policy: &Policy, clock: &impl Now) -> bool {

@@ -71,6 +71,19 @@ fn attempts_are_counted_to_an_end() {
     assert!(breaker.retry_after_ns() <= 101 * SECOND);
 }
 
+/// A backoff to the power of the attempts may be more than a number can be.
+#[test]
+fn no_wait_grows_beyond_what_it_may() {
+    let rules = Policy { backoff: 1e6, open_wait_max_ns: 100 * SECOND, ..policy() };
+    for attempt in [0, 51, 52, word::MAX_ATTEMPT] {
+        assert_eq!(Policy { open_wait_ns: 0, ..rules.clone() }.open_wait_ns(attempt, 1), 0, "attempt {attempt}");
+        let most = if attempt == 0 { SECOND } else { 100 * SECOND };
+        assert_eq!(rules.open_wait_ns(attempt, 1), most, "attempt {attempt}");
+        let for_ever = Policy { open_wait_max_ns: i64::MAX, ..rules.clone() };
+        assert_eq!(for_ever.open_wait_ns(attempt, 1), if attempt == 0 { SECOND } else { i64::MAX });
+    }
+}
+
 #[test]
 fn jitter_is_another_share_each_time_and_never_longer() {
     let rules = Policy { jitter: 0.4, backoff: 1.0, ..policy() };
@@ -155,6 +168,89 @@ fn a_window_of_time_opens_it_and_forgets() {
     pass(&breaker, Outcome::Fail);
     assert_eq!((breaker.state(), breaker.stats().opened), (State::Open, 1));
     assert_eq!((breaker.stats().ok, breaker.stats().failed), (1, 4));
+}
+
+/// A clock whose coarse side is behind, as the system's is.
+struct Behind(Arc<ByHand>);
+
+impl Now for Behind {
+    fn precise_ns(&self) -> i64 {
+        self.0.precise_ns()
+    }
+
+    fn coarse_ns(&self) -> i64 {
+        self.0.precise_ns() - 4_000_000
+    }
+}
+
+/// A window of ten epochs may be left alone for nearly all epochs that there are: the next ones would be the earlier ones.
+#[test]
+fn a_window_of_time_counts_after_any_pause() {
+    let rules = Policy { extent: Extent::Time(MIN_TIME_NS), failure_rate: None, consecutive: 100, ..policy() };
+    let epochs = 1 << 24;
+    for pause in [epochs - 1100, epochs - 1000, epochs - 500, epochs - 16, epochs - 6, epochs, epochs + 4] {
+        let (breaker, clock) = breaker(Policy { slow: Some((SECOND, 1.0)), ..rules.clone() });
+        pass(&breaker, Outcome::Fail);
+        clock.advance(pause * MIN_TIME_NS / 10);
+        pass(&breaker, Outcome::Fail);
+        let stats = breaker.stats();
+        assert_eq!((stats.failed, stats.late, stats.consecutive), (2, 0, 2), "{pause}");
+        assert!(stats.window.total >= 1, "{pause}");
+    }
+}
+
+/// A clock that says one thing after the other, and then the last one.
+struct Script(Lock<Vec<i64>>);
+
+impl Now for Script {
+    fn precise_ns(&self) -> i64 {
+        self.coarse_ns()
+    }
+
+    fn coarse_ns(&self) -> i64 {
+        let mut left = self.0.lock();
+        if left.len() > 1 { left.remove(0) } else { left[0] }
+    }
+}
+
+/// A thread reads the clock and stands still for as long as a window lasts, while another one counts.
+#[test]
+fn a_result_of_this_generation_is_never_late() {
+    let rules = Policy { extent: Extent::Time(MIN_TIME_NS), minimum_calls: 2, failure_rate: Some(1.0), ..policy() };
+    let (early, now) = (1000 * SECOND, 1000 * SECOND + MIN_TIME_NS);
+    // Its start; the other's result; ours.
+    let clock = Script(Lock::new(vec![early, now, now, early, now]));
+    let breaker = Breaker::new(rules, clock).unwrap();
+    for _ in 0..2 {
+        let permit = breaker.pass().unwrap();
+        breaker.record(permit, Outcome::Fail).unwrap();
+    }
+    let stats = breaker.stats();
+    assert_eq!((stats.failed, stats.late, stats.word.state()), (2, 0, State::Open));
+}
+
+#[test]
+fn what_was_counted_by_the_precise_clock_is_seen() {
+    let rules = Policy { extent: Extent::Time(MIN_TIME_NS), slow: Some((SECOND, 1.0)), ..policy() };
+    let breaker = Breaker::new(rules, Behind(Arc::new(ByHand::at(1000 * SECOND)))).unwrap();
+    let permit = breaker.acquire().unwrap();
+    breaker.record(permit, Outcome::Ok).unwrap();
+    assert_eq!(breaker.stats().window, Tally { total: 1, marked: 0 });
+}
+
+/// What an earlier generation has left of failures costs the calls of this one nothing.
+#[test]
+fn calls_that_go_well_are_done_at_once_also_after_it_was_open() {
+    let (breaker, _clock) = breaker(Policy { consecutive: 40, failure_rate: None, ..policy() });
+    (0..40).for_each(|_| pass(&breaker, Outcome::Fail));
+    assert_eq!(breaker.state(), State::Open);
+    breaker.force(State::Closed);
+    pass(&breaker, Outcome::Ok); // the window begins anew
+    let generation = breaker.stats().word.generation();
+    assert!((0..100).all(|_| breaker.record_ok(generation) == Recorded::Done));
+    assert_eq!(breaker.stats().window, Tally { total: 10, marked: 0 });
+    pass(&breaker, Outcome::Fail);
+    assert!(matches!(breaker.record_ok(generation), Recorded::In(_)), "a row is to be ended");
 }
 
 #[test]

@@ -87,7 +87,7 @@ pub struct weft_breaker_options {
     pub abandoned: i32,
     /// How long it is open the first time. init sets 60 s. WEFT_FOREVER: until weft_breaker_force.
     pub open_wait_ns: i64,
-    /// How long at most. init sets 600 s.
+    /// How long at most; less than open_wait_ns is as much as that. init sets 600 s.
     pub open_wait_max_ns: i64,
     /// So many times longer after each time that the probes failed, 1 to 1,000,000. init sets 2.
     pub backoff: f64,
@@ -244,7 +244,11 @@ fn policy(options: &weft_breaker_options) -> Result<Policy> {
         probes: options.probes,
         probes_to_close: if options.probes_to_close == 0 { options.probes } else { options.probes_to_close },
         open_wait_ns: options.open_wait_ns,
-        open_wait_max_ns: options.open_wait_max_ns.max(options.open_wait_ns),
+        // Negative, it stays what it is, for the check.
+        open_wait_max_ns: match options.open_wait_max_ns {
+            ns if ns < 0 => ns,
+            ns => ns.max(options.open_wait_ns),
+        },
         backoff: options.backoff,
         jitter: options.jitter,
         // Another one for each breaker and each start of the program.
@@ -471,11 +475,12 @@ pub unsafe extern "C" fn weft_breaker_call(
         })
         .unwrap_or_else(|panic| Err(Failure::with(Status::Panic, panic)));
         let status = called.as_ref().map_or_else(|failure| failure.status, |()| Status::Ok as weft_status);
+        let outcome = object.outcome(status);
         // In a child that was forked inside, the breaker is its parent's.
         // SAFETY: in place, and still a handle.
         if unsafe { get(breaker) }.is_ok() {
             // It is this breaker's, and recorded once.
-            let _ = object.switch.record(permit, object.outcome(status));
+            let _ = object.switch.record(permit, outcome);
         }
         called?;
         if !result.is_null() {

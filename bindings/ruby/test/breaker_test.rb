@@ -53,6 +53,15 @@ class BreakerTest < WeftTest::Case
     assert_equal [1, 1, :open], breaker.stats.values_at(:abandoned, :failed, :state)
   end
 
+  def test_an_outcome_that_is_none_leaves_no_probe_behind
+    breaker = Weft::Breaker.new(outcome: ->(_error) { :perhaps }).force(:half_open)
+    error = assert_raises(ArgumentError) { breaker.run { raise KeyError } }
+    assert_includes error.message, "perhaps"
+    assert_kind_of KeyError, error.cause
+    assert_equal 1, breaker.stats[:abandoned]
+    assert_equal 7, (breaker.run { 7 })
+  end
+
   def test_permits
     breaker = Weft::Breaker.new
     permit = breaker.acquire
@@ -111,6 +120,7 @@ class BreakerTest < WeftTest::Case
     assert_raises(ArgumentError) { Weft::Breaker.new(holes: 1) }
     assert_raises(ArgumentError) { Weft::Breaker.new(abandoned: :perhaps) }
     assert_raises(ArgumentError) { Weft::Breaker.new(open_wait: "long") }
+    assert_raises(ArgumentError) { Weft::Breaker.new(open_wait: -Float::INFINITY) }
   end
 
   def test_released_and_forked

@@ -68,10 +68,11 @@ impl Calls {
 
     /// Whether there is a second half: a mark leaves the window with that place.
     #[inline(always)]
-    pub fn has_to_end(&self, place: u64) -> bool {
+    pub fn has_to_end(&self, generation: u32, place: u64) -> bool {
         place >= self.length && {
             let (word, bit) = self.place(place - self.length);
-            word.load(Ordering::Relaxed) & bit != 0
+            let marks = word.load(Ordering::Relaxed);
+            marks & bit != 0 && (marks >> PLACES) as u32 == generation
         }
     }
 

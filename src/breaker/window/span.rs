@@ -39,6 +39,11 @@ impl Span {
 
     /// See [`super::Window::add`].
     pub fn add(&self, generation: u32, now_ns: i64, marked: bool) -> bool {
+        self.put(generation, now_ns, marked, None).is_ok()
+    }
+
+    /// The same. Err: the bucket looks like a later one's, by this. `stale`: what looks so is a round of epochs old.
+    pub fn put(&self, generation: u32, now_ns: i64, marked: bool, stale: Option<u64>) -> Result<(), u64> {
         let epoch = epoch(generation, now_ns, self.bucket_ns);
         let bucket = &self.buckets[(epoch % BUCKETS) as usize];
         let mut word = bucket.load(Ordering::Relaxed);
@@ -48,8 +53,8 @@ impl Span {
             let (kept, gone) = if its == epoch % EPOCHS {
                 // A full one goes on with half of both counts: the share stays.
                 if total == COUNTS { ((total / 2, already / 2), total - total / 2) } else { ((total, already), 0) }
-            } else if its.wrapping_sub(epoch) % EPOCHS < LATER {
-                return false;
+            } else if its.wrapping_sub(epoch) % EPOCHS < LATER && stale != Some(word) {
+                return Err(word);
             } else {
                 ((0, 0), total)
             };
@@ -60,7 +65,7 @@ impl Span {
                     if gone > 0 {
                         self.before.fetch_add(gone, Ordering::Relaxed);
                     }
-                    return true;
+                    return Ok(());
                 }
                 Err(now) => word = now,
             }

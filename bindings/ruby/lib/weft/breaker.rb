@@ -50,12 +50,12 @@ module Weft
       result = :abandoned
       begin
         @handle.use { |breaker| Error.check(Native.weft_breaker_acquire(breaker, permit)) }
-        value = judged(->(outcome) { result = outcome }) { yield }
+        value = judged(->(outcome) { result = outcome if Breaker.number_of(outcome) }) { yield }
         result = :ok
         value
       ensure
         # Not 0: it was acquired, also if an interrupt came right after that.
-        settle(permit, result) unless permit[:word][0].zero?
+        Wait.undisturbed { settle(permit, result) } unless permit[:word][0].zero?
       end
     end
 
@@ -145,7 +145,10 @@ module Weft
           native[key] = value
         when :failure_rate, :slow_rate, :backoff, :jitter then native[key] = Float(value)
         when :abandoned then native[key] = number_of(value)
-        when *TIMES.keys then native[TIMES[key]] = Deadline.nanoseconds(Deadline.checked(value))
+        when *TIMES.keys
+          raise ArgumentError, "#{key}: #{value.inspect} is negative" if Deadline.checked(value).negative?
+
+          native[TIMES[key]] = Deadline.nanoseconds(value)
         else raise ArgumentError, "unknown option: #{key}"
         end
       end
