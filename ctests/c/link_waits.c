@@ -178,7 +178,6 @@ static void send_in_task(weft_worker *worker, void *arg)
 {
     struct talk *talk = arg;
     (void)worker;
-    link_wait_for_receiver(talk->ends.near);
     OK(frame_send(talk->ends.far, 1, 10, WEFT_FOREVER));
 }
 
@@ -189,6 +188,7 @@ TEST(a_task_that_waits_lets_others_run)
         weft_runtime *runtime = runtime_new(1);
         struct talk talk = {.ends = ends_new(transport, 1), .received = -1};
         OK(weft_spawn(runtime, receive_in_task, &talk));
+        link_wait_for_receiver(talk.ends.near);
         OK(weft_spawn(runtime, send_in_task, &talk));
         runtime_end(runtime);
         CHECK_STATUS(talk.received, WEFT_OK);

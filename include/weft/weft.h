@@ -2390,8 +2390,8 @@ weft_status weft_link_stats_get(weft_link *link, struct weft_link_stats *out);
 
 /*
  Ends the link at this end: calls that wait here, and later ones, are WEFT_CLOSED. The peer receives what was sent
- before, then WEFT_CLOSED too (where there is no shared memory and the link is full, WEFT_DIED instead: there is no room
- for the word). Again: nothing. Any thread, never blocks.
+ before, then WEFT_CLOSED too (where there is no shared memory, and the link is full and cannot grow, WEFT_DIED
+ instead: there is no room for the word). Again: nothing. Any thread, never blocks.
  */
 void weft_link_close(weft_link *link);
 

@@ -334,8 +334,8 @@ pub unsafe extern "C" fn weft_link_stats_get(link: *mut weft_link, out: *mut wef
 }
 
 /// Ends the link at this end: calls that wait here, and later ones, are WEFT_CLOSED. The peer receives what was sent
-/// before, then WEFT_CLOSED too (where there is no shared memory and the link is full, WEFT_DIED instead: there is no room
-/// for the word). Again: nothing. Any thread, never blocks.
+/// before, then WEFT_CLOSED too (where there is no shared memory, and the link is full and cannot grow, WEFT_DIED
+/// instead: there is no room for the word). Again: nothing. Any thread, never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_link_close(link: *mut weft_link) {
     boundary_value((), || {

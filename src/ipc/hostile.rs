@@ -183,6 +183,46 @@ fn wakes_without_end() {
     });
 }
 
+/// A peer that sends pieces without end, and never a frame, keeps nobody beyond the deadline, nor beyond a close.
+#[test]
+fn pieces_without_end() {
+    let [options, _] = both();
+    for ring in [1, 4 << 20] {
+        let (link, enemy) = against(Options { ring, ..options });
+        let ring = link.wire.segment().unwrap().ring() as u64;
+        let piece = |at, control, data: u64| {
+            let bytes = [&Header { len: 8, control, head: head(1) }.to_bytes()[..], &data.to_ne_bytes()].concat();
+            // SAFETY: inside the ring, which consists of such pieces.
+            unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), enemy.place(at), bytes.len()) };
+        };
+        (0..ring).step_by(32).for_each(|at| piece(at, REST | MORE, 0));
+        piece(0, MORE, 1 << 30);
+        let over = AtomicBool::new(false);
+        let failures = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let (head, tail) = (enemy.head(), enemy.word((size_of::<ring::Lane>() + 128) as u64 / 8));
+                head.store(ring, Ordering::Release);
+                while !over.load(Ordering::Relaxed) {
+                    let read = tail.load(Ordering::Acquire);
+                    if read > 0 && head.load(Ordering::Relaxed) == ring {
+                        piece(0, REST | MORE, 0);
+                    }
+                    // What was read is there to be read again.
+                    head.store(read + ring, Ordering::Release);
+                }
+            });
+            let received = receive(&link, 3_000_000).err();
+            let sent = link.send(head(1), &vec![0; 5 << 20], &Patience::new(3_000_000)).err();
+            over.store(true, Ordering::Relaxed);
+            [received, sent]
+        });
+        for failure in failures {
+            let failure = failure.unwrap();
+            assert!(failure.is(Status::Timeout), "{failure:?}");
+        }
+    }
+}
+
 /// One garbled session: this end sends and receives without patience, the other writes what it likes.
 fn session(seed: u64) {
     let _seed = Seed(seed);

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use super::frame::{Assembly, Frame, Refusal, Step};
 use super::link::{Link, Patience, failure, gone};
-use super::sleep::{RECEIVER, spin};
+use super::sleep::{RECEIVER, SENDER, spin};
 use super::view::Viewed;
 use super::wire::In;
 use crate::error::{Failure, Result, Status};
@@ -14,6 +14,9 @@ use crate::platform::futex::Woken;
 use crate::platform::socket;
 use crate::sync::Deadline;
 use crate::sync::turn::InTurn;
+
+/// So many pieces without a frame, and whoever reads them looks at what would end its call: a peer can send them without end.
+const PIECES: u32 = 4096;
 
 pub(super) const EMPTY: &str = "nothing has come over the link";
 
@@ -24,6 +27,8 @@ pub struct Inward {
     /// What senders have taken in, and what it costs.
     taken_in: VecDeque<Frame>,
     cost: usize,
+    /// Pieces have come for long without making a frame, and more are there.
+    pub(super) goes_on: bool,
     /// A frame that somebody looks at.
     pub(super) viewed: Option<Viewed>,
 }
@@ -31,7 +36,7 @@ pub struct Inward {
 impl Inward {
     pub(super) fn new(max: u64) -> Self {
         let assembly = Assembly::new(max);
-        Inward { wire: In::default(), assembly, taken_in: VecDeque::new(), cost: 0, viewed: None }
+        Inward { wire: In::default(), assembly, taken_in: VecDeque::new(), cost: 0, goes_on: false, viewed: None }
     }
 
     pub(super) fn pop(&mut self) -> Option<Frame> {
@@ -39,6 +44,17 @@ impl Inward {
         self.cost -= frame.cost();
         Some(frame)
     }
+}
+
+/// What taking in came to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// All that there was; the peer tells of more.
+    All,
+    /// Pieces, and more of them are there.
+    Pieces,
+    /// As much as is taken in, or the last.
+    Enough,
 }
 
 impl Link {
@@ -76,9 +92,10 @@ impl Link {
         }
     }
 
-    /// The next frame from the wire, if it is there.
+    /// The next frame from the wire, if it is there; or pieces of it, and `goes_on` if that was not all.
     #[inline(always)]
     pub(super) fn pull(&self, inward: &mut Inward) -> Result<Option<Frame>> {
+        let mut pieces = 0;
         loop {
             // Before the look: what it had sent is seen by that.
             let peer = self.wire.gone();
@@ -102,24 +119,28 @@ impl Link {
                 Step::Pending => {}
                 Step::Goodbye => self.wire.note_goodbye(),
             }
+            pieces += 1;
+            if pieces == PIECES {
+                inward.goes_on = true;
+                return Ok(None);
+            }
         }
     }
 
-    /// Takes in what has come, on behalf of those who will receive, and has the peer tell of more. Whether there may be more to
-    /// take in.
+    /// Takes in what has come, on behalf of those who will receive, and has the peer tell of more.
     #[cold]
-    pub(super) fn take_in(&self, inward: &mut Inward) -> Result<bool> {
+    pub(super) fn take_in(&self, inward: &mut Inward) -> Result<Taken> {
         if inward.viewed.is_some() {
-            return Ok(false);
+            return Ok(Taken::Enough);
         }
-        let mut goes_on = true;
+        let mut taken = Taken::All;
         for wanted in [false, true] {
             if wanted {
                 self.wire.want_data(&inward.wire, true);
             }
             loop {
-                goes_on = inward.cost < self.options.backlog;
-                if !goes_on {
+                taken = if inward.cost < self.options.backlog { Taken::All } else { Taken::Enough };
+                if taken == Taken::Enough {
                     break;
                 }
                 match self.pull(inward) {
@@ -131,14 +152,15 @@ impl Link {
                     Err(failure) if failure.is(Status::Protocol) => return Err(failure),
                     // Whoever receives is told of it. A sender has other ways to learn that the peer is gone.
                     Err(_) => {
-                        goes_on = false;
+                        taken = Taken::Enough;
                         break;
                     }
                 }
             }
         }
         self.keep_descriptor(inward);
-        Ok(goes_on)
+        let goes_on = std::mem::take(&mut inward.goes_on);
+        Ok(if goes_on && taken == Taken::All { Taken::Pieces } else { taken })
     }
 
     /// Whether something is there to be received, or to be told.
@@ -150,6 +172,14 @@ impl Link {
     #[cold]
     pub(super) fn wait_for_data(&self, inward: &mut Inward, patience: &Patience<'_>) -> Result<()> {
         let deadline = patience.deadline();
+        if std::mem::take(&mut inward.goes_on) {
+            self.sleep_as(RECEIVER, deadline, |_, _| Ok(Woken::Maybe))?;
+            return match deadline {
+                Deadline::Now => Err(Failure::new(Status::WouldBlock, EMPTY)),
+                _ if deadline.has_passed() => Err(Failure::new(Status::Timeout, EMPTY)),
+                _ => Ok(()),
+            };
+        }
         if deadline == Deadline::Now {
             self.wire.look_for_peer();
             return match self.might_receive(inward) {
@@ -167,7 +197,11 @@ impl Link {
             self.wire.want_data(&inward.borrow().wire, true);
             if might() { Ok(Woken::Maybe) } else { doze(socket::READABLE) }
         })?;
-        self.wire.want_data(&inward.borrow().wire, false);
+        // A sender that sleeps, and has taken in what there was before this one's turn, waits for that, too. It fell asleep with
+        // the turn, so this one sees it: SeqCst is `is_asleep`'s everywhere.
+        if !self.sleepers[SENDER].is_asleep() {
+            self.wire.want_data(&inward.borrow().wire, false);
+        }
         match deadline.has_passed() && !might() {
             true => Err(Failure::new(Status::Timeout, EMPTY)),
             false => Ok(()),

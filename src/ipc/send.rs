@@ -9,6 +9,7 @@ use std::ptr;
 
 use super::frame::{HEADER, Head, Header, LENGTH, MORE, REST, WITHDRAWN};
 use super::link::{Link, Patience, failure, gone};
+use super::receive::Taken;
 use super::ring::ALIGN;
 use super::sleep::{SENDER, spin};
 use super::wire::Out;
@@ -149,13 +150,14 @@ impl Link {
             // SAFETY: the node stays in this frame until it is unlinked below.
             let turn = unsafe { self.inward.take_or_queue(&mut node) };
             let queued = turn.is_none();
-            let taken_in = turn.map_or(Ok(false), |mut turn| self.take_in(&mut turn));
+            let taken_in = turn.map_or(Ok(Taken::Enough), |mut turn| self.take_in(&mut turn));
             self.wire.want_room(&out.borrow(), true);
-            let slept = taken_in.and_then(|goes_on| match self.is_over() || self.fits(&mut out.borrow_mut(), len)? {
+            let slept = taken_in.and_then(|taken| match self.is_over() || self.fits(&mut out.borrow_mut(), len)? {
                 true => Ok(Woken::Maybe),
+                false if taken == Taken::Pieces => Ok(Woken::Maybe),
                 false => doze(match self.wire.segment() {
                     Some(_) => socket::READABLE,
-                    None if goes_on => socket::READABLE | socket::WRITABLE,
+                    None if taken == Taken::All => socket::READABLE | socket::WRITABLE,
                     None => socket::WRITABLE,
                 }),
             });

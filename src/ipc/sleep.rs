@@ -50,6 +50,10 @@ impl Sleeper {
         Ok(Sleeper { signal: Arc::new(Signal(EventFd::new()?)), is_asleep: AtomicBool::new(false) })
     }
 
+    pub(super) fn is_asleep(&self) -> bool {
+        self.is_asleep.load(Ordering::SeqCst)
+    }
+
     /// Ends its sleep, or the next one.
     pub(super) fn call(&self) {
         self.signal.0.signal();
@@ -108,7 +112,7 @@ impl Link {
     pub(super) fn take_bytes(&self, who: usize) -> Result<()> {
         if self.wire.drain().map_err(|fault| self.fault(fault))? {
             let other = &self.sleepers[1 - who];
-            if other.is_asleep.load(Ordering::SeqCst) {
+            if other.is_asleep() {
                 other.call();
             }
             if who == SENDER {

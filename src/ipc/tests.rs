@@ -388,3 +388,47 @@ fn a_descriptor_that_is_no_far_end_is_refused() {
     }
     assert!(pair(Options { ring: usize::MAX, ..Options::default() }).is_err());
 }
+
+/// Where it is told behind what was sent, there is room for it however full the link is.
+#[test]
+fn the_end_of_a_full_link_is_told() {
+    for options in both() {
+        let [near, far] = ends(options);
+        let mut sent = 0;
+        while send(&near, sent, &[1; 50], 0).is_ok() {
+            sent += 1;
+        }
+        near.close();
+        (0..sent).for_each(|id| assert_eq!(receive(&far, 0).unwrap().0, id));
+        fails(receive(&far, FOREVER), Status::Closed);
+    }
+}
+
+/// A receiver that comes, waits and goes leaves taking in to the sender that slept before.
+#[test]
+fn a_sender_is_told_after_a_receiver_has_given_up() {
+    for options in both() {
+        let [near, far] = ends(options);
+        thread::scope(|scope| {
+            let near = &near;
+            while send(near, 0, &[1; 900], 0).is_ok() {}
+            let sender = scope.spawn(|| send(near, 1, &[1; 900], FOREVER));
+            while !near.sleepers[super::sleep::SENDER].is_asleep() {
+                thread::yield_now();
+            }
+            (0..5).for_each(|_| drop(fails(receive(near, 200_000), Status::Timeout)));
+            // Many times what the link holds: it goes because somebody takes it in.
+            let end = now_ns() + 60_000_000_000;
+            let mut left = 2000;
+            while left > 0 && now_ns() < end {
+                match send(&far, 2, &[2; 900], 0) {
+                    Ok(()) => left -= 1,
+                    Err(_) => thread::yield_now(),
+                }
+            }
+            far.close();
+            assert!(sender.join().unwrap().is_err());
+            assert_eq!(left, 0, "nobody takes in");
+        });
+    }
+}

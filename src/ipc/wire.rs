@@ -348,7 +348,14 @@ impl Wire {
             }
             Way::Socket => {
                 let goodbye = Header { control: super::frame::GOODBYE, ..Header::from_bytes([0; HEADER]) };
-                let _ = self.send(&[IoSlice::new(&goodbye.to_bytes())]);
+                let said = || matches!(self.send(&[IoSlice::new(&goodbye.to_bytes())]), Ok(true));
+                if !said() {
+                    // Full. The peer may be waiting for more behind what there is, and this end may stay open for long.
+                    socket::grow(&self.socket);
+                    if !said() {
+                        socket::end_sending(&self.socket);
+                    }
+                }
             }
         }
     }

@@ -27,6 +27,23 @@ fn option(fd: RawFd, name: libc::c_int) -> Option<libc::c_int> {
     (done == 0).then_some(value)
 }
 
+/// Has room for what is sent from here grow, as far as the system allows.
+pub fn grow(fd: &OwnedFd) {
+    let Some(now) = option(fd.as_raw_fd(), libc::SO_SNDBUF) else { return };
+    // The system doubles what it is given.
+    // SAFETY: a number and its length. What is refused leaves the room as it was.
+    unsafe {
+        let len = size_of::<libc::c_int>() as libc::socklen_t;
+        libc::setsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, libc::SO_SNDBUF, (&raw const now).cast(), len)
+    };
+}
+
+/// Sends nothing any more: behind what was sent the other end finds what it would find if this one were closed.
+pub fn end_sending(fd: &OwnedFd) {
+    // SAFETY: numbers.
+    unsafe { libc::shutdown(fd.as_raw_fd(), libc::SHUT_WR) };
+}
+
 /// Whether this is one end of such a pair.
 pub fn is_one(fd: RawFd) -> bool {
     option(fd, libc::SO_DOMAIN) == Some(libc::AF_UNIX) && option(fd, libc::SO_TYPE) == Some(libc::SOCK_SEQPACKET)
