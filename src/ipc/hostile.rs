@@ -197,18 +197,21 @@ fn pieces_without_end() {
         };
         (0..ring).step_by(32).for_each(|at| piece(at, REST | MORE, 0));
         piece(0, MORE, 1 << 30);
+        let (written, tail) = (enemy.head(), enemy.word((size_of::<ring::Lane>() + 128) as u64 / 8));
+        written.store(ring, Ordering::Release);
+        assert!(receive(&link, 0).unwrap_err().is(Status::WouldBlock));
+        // Not all of a large ring at once.
+        assert!(ring < 1 << 20 || tail.load(Ordering::Relaxed) < ring);
         let over = AtomicBool::new(false);
         let failures = std::thread::scope(|scope| {
             scope.spawn(|| {
-                let (head, tail) = (enemy.head(), enemy.word((size_of::<ring::Lane>() + 128) as u64 / 8));
-                head.store(ring, Ordering::Release);
                 while !over.load(Ordering::Relaxed) {
                     let read = tail.load(Ordering::Acquire);
-                    if read > 0 && head.load(Ordering::Relaxed) == ring {
+                    if read > 0 && written.load(Ordering::Relaxed) == ring {
                         piece(0, REST | MORE, 0);
                     }
                     // What was read is there to be read again.
-                    head.store(read + ring, Ordering::Release);
+                    written.store(read + ring, Ordering::Release);
                 }
             });
             let received = receive(&link, 3_000_000).err();
