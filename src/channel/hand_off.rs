@@ -238,7 +238,7 @@ impl HandOff {
         attempt
     }
 
-    /// Does it, waiting for the other side; calls `keep` before it waits.
+    /// Does it, waiting for the other side; calls `keep` first, unless it is not to wait.
     ///
     /// # Safety
     /// As for [`Locked::attempt`].
@@ -255,6 +255,10 @@ impl HandOff {
             waiter: Waiter,
             node: MaybeUninit<WaitNode>,
         }
+        // Before anything is passed: whoever gets it may be the last to know the channel, and the other side is to be told yet.
+        if deadline != Deadline::Now {
+            keep();
+        }
         let mut frame = Frame { waiter: Waiter::new(), node: MaybeUninit::uninit() };
         let node = frame.node.as_mut_ptr();
         {
@@ -266,7 +270,6 @@ impl HandOff {
                 self.finish(attempt == Attempt::Done, other);
                 return Ok(attempt);
             }
-            keep();
             // SAFETY: its place. Node and waiter stay in this frame until the wait was fired or the node is unlinked.
             unsafe {
                 node.write(WaitNode::new(&frame.waiter, element));

@@ -258,7 +258,8 @@ impl Channel {
     }
 
     /// Copies elements into the channel in their order, waiting for room, until all are in or it fails. How many are in;
-    /// the others are still the caller's. `keep` is called before it waits: from then on the caller sees to it that the channel stays.
+    /// the others are still the caller's. `keep` is called before it waits, or may: from then on the caller sees to it that the channel
+    /// stays.
     ///
     /// # Safety
     /// `elements` points to that many readable elements of the channel's layout (any alignment).
