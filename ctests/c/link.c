@@ -304,9 +304,14 @@ CHILD(has_few_addresses)
     REQUIRE(setrlimit(RLIMIT_AS, &limit) == 0);
     CHECK_STATUS(weft_link_pair(&options, &link, &fd), WEFT_OS);
     CHECK_INT(descriptors(), before);
-    /* It falls back on the socket. */
+    /* It falls back on the socket, and says so. */
+    weft_log_record record = {.size = sizeof record};
     options.transport = WEFT_LINK_AUTO;
+    OK(weft_log_set(NULL, NULL, WEFT_LOG_WARN));
     struct ends ends = ends_with(&options);
+    OK(weft_log_next(&record, 0));
+    CHECK_HAS(record.message, "socket");
+    OK(weft_log_set(NULL, NULL, WEFT_LOG_OFF));
     CHECK_INT(link_stats(ends.near).transport, WEFT_LINK_SOCKET);
     CHECK_INT(link_stats(ends.far).transport, WEFT_LINK_SOCKET);
     OK(frame_send(ends.near, 1, 100, 0));

@@ -12,7 +12,7 @@ use crate::error::Result;
 use crate::ipc::{self, Frame, Head, Link, Options, Patience, Transport};
 use crate::memory::Bytes;
 
-/// Frames travel in shared memory, and if the system refuses that, over the socket.
+/// Frames travel in shared memory, and if the system refuses that, over the socket, with a warning in the log.
 pub const WEFT_LINK_AUTO: i32 = 0;
 /// Frames travel in shared memory.
 pub const WEFT_LINK_SHARED: i32 = 1;

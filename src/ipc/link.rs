@@ -14,6 +14,7 @@ use super::sleep::Sleeper;
 use super::stats::{Counters, Stats};
 use super::wire::{Fault, Way, Wire};
 use crate::error::{Failure, Result, Status};
+use crate::observe::{self, Level, Origin};
 use crate::platform::socket;
 use crate::sync::turn::Turn;
 use crate::sync::wait::Ended;
@@ -122,6 +123,16 @@ fn os(what: &str, error: &std::io::Error) -> Failure {
     Failure::with(Status::Os, format!("{what}: {error}"))
 }
 
+#[cold]
+fn log_fallback(error: &std::io::Error) {
+    let origin = Origin { worker: -1, runtime: c"", task: c"" };
+    observe::log(
+        Level::Warn,
+        origin,
+        format_args!("a link goes through its socket alone, for want of shared memory: {error}"),
+    );
+}
+
 /// A new link: its near end, and the descriptor that its far end is adopted from.
 pub fn pair(options: Options) -> Result<(Link, OwnedFd)> {
     let Some(ring) = segment::ring_size(options.ring) else {
@@ -131,7 +142,7 @@ pub fn pair(options: Options) -> Result<(Link, OwnedFd)> {
     let shared = match options.transport {
         Transport::Socket => None,
         Transport::Shared => Some(Segment::create(ring).map_err(|error| os("no shared memory for the link", &error))?),
-        Transport::Auto => Segment::create(ring).ok(),
+        Transport::Auto => Segment::create(ring).inspect_err(log_fallback).ok(),
     };
     let (segment, memory) = shared.unzip();
     let hello = Hello {

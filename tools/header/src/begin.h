@@ -8,7 +8,8 @@
  *   Handles      Opaque, reference counted, usable from any thread. weft_X_new gives one reference, weft_X_retain adds one,
  *                weft_X_release drops one (NULL is a no-op). The last release never blocks (but for runtimes without threads:
  *                see weft_runtime_release). A tag tells a handle of a wrong kind (WEFT_INVALID);
- *                using a handle after its last release is undefined, like free().
+ *                using a handle after its last release is undefined, like free(). That includes calls that have not returned: who
+ *                calls has a reference that lasts until then. Only waits are safe from it, where weft_X_release says so.
  *   Status       Functions that can fail return a weft_status. Results come through out-parameters, last in the list, which are
  *                written on WEFT_OK only. weft_error_message() explains this thread's last failure. Functions that
  *                return something else return the neutral value that their comment names, and set the message.
