@@ -69,6 +69,15 @@ typedef struct weft_cancel_token weft_cancel_token;
 /* A queue with two ends. */
 typedef struct weft_channel weft_channel;
 
+/* Where something runs. */
+typedef struct weft_context weft_context;
+
+/* A run of a context of a registered kind. */
+typedef struct weft_context_job weft_context_job;
+
+/* Contexts of which so many run at once. */
+typedef struct weft_context_pool weft_context_pool;
+
 /* Why a future failed. Belongs to the future. */
 typedef struct weft_error weft_error;
 
@@ -122,6 +131,12 @@ typedef void (*weft_task_fn)(struct weft_worker *worker, void *arg);
 
 /* A task with a result: WEFT_OK and *result, or a failure. To fail with a message: return weft_error_set(...). */
 typedef weft_status (*weft_call_fn)(struct weft_worker *worker, void *arg, void **result);
+
+/*
+ What is called with a message and answers it: WEFT_OK and *reply, a reference that is given up (left NULL: no bytes),
+ or a failure. To fail with a message: return weft_error_set(...). `data` is good until it returns.
+ */
+typedef weft_status (*weft_handler_fn)(const void *data, size_t len, struct weft_bytes **reply, void *arg);
 
 /*
  Frees a value that nobody will use. May run on any thread. What it releases itself may be dropped only when it has
@@ -2404,6 +2419,388 @@ weft_link *weft_link_retain(weft_link *link);
  that have been received stay. Never blocks.
  */
 void weft_link_release(weft_link *link);
+
+/* Contexts: where something runs ---------------------------------------------------------------------------------- */
+
+/*
+ On the thread that executes, before weft_context_execute returns: for tests, and for finding faults. Can be
+ executed again.
+ */
+#define WEFT_CONTEXT_INLINE 1
+/* On a thread of its own. For one use. */
+#define WEFT_CONTEXT_THREAD 2
+/* As a task of the runtime. For one use. */
+#define WEFT_CONTEXT_TASK 3
+
+/*
+ In a child that is forked by weft_context_execute, on the thread that calls it, and has a copy of the whole memory as it
+ is then (the pages are copied as they are written to). For one use. The function's reply comes back, of any size.
+ The child has that one thread, and may do what other threads' locks, held at that moment for ever, do not prevent:
+ compute, malloc (with glibc), raw system calls; weft_after_fork has been called there, so Weft's objects can be
+ made; those that were inherited are WEFT_FORKED. It leaves by returning: what it has not flushed of stdio is not
+ written, exit handlers do not run. It begins with the caller's signal mask, SIGTERM let through and set to its
+ default. Its end is noticed by its pidfd, and it is reaped by that: no other child of the program's ever is. If the
+ program reaps it first (wait for any child, SIGCHLD ignored), the reply is there all the same, but not how it died.
+ If this process dies, the child finishes its function first; nobody hears of it. Forking copies page tables, which
+ takes longer the more memory this process uses; huge pages (madvise with MADV_HUGEPAGE) make that many times faster.
+ */
+#define WEFT_CONTEXT_FORK 4
+
+/*
+ On a thread of its own that stays, and shares nothing by way of Weft: its function has no argument, and the data and the
+ reply are copied. Can be executed again: the same thread, with its thread-local state, gets one message after the
+ other.
+ */
+#define WEFT_CONTEXT_ISOLATED 5
+/* Kinds that weft_context_kind_register gives have this number or a higher one. */
+#define WEFT_CONTEXT_REGISTERED 100
+
+/* What a context is made with. Fill in with weft_context_options_init, then change what matters. */
+typedef struct weft_context_options {
+  /* sizeof(weft_context_options). */
+  size_t size;
+  /* For messages, logs and threads; NULL: none. Copied. */
+  const char *name;
+  /*
+   What its runs are asked to stop by; it takes a reference of its own. NULL: what the task or thread that executes
+   goes by, if anything. A child of FORK gets SIGTERM then.
+   */
+  weft_cancel_token *cancel;
+  /* Bytes of stack for a thread of its own; 0: 2 MiB. Below 64 KiB: WEFT_INVALID. */
+  size_t stack_size;
+  /* Of a TASK: WEFT_PRIORITY_NORMAL, _HIGH, _CRITICAL or _LOW. */
+  int32_t priority;
+  /*
+   A WEFT_ON, _OFF or _DEFAULT (off). On: a kind that there is not on this system (FORK where pidfds are missing, a
+   registered kind whose probe fails) is WEFT_UNSUPPORTED. Off: a THREAD takes its place, which is logged once per
+   kind, and told by weft_context_kind.
+   */
+  int32_t exact;
+} weft_context_options;
+
+/* What a context has done so far. */
+typedef struct weft_context_stats {
+  /* Set by the caller: sizeof(weft_context_stats). */
+  size_t size;
+  /* Runs that have begun. */
+  uint64_t executed;
+  /* Those of them that failed. */
+  uint64_t failed;
+  /*
+   Of the run that goes on, or of the last one: nanoseconds from the call of weft_context_execute to that of the
+   function; 0: not called yet.
+   */
+  int64_t start_ns;
+  /* Nanoseconds from that to the end of the run; 0: it goes on. */
+  int64_t run_ns;
+  /* FORK: the most memory that the child had, in bytes, what it shared with this process included; 0: not known. */
+  uint64_t peak_rss;
+} weft_context_stats;
+
+/* Fills in the defaults. `size` is sizeof *options as the caller knows it. */
+weft_status weft_context_options_init(struct weft_context_options *options, size_t size);
+
+/*
+ A context of this kind, a WEFT_CONTEXT_ constant or the number of a registered one (another number: WEFT_INVALID).
+ Nothing is started. `runtime` is for TASK (NULL as everywhere), and of no account for others. NULL options: none.
+ Never blocks; any thread.
+ */
+weft_status weft_context_new(weft_runtime *runtime,
+                             int32_t kind,
+                             const struct weft_context_options *options,
+                             weft_context **out);
+
+/*
+ Has fn(data, len, &reply, arg) called once, where contexts of its kind have it called. INLINE: here and now; whatever
+ comes of it, this is WEFT_OK, and weft_context_wait tells. Others go on while it runs. The data are copied (FORK: with
+ everything else; INLINE: not); `arg` is the caller's, and good until the run is over; NULL for ISOLATED, else
+ WEFT_INVALID. A failure, an uncaught panic included, is the run's. `fn` is NULL only where the kind is a registered one
+ that does without. Blocks for a place in the pool, if it is of one (see weft_context_pool_acquire), and inside a task
+ passes the turn on meanwhile; otherwise never. On failure nothing was called, and all is as before: WEFT_BUSY (it is
+ being executed; or was, and is for one use), WEFT_CLOSED (it was terminated; or the pool was closed), WEFT_SHUTDOWN
+ (the runtime takes no more), WEFT_OS (no thread, no process, no descriptor), WEFT_NOMEM, or what a registered kind
+ says. Any thread.
+ */
+weft_status weft_context_execute(weft_context *context, weft_handler_fn fn, void *arg, const void *data, size_t len);
+
+/*
+ Waits for the end of the run, and tells what came of it, the same each time: WEFT_OK and one reference to the reply in
+ *reply (NULL reply: not wanted), or the status and message of its failure: what the function returned, WEFT_PANIC,
+ WEFT_CANCELLED (asked to stop before it began, or a FORK that was), WEFT_BROKEN (dropped unrun by its runtime), and of a
+ FORK WEFT_DIED (exited or died without a reply; the message says how). WEFT_INVALID: it was never executed.
+ WEFT_DEADLOCK: the run is what calls this. Blocks; inside a task the thread's turn passes to another, or the thread
+ runs the TASK that it waits for. WEFT_TIMEOUT, WEFT_WOULD_BLOCK, WEFT_INTERRUPTED, WEFT_CANCELLED and WEFT_SHUTDOWN
+ (the caller's): the run goes on. Any thread, any number of them.
+ */
+weft_status weft_context_wait(weft_context *context,
+                              int64_t timeout_ns,
+                              weft_bytes **reply);
+
+/* Whether a run goes on; false on a bad handle. Never blocks; any thread. */
+bool weft_context_is_alive(const weft_context *context);
+
+/*
+ Ends the context: it is not executed any more (WEFT_CLOSED), and a run that goes on is asked to stop: its token is
+ triggered, so that its waits end and weft_cancelled says true; a FORK gets SIGTERM. Waits for the end, `grace_ns` at
+ most; after that a FORK, or a registered kind that can, is killed, and waited for. WEFT_OK: nothing runs any more; what
+ came of the run, weft_context_wait tells. WEFT_TIMEOUT: it still runs; a thread is never killed, and goes on (which is
+ logged); wait for it, or call this again. WEFT_DEADLOCK: the run is what calls this; it has been asked to stop.
+ WEFT_INTERRUPTED, WEFT_CANCELLED, WEFT_SHUTDOWN: the caller's wait was ended; it has been asked to stop. Any thread,
+ any number of times.
+ */
+weft_status weft_context_terminate(weft_context *context, int64_t grace_ns);
+
+/*
+ What it is: a WEFT_CONTEXT_ constant, or a registered kind's number; another one than was asked for if there was none
+ such. -1 on a bad handle. Never blocks.
+ */
+int32_t weft_context_kind(const weft_context *context);
+
+/* The kind that was asked for; -1 on a bad handle. Never blocks. */
+int32_t weft_context_kind_asked(const weft_context *context);
+
+/* Its name; "" if it has none, and on a bad handle. Belongs to the context. Never blocks. */
+const char *weft_context_name(const weft_context *context);
+
+/*
+ Why the last run failed; NULL unless it did, and on a bad handle. The error is the context's, until it is executed again or
+ goes. Never blocks.
+ */
+const weft_error *weft_context_error(const weft_context *context);
+
+/* What it has done so far, in *out, whose size the caller has set. Never blocks; any thread. */
+weft_status weft_context_stats_get(const weft_context *context, struct weft_context_stats *out);
+
+/* One more reference. Returns its argument; NULL on a bad handle. */
+weft_context *weft_context_retain(weft_context *context);
+
+/*
+ One reference less. A run that goes on is finished, and a child reaped, though nobody will know what came of it; to end it,
+ call weft_context_terminate before. Never blocks.
+ */
+void weft_context_release(weft_context *context);
+
+/* Kinds of contexts of the program's ------------------------------------------------------------------------------ */
+
+/*
+ Takes a run: WEFT_OK, and it has the one reference to `job`, for which it calls weft_context_job_run or
+ weft_context_job_finish some time, on whatever thread, and weft_context_job_release. Anything else (WEFT_WOULD_BLOCK
+ of a queue that is full, say): weft_context_execute fails with that, and `job` has gone. Called on the thread that
+ executes, with no lock held.
+ */
+typedef weft_status (*weft_context_submit_fn)(void *arg, weft_context_job *job);
+
+/*
+ A run is to stop (kill 0), or to be ended by force (kill 1). WEFT_OK: it will end; anything else: it cannot be. It does not
+ wait for that. Called on the thread that asks, with no lock held; `job` is good until it returns.
+ */
+typedef weft_status (*weft_context_stop_fn)(void *arg, weft_context_job *job, int32_t kill);
+
+/*
+ Whether contexts of the kind can be had at the moment: WEFT_OK, or why not. Called by weft_context_new and
+ weft_context_pool_acquire.
+ */
+typedef weft_status (*weft_context_probe_fn)(void *arg);
+
+/* The kind was taken back, and the last context of it has gone. */
+typedef void (*weft_context_destroy_fn)(void *arg);
+
+/* How a kind of the program's does what contexts do. Zeroes stand for what is not there. */
+typedef struct weft_context_vtable {
+  /* sizeof(weft_context_vtable). */
+  size_t size;
+  /* Handed to all functions. They may be called on any thread, several at once. */
+  void *arg;
+  /* Takes a run. */
+  weft_context_submit_fn submit;
+  /* NULL: a run that has begun only has its token. */
+  weft_context_stop_fn stop;
+  /* NULL: they can always be had. */
+  weft_context_probe_fn probe;
+  /* NULL: nothing. */
+  weft_context_destroy_fn destroy;
+} weft_context_vtable;
+
+/* Fills in zeroes, and the size: sizeof *vtable as the caller knows it. */
+weft_status weft_context_vtable_init(struct weft_context_vtable *vtable, size_t size);
+
+/*
+ Registers a kind of contexts under this name (UTF-8, copied; WEFT_BUSY: there is one of that name), which gets a number, in
+ *kind. The vtable is copied; submit must be there. Never blocks; any thread.
+ */
+weft_status weft_context_kind_register(const char *name,
+                                       const struct weft_context_vtable *vtable,
+                                       int32_t *kind);
+
+/*
+ Takes a kind back: there are no new contexts of it. Its destroy is called when the last of those that there are has gone, which
+ may be here and now. WEFT_INVALID: there is no such kind, or none of the program's. Never blocks; any thread.
+ */
+weft_status weft_context_kind_unregister(int32_t kind);
+
+/*
+ The number of the kind with this name ("inline", "thread", "task", "fork", "isolated", and registered ones), in *kind.
+ WEFT_NOT_FOUND: there is none. Never blocks; any thread.
+ */
+weft_status weft_context_kind_find(const char *name, int32_t *kind);
+
+/*
+ What the run works on, as weft_context_execute was given it; *len bytes, good as long as the job. `len` may be NULL. NULL on
+ a bad handle. Never blocks; any thread.
+ */
+const void *weft_context_job_data(const weft_context_job *job,
+                                  size_t *len);
+
+/* Whether the run has been asked to stop; false on a bad handle. Never blocks; any thread. */
+bool weft_context_job_cancelled(const weft_context_job *job);
+
+/*
+ Calls the function of the run here, and ends the run with what it gives; WEFT_OK whatever that is. WEFT_BUSY: somebody has
+ run or finished it. Blocks as long as the function. Any thread.
+ */
+weft_status weft_context_job_run(weft_context_job *job);
+
+/*
+ Ends the run with a reply that something else than its function has given (WEFT_OK; a reference of its own is taken to
+ `reply`, NULL: no bytes), or with a failure (any other status, and `message`, copied; NULL: the status' name).
+ WEFT_BUSY: somebody has run or finished it. Never blocks; any thread.
+ */
+weft_status weft_context_job_finish(weft_context_job *job, weft_status status, const char *message, weft_bytes *reply);
+
+/* One more reference. Returns its argument; NULL on a bad handle. */
+weft_context_job *weft_context_job_retain(weft_context_job *job);
+
+/*
+ One reference less. A run whose last reference goes before it was run or finished fails with WEFT_BROKEN, or
+ WEFT_CANCELLED if it was asked to stop. Never blocks.
+ */
+void weft_context_job_release(weft_context_job *job);
+
+/* Pools of contexts ----------------------------------------------------------------------------------------------- */
+
+/* How a context is acquired. Fill in with weft_context_acquire_options_init, then change what matters. */
+typedef struct weft_context_acquire_options {
+  /* sizeof(weft_context_acquire_options). */
+  size_t size;
+  /* Its name; NULL: the pool's, or "context", with a number. Copied. A context that is used again keeps its own. */
+  const char *name;
+  /*
+   How long to wait for a place: weft_context_execute, or if `strict` weft_context_pool_acquire. The default is
+   WEFT_FOREVER; 0 or less does not wait (WEFT_WOULD_BLOCK).
+   */
+  int64_t timeout_ns;
+  /*
+   The order of those that wait for a place: WEFT_PRIORITY_CRITICAL first, then _HIGH, _NORMAL and _LOW; among equals
+   who came first. Of a new TASK its priority as well.
+   */
+  int32_t priority;
+  /*
+   A WEFT_ON, _OFF or _DEFAULT (off). Off: the context takes its place when it is executed, so there may be any number
+   of contexts. On: it takes it now, for its first execute.
+   */
+  int32_t strict;
+} weft_context_acquire_options;
+
+/*
+ Told of each context: WEFT_OK, or the status and message of its failure, which are good until it returns, as is the
+ context. Called on the thread that waits, with no lock held.
+ */
+typedef void (*weft_context_told_fn)(weft_context *context, weft_status status, const char *message, void *arg);
+
+/* What a pool has done so far. */
+typedef struct weft_context_pool_stats {
+  /* Set by the caller: sizeof(weft_context_pool_stats). */
+  size_t size;
+  /* How many places there are. */
+  uint32_t max;
+  /* Those that are taken: by runs that go on, and by contexts that were acquired strictly. */
+  uint32_t active;
+  /* Those that are free. */
+  uint32_t available;
+  /* Who waits for one. */
+  uint32_t waiting;
+  /* The most that were taken at once. */
+  uint32_t peak;
+  /* Not used. */
+  uint32_t reserved;
+  /* Contexts that are out: acquired, and neither put back nor gone. */
+  uint64_t out;
+  /* Contexts given out so far. */
+  uint64_t acquired;
+  /* Those of them that had been used before. */
+  uint64_t reused;
+  /* Runs that are over. */
+  uint64_t executed;
+  /* Those of them that failed. */
+  uint64_t failed;
+} weft_context_pool_stats;
+
+/*
+ A pool: of its contexts at most `max_size` run at once. 0: 5 (THREAD, TASK and registered kinds), 4 (ISOLATED),
+ 2 (FORK), 1 (INLINE). `kind`, `runtime` and `options` are those of its contexts, as for weft_context_new; the
+ name in the options is what theirs begin with. Nothing is started. Never blocks; any thread.
+ */
+weft_status weft_context_pool_new(weft_runtime *runtime,
+                                  int32_t kind,
+                                  uint32_t max_size,
+                                  const weft_context_options *options,
+                                  weft_context_pool **out);
+
+/* Fills in the defaults. `size` is sizeof *options as the caller knows it. */
+weft_status weft_context_acquire_options_init(struct weft_context_acquire_options *options, size_t size);
+
+/*
+ A context of the pool, with one reference; NULL options: none. It has a place while it is executed, and gives it back
+ when the run is over, whether anybody waits for that or not: so it may be executed, waited for and released like any
+ other. By default there is always a context, and weft_context_execute waits for a place; so a hundred contexts of a
+ pool of ten can be executed one after the other. Strictly, this waits for the place: blocks, inside a task passing the
+ turn on; WEFT_WOULD_BLOCK, WEFT_TIMEOUT, WEFT_INTERRUPTED, WEFT_CANCELLED, WEFT_SHUTDOWN; WEFT_DEADLOCK: the pool's
+ places are all those of functions that this thread is in. WEFT_CLOSED: the pool was closed. Any thread.
+ */
+weft_status weft_context_pool_acquire(weft_context_pool *pool,
+                                      const struct weft_context_acquire_options *options,
+                                      weft_context **out);
+
+/*
+ Gives a context back, with the caller's reference, and the place that it had if it was not executed. An INLINE one is given
+ out again; the others leave too much of a run behind, and go. WEFT_BUSY: it is being executed. WEFT_INVALID: it is
+ not of this pool. On failure the reference is still the caller's. Releasing it instead is as good. Never blocks.
+ */
+weft_status weft_context_pool_put(weft_context_pool *pool,
+                                  weft_context *context);
+
+/*
+ Waits for the end of all contexts that are out and have been executed, `timeout_ns` at most for all together; a failure
+ of one is no hindrance. fn(context, status, message, arg) is told of each, NULL: nobody. WEFT_OK: all went well.
+ Else the status of the first that failed, WEFT_TIMEOUT or WEFT_WOULD_BLOCK if that goes on. WEFT_INTERRUPTED,
+ WEFT_CANCELLED, WEFT_SHUTDOWN: possibly the caller's wait was ended; not all were told of. Contexts that are executed
+ meanwhile may be missed. Blocks as weft_context_wait does. Any thread.
+ */
+weft_status weft_context_pool_wait_all(weft_context_pool *pool, int64_t timeout_ns, weft_context_told_fn fn, void *arg);
+
+/*
+ weft_context_terminate of all contexts that are out: all are asked to stop, and have `grace_ns` together. What is told of
+ each, and returned, is what that says. The pool stays open. Blocks as weft_context_terminate does. Any thread.
+ */
+weft_status weft_context_pool_terminate_all(weft_context_pool *pool,
+                                            int64_t grace_ns,
+                                            weft_context_told_fn fn,
+                                            void *arg);
+
+/*
+ Nobody gets a context or a place any more, and who waits for one is sent home: WEFT_CLOSED. What runs goes on. Again:
+ nothing. Never blocks; any thread.
+ */
+void weft_context_pool_close(weft_context_pool *pool);
+
+/* What it has done so far, in *out, whose size the caller has set. Never blocks; any thread. */
+weft_status weft_context_pool_stats_get(const weft_context_pool *pool, struct weft_context_pool_stats *out);
+
+/* One more reference. Returns its argument; NULL on a bad handle. */
+weft_context_pool *weft_context_pool_retain(weft_context_pool *pool);
+
+/* One reference less. The last one closes the pool; its contexts stay, and what runs goes on. Never blocks. */
+void weft_context_pool_release(weft_context_pool *pool);
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -1,5 +1,5 @@
 //! The only room with raw system calls: futexes, the clock, the alarm, descriptors, sockets, shared memory, affinity, signals,
-//! what a fork changes, and a few facts about the machine. Everything else in the crate is portable Rust.
+//! what a fork changes, forked children, and a few facts about the machine. Everything else in the crate is portable Rust.
 
 pub mod affinity;
 pub mod alarm;
@@ -7,10 +7,14 @@ pub mod clock;
 pub mod epoll;
 pub mod eventfd;
 pub mod fork;
+#[cfg(not(weft_loom))]
+pub mod forking;
 pub mod futex;
 #[cfg(not(weft_loom))]
 pub mod local;
 pub mod membarrier;
+#[cfg(not(weft_loom))]
+pub mod parcel;
 #[cfg(not(weft_loom))]
 pub mod readiness;
 #[cfg(not(weft_loom))]
