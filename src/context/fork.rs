@@ -115,7 +115,11 @@ pub(super) fn start(mut job: Job) -> Start {
     run.set_means(child.clone());
     let call = {
         let (ticket, child) = (ticket.clone(), child.clone());
-        Box::new(move |_| ticket.take().into_iter().for_each(|job| ended(job, &child)))
+        Box::new(move |_| {
+            if let Some(job) = ticket.take() {
+                ended(job, child);
+            }
+        })
     };
     let readable = Interest { readable: true, writable: false };
     match reactor::watch(child.pid.fd(), readable, call) {
@@ -171,11 +175,13 @@ fn cut(text: &[u8]) -> &[u8] {
 }
 
 /// The child has ended.
-fn ended(job: Job, child: &Child) {
+fn ended(job: Job, child: Arc<Child>) {
     let reaped = child.pid.reap(true).unwrap_or(Reaped { end: End::Unknown, peak_rss: 0 });
     job.handle().note(|times| times.peak_rss = reaped.peak_rss);
     let asked = child.signalled.load(Ordering::Relaxed);
     let outcome = outcome(&job, &child.parcel, child.pid.number(), reaped.end, asked);
+    // Its descriptors are closed when who waits is told.
+    drop(child);
     job.finish(outcome);
 }
 
