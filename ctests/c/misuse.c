@@ -43,6 +43,8 @@ struct zoo *zoo_new(void)
     OK(weft_mutex_new("zoo", &zoo->mutex));
     OK(weft_breaker_new(NULL, &zoo->breaker));
     OK(weft_link_pair(NULL, &zoo->link, &zoo->link_far_fd));
+    OK(weft_context_new(NULL, WEFT_CONTEXT_THREAD, NULL, &zoo->context));
+    OK(weft_context_pool_new(NULL, WEFT_CONTEXT_THREAD, 2, NULL, &zoo->context_pool));
     OK(weft_spawn(zoo->runtime, lend_worker, zoo));
     gate_wait(&zoo->worker_lent);
     zoo->handle[BYTES] = zoo->bytes;
@@ -59,9 +61,17 @@ struct zoo *zoo_new(void)
     zoo->handle[MUTEX] = zoo->mutex;
     zoo->handle[BREAKER] = zoo->breaker;
     zoo->handle[LINK] = zoo->link;
+    zoo->handle[CONTEXT] = zoo->context;
+    zoo->handle[CONTEXT_POOL] = zoo->context_pool;
     zoo->handle[WORKER] = zoo->worker;
     zoo->handle[NO_NOUN] = no_handle;
     return zoo;
+}
+
+static weft_status nothing_to_reply(const void *data, size_t len, weft_bytes **reply, void *arg)
+{
+    (void)data, (void)len, (void)reply, (void)arg;
+    return WEFT_OK;
 }
 
 void zoo_end(struct zoo *zoo)
@@ -100,6 +110,14 @@ void zoo_end(struct zoo *zoo)
     OK(weft_link_send(zoo->link, WEFT_FRAME_USER, 0, 1, NULL, 0, 0));
     weft_link_release(zoo->link);
     close(zoo->link_far_fd);
+    CHECK(!weft_context_is_alive(zoo->context));
+    OK(weft_context_execute(zoo->context, nothing_to_reply, NULL, NULL, 0));
+    OK(weft_context_wait(zoo->context, WEFT_FOREVER, NULL));
+    weft_context_release(zoo->context);
+    weft_context *pooled = NULL;
+    OK(weft_context_pool_acquire(zoo->context_pool, NULL, &pooled));
+    OK(weft_context_pool_put(zoo->context_pool, pooled));
+    weft_context_pool_release(zoo->context_pool);
     free(zoo);
 }
 

@@ -164,11 +164,11 @@ impl Context {
     /// A run has ended.
     pub(super) fn is_over(&self, well: bool) {
         self.failed.fetch_add(u64::from(!well), Ordering::Relaxed);
-        self.life.settle();
         if let Some(member) = &self.membership {
             member.is_over(well);
             member.leave();
         }
+        self.life.settle();
     }
 
     /// What a function gives, as it goes out.
@@ -213,12 +213,14 @@ impl Context {
             Some(Status::Timeout) => Failure::new(Status::Timeout, "the context is still being executed"),
             _ => failure,
         };
-        run.future.wait(deadline).map_err(pending)
+        // One that does not go on any more is told of any moment.
+        let goes_on = self.life.running().is_some_and(|running| Arc::ptr_eq(&running, run));
+        run.future.wait(if goes_on { deadline } else { Deadline::Never }).map_err(pending)
     }
 
-    /// Waits until no run goes on.
+    /// Waits for the end of the last run, if there is one.
     pub(super) fn wait_until_over(&self, deadline: Deadline) -> Result<()> {
-        self.life.running().map_or(Ok(()), |run| self.wait_for(&run, deadline))
+        self.life.run().map_or(Ok(()), |run| self.wait_for(&run, deadline))
     }
 
     /// Whether a run goes on.

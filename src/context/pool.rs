@@ -267,6 +267,7 @@ impl Pool {
     pub fn wait_all(&self, deadline: Deadline, mut tell: impl FnMut(Arc<Context>, Result<()>)) -> Result<()> {
         for context in self.all().into_iter().filter(|context| context.was_executed()) {
             let over = match context.wait_until_over(deadline) {
+                // What came of it is no matter of the wait's: it may be Interrupted, too.
                 Ok(()) => context.wait(Deadline::Now).map(drop),
                 Err(failure) if is_of_waiter(&failure) => return Err(failure),
                 Err(failure) => Err(failure),
