@@ -26,7 +26,7 @@ TEST(no_message_and_no_reply_are_empty)
         weft_context *context = context_new(kind, NULL);
         weft_bytes *reply = NULL;
         CHECK_STR(weft_context_name(context), "");
-        OK(weft_context_execute(context, echo, NULL, NULL, 0));
+        OK(weft_context_execute(context, echo, NULL, NULL, NULL, NULL, 0));
         OK(weft_context_wait(context, WEFT_FOREVER, NULL));
         OK(weft_context_wait(context, 0, &reply));
         CHECK_INT(weft_bytes_len(reply), 0);
@@ -41,7 +41,7 @@ TEST(each_kind_runs_where_it_says)
     FOR_KINDS(kind) {
         weft_context *context = context_new(kind, NULL);
         struct where here, there;
-        OK(weft_context_execute(context, tell_where, NULL, NULL, 0));
+        OK(weft_context_execute(context, tell_where, NULL, NULL, NULL, NULL, 0));
         there = where_of(context);
         here = (struct where){getpid(), 0};
         weft_bytes *own = NULL;
@@ -61,7 +61,7 @@ TEST(failures_come_out_at_the_wait)
         for (size_t i = 0; i < sizeof statuses / sizeof *statuses; i++) {
             weft_context *context = context_new(kind, "fails");
             weft_bytes *reply = SENTINEL;
-            OK(weft_context_execute(context, fail, NULL, &statuses[i], sizeof statuses[i]));
+            OK(weft_context_execute(context, fail, NULL, NULL, NULL, &statuses[i], sizeof statuses[i]));
             for (int again = 0; again < 2; again++)
                 CHECK_REFUSED(weft_context_wait(context, WEFT_FOREVER, &reply), statuses[i], "as arranged");
             CHECK(reply == SENTINEL);
@@ -93,7 +93,7 @@ TEST(waits_give_the_same_and_one_use_is_one_use)
             execute_text(context, echo, "second");
             check_reply(context, "second");
         } else {
-            CHECK_REFUSED(weft_context_execute(context, echo, NULL, "second", 6), WEFT_BUSY, "one use");
+            CHECK_REFUSED(weft_context_execute(context, echo, NULL, NULL, NULL, "second", 6), WEFT_BUSY, "one use");
             check_reply(context, "first");
         }
         weft_context_release(context);
@@ -107,9 +107,9 @@ TEST(what_runs_is_alive_and_busy_until_it_is_stopped)
             continue;
         weft_context *context = context_new(kind, "waits");
         gate began = GATE_INIT;
-        OK(weft_context_execute(context, wait_to_be_stopped, context_arg(context, &began), NULL, 0));
+        OK(weft_context_execute(context, wait_to_be_stopped, context_arg(context, &began), NULL, NULL, NULL, 0));
         CHECK(weft_context_is_alive(context));
-        CHECK_STATUS(weft_context_execute(context, echo, NULL, "x", 1), WEFT_BUSY);
+        CHECK_STATUS(weft_context_execute(context, echo, NULL, NULL, NULL, "x", 1), WEFT_BUSY);
         CHECK_STATUS(weft_context_wait(context, 0, NULL), WEFT_WOULD_BLOCK);
         CHECK_STATUS(weft_context_wait(context, -1, NULL), WEFT_WOULD_BLOCK);
         CHECK_STATUS(weft_context_wait(context, 1000, NULL), WEFT_TIMEOUT);
@@ -117,7 +117,7 @@ TEST(what_runs_is_alive_and_busy_until_it_is_stopped)
         CHECK(!weft_context_is_alive(context));
         CHECK_STATUS(weft_context_wait(context, 0, NULL), WEFT_CANCELLED);
         OK(weft_context_terminate(context, 0));
-        CHECK_REFUSED(weft_context_execute(context, echo, NULL, "x", 1), WEFT_CLOSED, "terminated");
+        CHECK_REFUSED(weft_context_execute(context, echo, NULL, NULL, NULL, "x", 1), WEFT_CLOSED, "terminated");
         weft_context_release(context);
     }
 }
@@ -127,7 +127,7 @@ TEST(what_is_terminated_first_is_never_executed)
     FOR_KINDS(kind) {
         weft_context *context = context_new(kind, NULL);
         OK(weft_context_terminate(context, WEFT_FOREVER));
-        CHECK_STATUS(weft_context_execute(context, echo, NULL, "x", 1), WEFT_CLOSED);
+        CHECK_STATUS(weft_context_execute(context, echo, NULL, NULL, NULL, "x", 1), WEFT_CLOSED);
         CHECK_STATUS(weft_context_wait(context, WEFT_FOREVER, NULL), WEFT_INVALID);
         weft_context_release(context);
     }
@@ -146,7 +146,7 @@ TEST(a_token_stops_a_run)
         OK(weft_context_options_init(&options, sizeof options));
         options.cancel = token;
         OK(weft_context_new(NULL, kind, &options, &context));
-        OK(weft_context_execute(context, wait_to_be_stopped, context_arg(context, &began), NULL, 0));
+        OK(weft_context_execute(context, wait_to_be_stopped, context_arg(context, &began), NULL, NULL, NULL, 0));
         if (kind == WEFT_CONTEXT_THREAD || kind == WEFT_CONTEXT_TASK)
             gate_wait(&began);
         OK(weft_cancel_token_trigger(token, "enough"));
@@ -192,7 +192,7 @@ TEST(a_thread_that_goes_on_is_reported_and_stays)
     for (size_t i = 0; i < 2; i++) {
         weft_context *context = context_new(kinds[i], "stubborn");
         gate go = GATE_INIT;
-        OK(weft_context_execute(context, wait_at_the_gate, &go, NULL, 0));
+        OK(weft_context_execute(context, wait_at_the_gate, &go, NULL, NULL, NULL, 0));
         /* It has not begun, perhaps, but then it is not to begin any more. */
         weft_status status = weft_context_terminate(context, 1000);
         if (status != WEFT_OK) {
@@ -216,7 +216,7 @@ static weft_status wait_for_oneself(const void *data, size_t len, weft_bytes **r
     (void)data, (void)len, (void)reply;
     CHECK(weft_context_is_alive(context));
     CHECK_STATUS(weft_context_wait(context, WEFT_FOREVER, NULL), WEFT_DEADLOCK);
-    CHECK_STATUS(weft_context_execute(context, echo, NULL, NULL, 0), WEFT_BUSY);
+    CHECK_STATUS(weft_context_execute(context, echo, NULL, NULL, NULL, NULL, 0), WEFT_BUSY);
     CHECK_STATUS(weft_context_terminate(context, WEFT_FOREVER), WEFT_DEADLOCK);
     CHECK(weft_cancelled(NULL));
     return WEFT_OK;
@@ -228,7 +228,7 @@ TEST(a_run_does_not_wait_for_itself)
         if (kind == WEFT_CONTEXT_FORK || kind == WEFT_CONTEXT_ISOLATED)
             continue;
         weft_context *context = context_new(kind, NULL);
-        OK(weft_context_execute(context, wait_for_oneself, &context, NULL, 0));
+        OK(weft_context_execute(context, wait_for_oneself, &context, NULL, NULL, NULL, 0));
         OK(weft_context_wait(context, WEFT_FOREVER, NULL));
         weft_context_release(context);
     }
@@ -249,7 +249,7 @@ TEST(a_wait_is_interrupted_and_the_run_goes_on)
         weft_context *context = context_new(kind, NULL);
         weft_thread *self = weft_thread_self();
         struct thread thread;
-        OK(weft_context_execute(context, wait_to_be_stopped, NULL, NULL, 0));
+        OK(weft_context_execute(context, wait_to_be_stopped, NULL, NULL, NULL, NULL, 0));
         thread_start(&thread, interrupt, self);
         CHECK_STATUS(weft_context_wait(context, WEFT_FOREVER, NULL), WEFT_INTERRUPTED);
         thread_join(&thread);
@@ -278,7 +278,7 @@ TEST(contexts_overlap)
     struct tally tally = TALLY_INIT;
     for (int i = 0; i < 3; i++) {
         contexts[i] = context_new(WEFT_CONTEXT_THREAD, NULL);
-        OK(weft_context_execute(contexts[i], meet, &tally, NULL, 0));
+        OK(weft_context_execute(contexts[i], meet, &tally, NULL, NULL, NULL, 0));
     }
     for (int i = 0; i < 3; i++) {
         OK(weft_context_wait(contexts[i], WEFT_FOREVER, NULL));
@@ -311,7 +311,7 @@ static void execute_and_wait(size_t index, void *arg)
 {
     struct crowd *crowd = arg;
     (void)index;
-    weft_status status = weft_context_execute(crowd->context, echo, NULL, "one", 3);
+    weft_status status = weft_context_execute(crowd->context, echo, NULL, NULL, NULL, "one", 3);
     if (status == WEFT_OK)
         atomic_fetch_add(&crowd->executed, 1);
     else
@@ -335,6 +335,40 @@ TEST(of_many_that_execute_one_does)
     }
 }
 
+/* ---- drops */
+
+/* Once for each run, before anybody is told that it is over, whether the function was called or not; never for a refusal. */
+TEST(an_argument_is_dropped_once_its_run_is_over)
+{
+    FOR_KINDS(kind) {
+        struct drops drops = {0};
+        weft_context *context = context_new(kind, NULL);
+        weft_cancel_token *token = NULL;
+        weft_context_options options;
+        OK(weft_context_execute(context, echo, NULL, drop_count, &drops, "x", 1));
+        OK(weft_context_wait(context, WEFT_FOREVER, NULL));
+        CHECK_INT(drops.count, 1);
+        OK(weft_context_terminate(context, 0));
+        CHECK_STATUS(weft_context_execute(context, echo, NULL, drop_count, &drops, "x", 1), WEFT_CLOSED);
+        CHECK_INT(drops.count, 1);
+        weft_context_release(context);
+
+        OK(weft_cancel_token_new(NULL, &token));
+        OK(weft_context_options_init(&options, sizeof options));
+        options.cancel = token;
+        OK(weft_context_new(NULL, kind, &options, &context));
+        if (kind != WEFT_CONTEXT_FORK)
+            OK(weft_cancel_token_trigger(token, "before"));
+        void *arg = context_arg(context, &drops);
+        OK(weft_context_execute(context, fail, arg, drop_count, &drops, NULL, 0));
+        CHECK_STATUS(weft_context_wait(context, WEFT_FOREVER, NULL), kind == WEFT_CONTEXT_FORK ? WEFT_FAILED : WEFT_CANCELLED);
+        CHECK_INT(drops.count, 2);
+        CHECK(drops.last == arg);
+        weft_context_release(context);
+        weft_cancel_token_release(token);
+    }
+}
+
 /* ---- releases */
 
 static weft_status count_and_wait(const void *data, size_t len, weft_bytes **reply, void *arg)
@@ -354,7 +388,7 @@ TEST(a_release_lets_a_run_finish)
     struct tally tallies[2] = {TALLY_INIT, TALLY_INIT};
     for (int i = 0; i < 10; i++) {
         weft_context *context = context_new(kinds[i % 2], NULL);
-        OK(weft_context_execute(context, count_and_wait, tallies, NULL, 0));
+        OK(weft_context_execute(context, count_and_wait, tallies, NULL, NULL, NULL, 0));
         weft_context_release(context);
     }
     tally_add(&tallies[0], 1);
@@ -379,7 +413,7 @@ TEST(the_last_release_may_be_that_of_a_waiter)
 {
     struct released released = {.context = context_new(WEFT_CONTEXT_THREAD, NULL), .waits = GATE_INIT};
     struct thread thread;
-    OK(weft_context_execute(released.context, wait_to_be_stopped, NULL, NULL, 0));
+    OK(weft_context_execute(released.context, wait_to_be_stopped, NULL, NULL, NULL, NULL, 0));
     weft_context *own = weft_context_retain(released.context);
     thread_start(&thread, wait_for_released, &released);
     gate_wait(&released.waits);

@@ -51,7 +51,7 @@ TEST(replies_of_any_size_come_back)
     for (size_t i = 0; i < last; i++) {
         weft_context *context = fork_new();
         weft_bytes *reply = NULL;
-        OK(weft_context_execute(context, pattern, NULL, &sizes[i], sizeof sizes[i]));
+        OK(weft_context_execute(context, pattern, NULL, NULL, NULL, &sizes[i], sizeof sizes[i]));
         OK(weft_context_wait(context, WEFT_FOREVER, &reply));
         weft_context_release(context);
         CHECK(is_pattern(reply, sizes[i]));
@@ -72,7 +72,7 @@ TEST(the_child_has_a_copy)
     weft_context *context = fork_new();
     weft_bytes *reply = NULL;
     int number = 41;
-    OK(weft_context_execute(context, write_here, &number, NULL, 0));
+    OK(weft_context_execute(context, write_here, &number, NULL, NULL, NULL, 0));
     number = 7;
     OK(weft_context_wait(context, WEFT_FOREVER, &reply));
     CHECK_INT(*(const int *)weft_bytes_data(reply), 42);
@@ -104,7 +104,7 @@ static weft_status end(const void *data, size_t len, weft_bytes **reply, void *a
 static void ends_with(int how, const char *text)
 {
     weft_context *context = fork_new();
-    OK(weft_context_execute(context, end, NULL, &how, sizeof how));
+    OK(weft_context_execute(context, end, NULL, NULL, NULL, &how, sizeof how));
     CHECK_REFUSED(weft_context_wait(context, WEFT_FOREVER, NULL), WEFT_DIED, text);
     CHECK_INT(weft_error_status(weft_context_error(context)), WEFT_DIED);
     CHECK_HAS(weft_error_origin(weft_context_error(context)), "process ");
@@ -153,7 +153,7 @@ TEST(what_does_not_heed_a_request_is_killed)
         char byte;
         weft_context *context = fork_new();
         REQUIRE(pipe(ready) == 0);
-        OK(weft_context_execute(context, functions[i % 2], ready, NULL, 0));
+        OK(weft_context_execute(context, functions[i % 2], ready, NULL, NULL, NULL, 0));
         REQUIRE(read(ready[0], &byte, 1) == 1);
         OK(weft_context_terminate(context, i / 2 ? 1000000 : 0));
         CHECK_REFUSED(weft_context_wait(context, 0, NULL), WEFT_CANCELLED, "signal ");
@@ -188,7 +188,7 @@ CHILD(has_a_handler_for_sigterm)
     sigaddset(&set, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     weft_context *context = fork_new();
-    OK(weft_context_execute(context, wait_for_signals, NULL, NULL, 0));
+    OK(weft_context_execute(context, wait_for_signals, NULL, NULL, NULL, NULL, 0));
     OK(weft_context_terminate(context, WEFT_FOREVER));
     CHECK_REFUSED(weft_context_wait(context, 0, NULL), WEFT_CANCELLED, "signal 15");
     pthread_sigmask(SIG_UNBLOCK, &set, NULL);
@@ -227,7 +227,7 @@ CHILD_WITHOUT_LEAK_CHECK(ignores_its_children)
         int how = BY_KILL;
         weft_context *context = fork_new(), *dies = fork_new();
         execute_text(context, echo, "all the same");
-        OK(weft_context_execute(dies, end, NULL, &how, sizeof how));
+        OK(weft_context_execute(dies, end, NULL, NULL, NULL, &how, sizeof how));
         check_reply(context, "all the same");
         CHECK_REFUSED(weft_context_wait(dies, WEFT_FOREVER, NULL), WEFT_DIED, "process ");
         weft_context_release(context);
@@ -253,12 +253,12 @@ static weft_status use_inherited(const void *data, size_t len, weft_bytes **repl
     (void)data, (void)len;
     if (weft_bytes_len(all->bytes) != 0 || weft_context_wait(all->context, WEFT_FOREVER, NULL) != WEFT_FORKED ||
         weft_context_is_alive(all->context) || weft_context_kind(all->context) != -1 ||
-        weft_context_execute(all->context, echo, NULL, NULL, 0) != WEFT_FORKED ||
+        weft_context_execute(all->context, echo, NULL, NULL, NULL, NULL, 0) != WEFT_FORKED ||
         weft_context_terminate(all->context, 0) != WEFT_FORKED || weft_runtime_workers(all->runtime) != -1)
         return weft_error_set(WEFT_FAILED, "something inherited is not WEFT_FORKED");
     /* Objects of its own work; also a fork. */
     if ((status = weft_context_new(NULL, WEFT_CONTEXT_FORK, NULL, &own)) != WEFT_OK ||
-        (status = weft_context_execute(own, echo, NULL, "grandchild", 10)) != WEFT_OK)
+        (status = weft_context_execute(own, echo, NULL, NULL, NULL, "grandchild", 10)) != WEFT_OK)
         return status;
     status = weft_context_wait(own, WEFT_FOREVER, reply);
     weft_context_release(own);
@@ -269,7 +269,7 @@ TEST(what_is_inherited_is_told_and_new_objects_work)
 {
     struct inherited all = {.context = fork_new(), .runtime = runtime_new(2)};
     OK(weft_bytes_new("x", 1, &all.bytes));
-    OK(weft_context_execute(all.context, use_inherited, &all, NULL, 0));
+    OK(weft_context_execute(all.context, use_inherited, &all, NULL, NULL, NULL, 0));
     check_reply(all.context, "grandchild");
     weft_bytes_release(all.bytes);
     runtime_end(all.runtime);
@@ -288,7 +288,7 @@ TEST(a_reply_that_is_inherited_is_refused)
     weft_context *context = fork_new();
     weft_bytes *bytes = NULL;
     OK(weft_bytes_new("x", 1, &bytes));
-    OK(weft_context_execute(context, give_inherited, bytes, NULL, 0));
+    OK(weft_context_execute(context, give_inherited, bytes, NULL, NULL, NULL, 0));
     CHECK_REFUSED(weft_context_wait(context, WEFT_FOREVER, NULL), WEFT_FORKED, "reply");
     weft_bytes_release(bytes);
     weft_context_release(context);
@@ -337,12 +337,12 @@ TEST(nonsense_instead_of_a_reply_is_told)
         memcpy(&head, &heads[i], sizeof head);
         memcpy(head.magic, "Wresult1", 8);
         weft_context *context = fork_new();
-        OK(weft_context_execute(context, write_nonsense, NULL, &head, sizeof head));
+        OK(weft_context_execute(context, write_nonsense, NULL, NULL, NULL, &head, sizeof head));
         CHECK_STATUS(weft_context_wait(context, WEFT_FOREVER, NULL), WEFT_PROTOCOL);
         weft_context_release(context);
     }
     weft_context *context = fork_new();
-    OK(weft_context_execute(context, write_nonsense, NULL, "Wresult", 7));
+    OK(weft_context_execute(context, write_nonsense, NULL, NULL, NULL, "Wresult", 7));
     CHECK_REFUSED(weft_context_wait(context, WEFT_FOREVER, NULL), WEFT_DIED, "status 0");
     weft_context_release(context);
 }
@@ -383,7 +383,7 @@ TEST(a_reply_does_not_change)
     weft_context *context = fork_new();
     weft_bytes *reply = NULL;
     REQUIRE(pipe(pipes) == 0 && pipe(pipes + 2) == 0);
-    OK(weft_context_execute(context, leave_a_writer, pipes, NULL, 0));
+    OK(weft_context_execute(context, leave_a_writer, pipes, NULL, NULL, NULL, 0));
     OK(weft_context_wait(context, WEFT_FOREVER, &reply));
     CHECK(is_pattern(reply, LARGE));
     REQUIRE(write(pipes[1], "x", 1) == 1 && read(pipes[2], &byte, 1) == 1);
@@ -404,11 +404,11 @@ static void some_of_each(void)
         size_t size = 200000;
         contexts[i] = fork_new();
         if (i % 4 == 0)
-            OK(weft_context_execute(contexts[i], end, NULL, &how, sizeof how));
+            OK(weft_context_execute(contexts[i], end, NULL, NULL, NULL, &how, sizeof how));
         else if (i % 4 == 1)
-            OK(weft_context_execute(contexts[i], pattern, NULL, &size, sizeof size));
+            OK(weft_context_execute(contexts[i], pattern, NULL, NULL, NULL, &size, sizeof size));
         else
-            OK(weft_context_execute(contexts[i], i % 4 == 2 ? fail : wait_for_signals, NULL, NULL, 0));
+            OK(weft_context_execute(contexts[i], i % 4 == 2 ? fail : wait_for_signals, NULL, NULL, NULL, NULL, 0));
     }
     for (int i = 0; i < 12; i++) {
         if (i % 4 == 3)
@@ -437,7 +437,7 @@ static void execute_some(size_t index, void *arg)
         weft_context *context = fork_new();
         size_t size = index * 40000;
         weft_bytes *reply = NULL;
-        OK(weft_context_execute(context, pattern, NULL, &size, sizeof size));
+        OK(weft_context_execute(context, pattern, NULL, NULL, NULL, &size, sizeof size));
         OK(weft_context_wait(context, WEFT_FOREVER, &reply));
         CHECK(is_pattern(reply, size));
         weft_bytes_release(reply);
@@ -470,13 +470,13 @@ TEST(a_release_leaves_no_zombie)
     char byte;
     REQUIRE(pipe(ends) == 0);
     weft_context *context = fork_new();
-    OK(weft_context_execute(context, wait_for_signals, NULL, NULL, 0));
+    OK(weft_context_execute(context, wait_for_signals, NULL, NULL, NULL, NULL, 0));
     weft_context *stopped = weft_context_retain(context);
     weft_context_release(context);
     OK(weft_context_terminate(stopped, 0));
     weft_context_release(stopped);
     context = fork_new();
-    OK(weft_context_execute(context, echo, NULL, NULL, 0));
+    OK(weft_context_execute(context, echo, NULL, NULL, NULL, NULL, 0));
     weft_context_release(context);
     /* The child had the only other end; the reactor reaps before it tells of what ends later. */
     close(ends[1]);
@@ -508,7 +508,7 @@ CHILD_WITHOUT_LEAK_CHECK(has_no_descriptors)
         /* Those that are open are the lowest numbers; three are counted that are none of ours. */
         none.rlim_cur = (rlim_t)open - 3 + room;
         setrlimit(RLIMIT_NOFILE, &none);
-        weft_status status = weft_context_execute(context, echo, NULL, "little", 6);
+        weft_status status = weft_context_execute(context, echo, NULL, NULL, NULL, "little", 6);
         setrlimit(RLIMIT_NOFILE, &before);
         if (status == WEFT_OK) {
             check_reply(context, "little");

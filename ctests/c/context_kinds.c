@@ -168,7 +168,7 @@ static void device_end(struct device *device, int32_t kind)
 
 static void execute_on_device(weft_context *context, const char *text)
 {
-    OK(weft_context_execute(context, NULL, NULL, text, strlen(text)));
+    OK(weft_context_execute(context, NULL, NULL, NULL, NULL, text, strlen(text)));
 }
 
 TEST(a_device_is_a_kind_of_context)
@@ -180,7 +180,7 @@ TEST(a_device_is_a_kind_of_context)
     CHECK_INT(weft_context_kind(context), kind);
     execute_on_device(context, "\1\2\3");
     check_reply(context, "\2\4\6");
-    CHECK_STATUS(weft_context_execute(context, NULL, NULL, NULL, 0), WEFT_BUSY);
+    CHECK_STATUS(weft_context_execute(context, NULL, NULL, NULL, NULL, NULL, 0), WEFT_BUSY);
     weft_context_release(context);
 
     OK(weft_context_new(NULL, kind, NULL, &context));
@@ -217,7 +217,7 @@ TEST(a_device_refuses_what_it_has_no_room_for)
         if (i < QUEUE)
             execute_on_device(contexts[i], "\1");
     }
-    CHECK_REFUSED(weft_context_execute(contexts[QUEUE], NULL, NULL, "\1", 1), WEFT_WOULD_BLOCK, "queue is full");
+    CHECK_REFUSED(weft_context_execute(contexts[QUEUE], NULL, NULL, NULL, NULL, "\1", 1), WEFT_WOULD_BLOCK, "queue is full");
     CHECK(!weft_context_is_alive(contexts[QUEUE]));
     device_hold(&device, false);
     for (int i = 0; i < QUEUE; i++)
@@ -402,14 +402,14 @@ TEST(a_runtime_that_ends_drops_what_has_not_begun)
     OK(weft_context_new(runtime, WEFT_CONTEXT_TASK, NULL, &first));
     OK(weft_context_new(runtime, WEFT_CONTEXT_TASK, NULL, &second));
     OK(weft_context_new(runtime, WEFT_CONTEXT_TASK, NULL, &third));
-    OK(weft_context_execute(first, wait_to_be_stopped, &began, NULL, 0));
+    OK(weft_context_execute(first, wait_to_be_stopped, &began, NULL, NULL, NULL, 0));
     gate_wait(&began);
     OK(weft_runtime_shutdown(runtime, WEFT_SHUTDOWN_DISCARD, WEFT_FOREVER));
     CHECK_STATUS(weft_context_wait(first, WEFT_FOREVER, NULL), WEFT_SHUTDOWN);
-    CHECK_STATUS(weft_context_execute(second, echo, NULL, NULL, 0), WEFT_SHUTDOWN);
+    CHECK_STATUS(weft_context_execute(second, echo, NULL, NULL, NULL, NULL, 0), WEFT_SHUTDOWN);
     CHECK_STATUS(weft_context_wait(second, 0, NULL), WEFT_INVALID);
     weft_runtime_release(runtime);
-    CHECK_STATUS(weft_context_execute(third, echo, NULL, NULL, 0), WEFT_SHUTDOWN);
+    CHECK_STATUS(weft_context_execute(third, echo, NULL, NULL, NULL, NULL, 0), WEFT_SHUTDOWN);
     weft_context_release(first);
     weft_context_release(second);
     weft_context_release(third);
@@ -435,7 +435,7 @@ TEST(an_isolated_thread_stays)
         contexts[c] = context_new(WEFT_CONTEXT_ISOLATED, "isolated");
     for (uint64_t i = 1; i <= 100; i++) {
         for (int c = 0; c < 2; c++)
-            OK(weft_context_execute(contexts[c], count_calls, NULL, NULL, 0));
+            OK(weft_context_execute(contexts[c], count_calls, NULL, NULL, NULL, NULL, 0));
         for (int c = 0; c < 2; c++) {
             weft_bytes *reply = NULL;
             OK(weft_context_wait(contexts[c], WEFT_FOREVER, &reply));
@@ -462,12 +462,12 @@ TEST(what_an_isolated_thread_gets_and_gives_are_copies)
     weft_context *context = context_new(WEFT_CONTEXT_ISOLATED, NULL);
     weft_bytes *bytes = NULL, *reply = NULL;
     char message[] = "before";
-    CHECK_INVALID(weft_context_execute(context, echo, message, NULL, 0), "arg");
+    CHECK_INVALID(weft_context_execute(context, echo, message, NULL, NULL, NULL, 0), "arg");
     execute_text(context, echo, message);
     memcpy(message, "after.", 6);
     check_reply(context, "before");
     OK(weft_bytes_new("shared", 6, &bytes));
-    OK(weft_context_execute(context, give_the_same, NULL, &bytes, sizeof bytes));
+    OK(weft_context_execute(context, give_the_same, NULL, NULL, NULL, &bytes, sizeof bytes));
     OK(weft_context_wait(context, WEFT_FOREVER, &reply));
     CHECK(weft_bytes_len(reply) == 6 && memcmp(weft_bytes_data(reply), "shared", 6) == 0);
     CHECK(weft_bytes_data(reply) != weft_bytes_data(bytes));

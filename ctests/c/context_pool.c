@@ -71,7 +71,7 @@ TEST(a_hundred_contexts_of_a_pool_of_ten)
         CHECK_INT(stats_of(pool).out, 100);
         CHECK_INT(stats_of(pool).active, 0);
         for (int i = 0; i < 100; i++)
-            OK(weft_context_execute(contexts[i], count_inside, &crowd, &i, sizeof i));
+            OK(weft_context_execute(contexts[i], count_inside, &crowd, NULL, NULL, &i, sizeof i));
         for (int i = 0; i < 100; i++) {
             weft_bytes *reply = NULL;
             OK(weft_context_wait(contexts[i], WEFT_FOREVER, &reply));
@@ -231,7 +231,7 @@ static void execute_at_the_door(void *arg)
     struct door *door = arg;
     door->self = weft_thread_self();
     gate_open(&door->there);
-    CHECK_INT(weft_context_execute(door->context, echo, NULL, "x", 1), door->expected);
+    CHECK_INT(weft_context_execute(door->context, echo, NULL, NULL, NULL, "x", 1), door->expected);
 }
 
 /* An execute that waits for its place ends like other waits, and leaves the context as it was. */
@@ -243,7 +243,7 @@ TEST(a_wait_at_the_door_ends)
         weft_context *first = acquire(pool, NULL);
         struct door door = {.context = acquire(pool, NULL), .there = GATE_INIT, .expected = statuses[i]};
         struct thread thread;
-        OK(weft_context_execute(first, wait_to_be_stopped, NULL, NULL, 0));
+        OK(weft_context_execute(first, wait_to_be_stopped, NULL, NULL, NULL, NULL, 0));
         thread_start(&thread, execute_at_the_door, &door);
         gate_wait(&door.there);
         while (stats_of(pool).waiting == 0)
@@ -286,9 +286,9 @@ TEST(an_execute_that_may_not_wait)
     OK(weft_context_pool_acquire(pool, &options, &hasty));
     options.timeout_ns = 1000;
     OK(weft_context_pool_acquire(pool, &options, &patient));
-    OK(weft_context_execute(first, wait_to_be_stopped, NULL, NULL, 0));
-    CHECK_STATUS(weft_context_execute(hasty, echo, NULL, NULL, 0), WEFT_WOULD_BLOCK);
-    CHECK_STATUS(weft_context_execute(patient, echo, NULL, NULL, 0), WEFT_TIMEOUT);
+    OK(weft_context_execute(first, wait_to_be_stopped, NULL, NULL, NULL, NULL, 0));
+    CHECK_STATUS(weft_context_execute(hasty, echo, NULL, NULL, NULL, NULL, 0), WEFT_WOULD_BLOCK);
+    CHECK_STATUS(weft_context_execute(patient, echo, NULL, NULL, NULL, NULL, 0), WEFT_TIMEOUT);
     OK(weft_context_terminate(first, WEFT_FOREVER));
     execute_text(hasty, echo, "now");
     check_reply(hasty, "now");
@@ -302,7 +302,7 @@ static weft_status execute_inside(const void *data, size_t len, weft_bytes **rep
 {
     weft_context *inner = arg;
     (void)data, (void)len, (void)reply;
-    CHECK_REFUSED(weft_context_execute(inner, echo, NULL, NULL, 0), WEFT_DEADLOCK, "place");
+    CHECK_REFUSED(weft_context_execute(inner, echo, NULL, NULL, NULL, NULL, 0), WEFT_DEADLOCK, "place");
     return WEFT_OK;
 }
 
@@ -312,7 +312,7 @@ TEST(a_run_that_has_the_only_place_does_not_wait_for_another)
     for (int i = 0; i < 3; i++) {
         weft_context_pool *pool = pool_new(kinds[i], 1);
         weft_context *outer = acquire(pool, NULL), *inner = acquire(pool, NULL);
-        OK(weft_context_execute(outer, execute_inside, inner, NULL, 0));
+        OK(weft_context_execute(outer, execute_inside, inner, NULL, NULL, NULL, 0));
         OK(weft_context_wait(outer, WEFT_FOREVER, NULL));
         weft_context_release(outer);
         weft_context_release(inner);
@@ -344,7 +344,7 @@ TEST(what_runs_or_is_anothers_is_not_put_back)
 {
     weft_context_pool *pool = pool_new(WEFT_CONTEXT_THREAD, 2), *other = pool_new(WEFT_CONTEXT_THREAD, 2);
     weft_context *context = acquire(pool, NULL), *alone = context_new(WEFT_CONTEXT_THREAD, NULL);
-    OK(weft_context_execute(context, wait_to_be_stopped, NULL, NULL, 0));
+    OK(weft_context_execute(context, wait_to_be_stopped, NULL, NULL, NULL, NULL, 0));
     CHECK_REFUSED(weft_context_pool_put(pool, context), WEFT_BUSY, "being executed");
     CHECK_INVALID(weft_context_pool_put(other, context), "not of this pool");
     CHECK_INVALID(weft_context_pool_put(pool, alone), "not of this pool");
@@ -402,7 +402,7 @@ TEST(wait_all_gives_up_in_time)
     struct told told = {0};
     for (int i = 0; i < 3; i++)
         contexts[i] = acquire(pool, NULL);
-    OK(weft_context_execute(contexts[0], wait_to_be_stopped, NULL, NULL, 0));
+    OK(weft_context_execute(contexts[0], wait_to_be_stopped, NULL, NULL, NULL, NULL, 0));
     execute_text(contexts[1], echo, "");
     OK(weft_context_wait(contexts[1], WEFT_FOREVER, NULL));
     CHECK_STATUS(weft_context_pool_wait_all(pool, 0, note_end, &told), WEFT_WOULD_BLOCK);
@@ -433,14 +433,14 @@ TEST(terminate_all_ends_what_can_be_ended_and_tells_of_the_rest)
     gate gates[2] = {GATE_INIT, GATE_INIT};
     for (int i = 0; i < 4; i++)
         contexts[i] = acquire(pool, NULL);
-    OK(weft_context_execute(contexts[0], wait_at_the_gate, gates, NULL, 0));
-    OK(weft_context_execute(contexts[1], wait_to_be_stopped, NULL, NULL, 0));
-    OK(weft_context_execute(contexts[2], wait_to_be_stopped, NULL, NULL, 0));
+    OK(weft_context_execute(contexts[0], wait_at_the_gate, gates, NULL, NULL, NULL, 0));
+    OK(weft_context_execute(contexts[1], wait_to_be_stopped, NULL, NULL, NULL, NULL, 0));
+    OK(weft_context_execute(contexts[2], wait_to_be_stopped, NULL, NULL, NULL, NULL, 0));
     gate_wait(&gates[0]);
     CHECK_REFUSED(weft_context_pool_terminate_all(pool, 50000000, note_end, &told), WEFT_TIMEOUT, "cannot be killed");
     CHECK_INT(told.count, 4);
     CHECK(told.failed >= 1 && told.last == WEFT_TIMEOUT);
-    CHECK_STATUS(weft_context_execute(contexts[3], echo, NULL, NULL, 0), WEFT_CLOSED);
+    CHECK_STATUS(weft_context_execute(contexts[3], echo, NULL, NULL, NULL, NULL, 0), WEFT_CLOSED);
     gate_open(&gates[1]);
     OK(weft_context_pool_terminate_all(pool, WEFT_FOREVER, NULL, NULL));
     CHECK_INT(stats_of(pool).active, 0);
@@ -460,7 +460,7 @@ TEST(terminate_all_kills_forks)
     weft_context *contexts[3];
     for (int i = 0; i < 3; i++) {
         contexts[i] = acquire(pool, NULL);
-        OK(weft_context_execute(contexts[i], wait_to_be_stopped, NULL, NULL, 0));
+        OK(weft_context_execute(contexts[i], wait_to_be_stopped, NULL, NULL, NULL, NULL, 0));
     }
     OK(weft_context_pool_terminate_all(pool, 0, NULL, NULL));
     CHECK_INT(children_left(), 0);
@@ -477,10 +477,10 @@ TEST(a_closed_pool_lets_go_on_what_runs)
     weft_context_pool *pool = pool_new(WEFT_CONTEXT_THREAD, 2);
     weft_context *runs = acquire(pool, NULL), *late = acquire(pool, NULL), *more = SENTINEL;
     gate gates[2] = {GATE_INIT, GATE_INIT};
-    OK(weft_context_execute(runs, wait_at_the_gate, gates, NULL, 0));
+    OK(weft_context_execute(runs, wait_at_the_gate, gates, NULL, NULL, NULL, 0));
     weft_context_pool_close(pool);
     weft_context_pool_close(pool);
-    CHECK_STATUS(weft_context_execute(late, echo, NULL, NULL, 0), WEFT_CLOSED);
+    CHECK_STATUS(weft_context_execute(late, echo, NULL, NULL, NULL, NULL, 0), WEFT_CLOSED);
     CHECK_STATUS(weft_context_pool_acquire(pool, NULL, &more), WEFT_CLOSED);
     CHECK(more == SENTINEL && weft_context_is_alive(runs));
     weft_context_pool_release(pool);
@@ -505,7 +505,7 @@ static void use_the_pool(size_t index, void *arg)
             OK(acquire_strictly(many->pool, (int32_t)(index % 4) - 1, WEFT_FOREVER, &context));
         else
             context = acquire(many->pool, NULL);
-        OK(weft_context_execute(context, count_inside, &many->crowd, "x", 1));
+        OK(weft_context_execute(context, count_inside, &many->crowd, NULL, NULL, "x", 1));
         if (i % 4 != 3) {
             check_reply(context, "x");
             OK(weft_context_pool_put(many->pool, context));
@@ -557,7 +557,7 @@ CHILD_WITHOUT_LEAK_CHECK(inherits_a_pool)
 {
     weft_context_pool *pool = pool_new(WEFT_CONTEXT_THREAD, 1);
     weft_context *context = acquire(pool, NULL);
-    OK(weft_context_execute(context, wait_to_be_stopped, NULL, NULL, 0));
+    OK(weft_context_execute(context, wait_to_be_stopped, NULL, NULL, NULL, NULL, 0));
     in_forked_child(use_in_the_child, pool);
     OK(weft_context_terminate(context, WEFT_FOREVER));
     weft_context_release(context);

@@ -85,7 +85,7 @@ void check_reply(weft_context *context, const char *text)
 
 void execute_text(weft_context *context, weft_handler_fn function, const char *text)
 {
-    OK(weft_context_execute(context, function, NULL, text, strlen(text)));
+    OK(weft_context_execute(context, function, NULL, NULL, NULL, text, strlen(text)));
 }
 
 static size_t entries(const char *directory)

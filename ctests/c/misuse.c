@@ -111,7 +111,7 @@ void zoo_end(struct zoo *zoo)
     weft_link_release(zoo->link);
     close(zoo->link_far_fd);
     CHECK(!weft_context_is_alive(zoo->context));
-    OK(weft_context_execute(zoo->context, nothing_to_reply, NULL, NULL, 0));
+    OK(weft_context_execute(zoo->context, nothing_to_reply, NULL, NULL, NULL, NULL, 0));
     OK(weft_context_wait(zoo->context, WEFT_FOREVER, NULL));
     weft_context_release(zoo->context);
     weft_context *pooled = NULL;

@@ -65,7 +65,7 @@ static void execute_without_room(void)
     for (int32_t kind = WEFT_CONTEXT_THREAD; kind <= WEFT_CONTEXT_ISOLATED; kind += WEFT_CONTEXT_ISOLATED - WEFT_CONTEXT_THREAD) {
         OK(weft_context_new(NULL, kind, &options, &context));
         for (int i = 0; i < 2; i++)
-            CHECK_REFUSED(weft_context_execute(context, never_handle, NULL, NULL, 0), WEFT_OS, "thread");
+            CHECK_REFUSED(weft_context_execute(context, never_handle, NULL, never_drop, NULL, NULL, 0), WEFT_OS, "thread");
         CHECK(!weft_context_is_alive(context));
         CHECK_STATUS(weft_context_wait(context, WEFT_FOREVER, NULL), WEFT_INVALID);
         weft_context_release(context);
@@ -75,12 +75,12 @@ static void execute_without_room(void)
 MISUSE(weft_context_execute)
 {
     struct zoo *zoo = zoo_new();
-    CHECK_INVALID(weft_context_execute(NULL, never_handle, NULL, NULL, 0), "context");
-    CHECK_INVALID(weft_context_execute(zoo->context, NULL, NULL, NULL, 0), "fn");
-    CHECK_INVALID(weft_context_execute(zoo->context, never_handle, NULL, NULL, 1), "data");
-    CHECK_INVALID(weft_context_execute(zoo->context, never_handle, NULL, "x", SIZE_MAX), "len");
+    CHECK_INVALID(weft_context_execute(NULL, never_handle, NULL, NULL, NULL, NULL, 0), "context");
+    CHECK_INVALID(weft_context_execute(zoo->context, NULL, NULL, NULL, NULL, NULL, 0), "fn");
+    CHECK_INVALID(weft_context_execute(zoo->context, never_handle, NULL, never_drop, NULL, NULL, 1), "data");
+    CHECK_INVALID(weft_context_execute(zoo->context, never_handle, NULL, NULL, NULL, "x", SIZE_MAX), "len");
     FOR_WRONG(zoo, CONTEXT, h)
-        CHECK_INVALID(weft_context_execute(h, never_handle, NULL, NULL, 0), "context");
+        CHECK_INVALID(weft_context_execute(h, never_handle, NULL, NULL, NULL, NULL, 0), "context");
     CHECK(!weft_context_is_alive(zoo->context));
     execute_without_room();
     zoo_end(zoo);

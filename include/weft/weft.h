@@ -2513,15 +2513,22 @@ weft_status weft_context_new(weft_runtime *runtime,
 /*
  Has fn(data, len, &reply, arg) called once, where contexts of its kind have it called. INLINE: here and now; whatever
  comes of it, this is WEFT_OK, and weft_context_wait tells. Others go on while it runs. The data are copied (FORK: with
- everything else; INLINE: not); `arg` is the caller's, and good until the run is over; NULL for ISOLATED, else
- WEFT_INVALID. A failure, an uncaught panic included, is the run's. `fn` is NULL only where the kind is a registered one
- that does without. Blocks for a place in the pool, if it is of one (see weft_context_pool_acquire), and inside a task
+ everything else; INLINE: not). drop(ctx, arg) is called once, when fn has returned or will not be called, before anybody
+ is told that the run is over (of a FORK: here, as soon as the child has its copy); NULL: none. `arg` is NULL for
+ ISOLATED, else WEFT_INVALID. A failure, an uncaught panic included, is the run's. `fn` is NULL only where the kind is a registered one
+ that does without; arg and drop are of no account then. Blocks for a place in the pool, if it is of one (see weft_context_pool_acquire), and inside a task
  passes the turn on meanwhile; otherwise never. On failure nothing was called, and all is as before: WEFT_BUSY (it is
  being executed; or was, and is for one use), WEFT_CLOSED (it was terminated; or the pool was closed), WEFT_SHUTDOWN
  (the runtime takes no more), WEFT_OS (no thread, no process, no descriptor), WEFT_NOMEM, or what a registered kind
  says. Any thread.
  */
-weft_status weft_context_execute(weft_context *context, weft_handler_fn fn, void *arg, const void *data, size_t len);
+weft_status weft_context_execute(weft_context *context,
+                                 weft_handler_fn fn,
+                                 void *arg,
+                                 weft_drop_fn drop,
+                                 void *ctx,
+                                 const void *data,
+                                 size_t len);
 
 /*
  Waits for the end of the run, and tells what came of it, the same each time: WEFT_OK and one reference to the reply in

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use super::args::{self, invalid, may_create, place, pointer};
 use super::boundary::{boundary, boundary_value, call_back};
 use super::cancel;
-use super::handle::{Handle, Noun};
+use super::handle::{Handle as Owned, Noun};
+use super::task::Argument;
 use super::types::{
-    WEFT_DEFAULT, weft_bytes, weft_cancel_token, weft_context, weft_error, weft_handler_fn, weft_runtime, weft_status,
+    WEFT_DEFAULT, weft_bytes, weft_cancel_token, weft_context, weft_drop_fn, weft_error, weft_handler_fn, weft_runtime,
+    weft_status,
 };
 use crate::context::context::{Context, Options};
 use crate::context::kind::{self, Kind};
-use crate::context::run::Handler;
+use crate::context::run::{Handle, Handler};
 use crate::error::Result;
 use crate::memory::Bytes;
 use crate::scheduler::{Core, Priority};
@@ -163,7 +165,7 @@ pub unsafe extern "C" fn weft_context_new(
         let ((options, exact), core) = unsafe { (args::options(options)?.read()?, core(kind, runtime)?) };
         let found = Kind::find(kind, exact, || core.ok_or_else(|| invalid("runtime is NULL".into())))?;
         // SAFETY: writable by contract.
-        unsafe { *out = Handle::create(Context::new(kind, found, options, None)) };
+        unsafe { *out = Owned::create(Context::new(kind, found, options, None)) };
         Ok(())
     })
 }
@@ -172,43 +174,49 @@ pub unsafe extern "C" fn weft_context_new(
 /// `context` is NULL or leads to an object of Weft.
 pub(super) unsafe fn get(context: *const weft_context) -> Result<Arc<Context>> {
     // SAFETY: promised by the caller. A reference of its own: the handle may go while this is used.
-    unsafe { Handle::<Arc<Context>>::get(context, "context") }.cloned()
+    unsafe { Owned::<Arc<Context>>::get(context, "context") }.cloned()
 }
 
 /// A function of the program's with its argument, on its way to where it is called.
 struct Callee {
     function: unsafe extern "C-unwind" fn(*const c_void, usize, *mut *mut weft_bytes, *mut c_void) -> weft_status,
-    arg: *mut c_void,
+    argument: Argument,
 }
 
 // SAFETY: whoever executes a context promises that the function may run with its argument where contexts of its kind run.
 unsafe impl Send for Callee {}
 
-impl Callee {
-    fn call(self, data: &[u8]) -> Result<Bytes> {
+impl Handle for Callee {
+    fn call(self: Box<Self>, data: &[u8]) -> Result<Bytes> {
         let mut reply: *mut weft_bytes = ptr::null_mut();
         // SAFETY: as promised.
-        let called = call_back(|| unsafe { (self.function)(data.as_ptr().cast(), data.len(), &mut reply, self.arg) });
+        let called =
+            call_back(|| unsafe { (self.function)(data.as_ptr().cast(), data.len(), &mut reply, self.argument.arg) });
         if reply.is_null() {
             return called.map(|()| Bytes::from_vec(Vec::new()));
         }
         // SAFETY: a handle by contract, whose reference is given up.
         let bytes = unsafe {
-            let bytes = Handle::<Bytes>::get(reply, "*reply").cloned();
+            let bytes = Owned::<Bytes>::get(reply, "*reply").cloned();
             if bytes.is_ok() {
-                Handle::<Bytes>::release(reply);
+                Owned::<Bytes>::release(reply);
             }
             bytes
         };
         called.and(bytes)
     }
+
+    fn give_back(self: Box<Self>) {
+        self.argument.take();
+    }
 }
 
 /// Has fn(data, len, &reply, arg) called once, where contexts of its kind have it called. INLINE: here and now; whatever
 /// comes of it, this is WEFT_OK, and weft_context_wait tells. Others go on while it runs. The data are copied (FORK: with
-/// everything else; INLINE: not); `arg` is the caller's, and good until the run is over; NULL for ISOLATED, else
-/// WEFT_INVALID. A failure, an uncaught panic included, is the run's. `fn` is NULL only where the kind is a registered one
-/// that does without. Blocks for a place in the pool, if it is of one (see weft_context_pool_acquire), and inside a task
+/// everything else; INLINE: not). drop(ctx, arg) is called once, when fn has returned or will not be called, before anybody
+/// is told that the run is over (of a FORK: here, as soon as the child has its copy); NULL: none. `arg` is NULL for
+/// ISOLATED, else WEFT_INVALID. A failure, an uncaught panic included, is the run's. `fn` is NULL only where the kind is a registered one
+/// that does without; arg and drop are of no account then. Blocks for a place in the pool, if it is of one (see weft_context_pool_acquire), and inside a task
 /// passes the turn on meanwhile; otherwise never. On failure nothing was called, and all is as before: WEFT_BUSY (it is
 /// being executed; or was, and is for one use), WEFT_CLOSED (it was terminated; or the pool was closed), WEFT_SHUTDOWN
 /// (the runtime takes no more), WEFT_OS (no thread, no process, no descriptor), WEFT_NOMEM, or what a registered kind
@@ -218,6 +226,8 @@ pub unsafe extern "C" fn weft_context_execute(
     context: *mut weft_context,
     r#fn: weft_handler_fn,
     arg: *mut c_void,
+    drop: weft_drop_fn,
+    ctx: *mut c_void,
     data: *const c_void,
     len: usize,
 ) -> weft_status {
@@ -237,8 +247,8 @@ pub unsafe extern "C" fn weft_context_execute(
             _ => unsafe { std::slice::from_raw_parts(pointer(data, "data")?.cast(), len) },
         };
         let handler = r#fn.map(|function| {
-            let callee = Callee { function, arg };
-            Box::new(move |data: &[u8]| callee.call(data)) as Handler
+            let argument = Argument { arg, drop, ctx };
+            Box::new(Callee { function, argument }) as Handler
         });
         context.execute(handler, data)
     })
@@ -262,7 +272,7 @@ pub unsafe extern "C" fn weft_context_wait(
         let bytes = unsafe { get(context)? }.wait(Deadline::after(timeout_ns))?;
         if !reply.is_null() {
             // SAFETY: writable by contract.
-            unsafe { *reply = Handle::create(bytes) };
+            unsafe { *reply = Owned::create(bytes) };
         }
         Ok(())
     })
@@ -353,7 +363,7 @@ pub unsafe extern "C" fn weft_context_stats_get(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_context_retain(context: *mut weft_context) -> *mut weft_context {
     // SAFETY: a handle by contract.
-    unsafe { Handle::<Arc<Context>>::retain(context) }
+    unsafe { Owned::<Arc<Context>>::retain(context) }
 }
 
 /// One reference less. A run that goes on is finished, and a child reaped, though nobody will know what came of it; to end it,
@@ -361,5 +371,5 @@ pub unsafe extern "C" fn weft_context_retain(context: *mut weft_context) -> *mut
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_context_release(context: *mut weft_context) {
     // SAFETY: a handle by contract.
-    unsafe { Handle::<Arc<Context>>::release(context) }
+    unsafe { Owned::<Arc<Context>>::release(context) }
 }

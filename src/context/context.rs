@@ -111,11 +111,17 @@ impl Context {
     /// Has `handler` called with `data`, where contexts of this kind have it called. Does not wait for its end, unless it is
     /// called here. On failure it has not been called, and all is as before. None: who takes the job knows what to do with it.
     pub fn execute(self: &Arc<Self>, handler: Option<Handler>, data: &[u8]) -> Result<()> {
-        let data = self.kind.take_in(data)?;
         let (promise, future) = future::channel();
         let above = self.options.cancel.clone().or_else(frame::token);
         let make = || Arc::new(Run::new(Token::new([above.as_ref(), None]), future));
-        let begun = self.life.begin(self.kind.is_reusable(), make).map_err(|refusal| self.refused(refusal))?;
+        let begin = || self.life.begin(self.kind.is_reusable(), make).map_err(|refusal| self.refused(refusal));
+        let (data, begun) = match self.kind.take_in(data).and_then(|data| Ok((data, begin()?))) {
+            Ok(both) => both,
+            Err(failure) => {
+                handler.into_iter().for_each(|handler| handler.give_back());
+                return Err(failure);
+            }
+        };
         let run = begun.run.clone();
         let job = Job::new(self, &run, data, handler, promise);
         let admitted = self.membership.as_ref().map_or(Ok(()), |member| member.enter(&run.token));

@@ -15,8 +15,17 @@ use crate::scheduler::{Worker, frame};
 use crate::sync::Lock;
 use crate::sync::cancel::{OnTrigger, Token};
 
-/// What is to be run: gets a message, gives one.
-pub type Handler = Box<dyn FnOnce(&[u8]) -> Result<Bytes> + Send>;
+/// What is to be run, with what it owns, which goes with it: before anybody is told that the run is over.
+pub trait Handle: Send {
+    /// Gets a message, gives one.
+    fn call(self: Box<Self>, data: &[u8]) -> Result<Bytes>;
+
+    /// The run never was: what it owns is whoever's it was before.
+    fn give_back(self: Box<Self>);
+}
+
+/// Something to be run.
+pub type Handler = Box<dyn Handle>;
 
 /// What came of it.
 pub type Outcome = std::result::Result<Bytes, Error>;
@@ -166,10 +175,7 @@ impl Job {
         };
         let (epoch, title) = (fork::epoch(), Title(&self.context));
         let name = self.context.options().name.as_c_str();
-        let body = || {
-            // The function goes here, too: what it owns may run code of the user's.
-            handler(self.data.as_slice())
-        };
+        let body = || handler.call(self.data.as_slice());
         let ended = here::within(Arc::as_ptr(&self.run).cast(), self.context.pool(), || match Worker::current() {
             Some(worker) => {
                 let name = Some(name).filter(|name| !name.is_empty());
@@ -213,6 +219,7 @@ impl Job {
 
     fn end(&mut self, outcome: Outcome) {
         let Some(promise) = self.promise.take() else { return };
+        self.handler = None;
         self.run.note(|times| times.ended_ns = now_ns());
         self.context.is_over(outcome.is_ok());
         let means = self.run.means.lock().take();
@@ -226,6 +233,9 @@ impl Job {
         let error = self.error(failure);
         let means = self.run.means.lock().take();
         drop(means);
+        if let Some(handler) = self.handler.take() {
+            handler.give_back();
+        }
         if let Some(promise) = self.promise.take() {
             let _ = promise.settle(Err(error));
         }
@@ -238,7 +248,8 @@ impl Drop for Job {
             return;
         }
         let dropped = || Failure::new(Status::Broken, "it was dropped unrun");
-        let error = self.error(&self.run.token.failure().unwrap_or_else(dropped));
+        let failure = self.run.token.failure().unwrap_or_else(dropped);
+        let error = self.error(&failure);
         self.end(Err(error));
     }
 }
