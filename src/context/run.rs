@@ -113,7 +113,8 @@ pub type Ticket = Deferred<Job>;
 
 /// A run that somebody is to run, or to say what came of it. Dropped, it was dropped unrun.
 pub struct Job {
-    context: Arc<Context>,
+    /// None: it is over.
+    context: Option<Arc<Context>>,
     run: Arc<Run>,
     data: Bytes,
     handler: Option<Handler>,
@@ -138,12 +139,12 @@ impl Job {
         handler: Option<Handler>,
         promise: Promise<Bytes>,
     ) -> Self {
-        Job { context: context.clone(), run: run.clone(), data, handler, promise: Some(promise) }
+        Job { context: Some(context.clone()), run: run.clone(), data, handler, promise: Some(promise) }
     }
 
     /// What it is a run of.
     pub fn context(&self) -> &Context {
-        &self.context
+        self.context.as_ref().expect("it is there until the end")
     }
 
     /// What others know of it.
@@ -173,10 +174,10 @@ impl Job {
         let Some(handler) = self.handler.take() else {
             return Err(self.error(&Failure::new(Status::Broken, "there is no function to be called")));
         };
-        let (epoch, title) = (fork::epoch(), Title(&self.context));
-        let name = self.context.options().name.as_c_str();
+        let (epoch, title) = (fork::epoch(), Title(self.context()));
+        let name = self.context().options().name.as_c_str();
         let body = || handler.call(self.data.as_slice());
-        let ended = here::within(Arc::as_ptr(&self.run).cast(), self.context.pool(), || match Worker::current() {
+        let ended = here::within(Arc::as_ptr(&self.run).cast(), self.context().pool(), || match Worker::current() {
             Some(worker) => {
                 let name = Some(name).filter(|name| !name.is_empty());
                 let context = worker.task_context(name, Some(token.clone()));
@@ -191,7 +192,7 @@ impl Job {
             fork::refuse_to_return();
         }
         match ended {
-            Ok(Ok(reply)) => self.context.out(reply).map_err(|failure| self.error(&failure)),
+            Ok(Ok(reply)) => self.context().out(reply).map_err(|failure| self.error(&failure)),
             Ok(Err(failure)) => Err(self.error(&failure)),
             Err(panic) => {
                 let mut error = self.error(&Failure::with(Status::Panic, panic.clone()));
@@ -203,7 +204,7 @@ impl Job {
 
     /// A failure as that of this run.
     pub fn error(&self, failure: &Failure) -> Error {
-        Error::new(failure.status, &failure.message, &self.context.to_string())
+        Error::new(failure.status, &failure.message, &self.context().to_string())
     }
 
     /// The function and what it works on are needed no more here.
@@ -221,9 +222,11 @@ impl Job {
         let Some(promise) = self.promise.take() else { return };
         self.handler = None;
         self.run.note(|times| times.ended_ns = now_ns());
-        self.context.is_over(outcome.is_ok());
+        self.context().is_over(outcome.is_ok());
         let means = self.run.means.lock().take();
         drop(means);
+        // So that the context goes with the last of those who use it, and not a moment later.
+        self.context = None;
         // Nobody else has this promise.
         let _ = promise.settle(outcome);
     }
