@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! capi/                            the C ABI: conversion and nothing else
+//! process/                         pools of worker processes
 //! ipc/                             links: frames between processes
 //! parallel/   channel/  future/    join and loops; queues with two ends; results
 //! breaker/                         whether to call at all
@@ -35,6 +36,7 @@ pub mod ipc;
 pub mod memory;
 pub mod panics;
 pub mod platform;
+pub mod process;
 pub mod sync;
 pub mod time;
 

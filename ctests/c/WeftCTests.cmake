@@ -28,6 +28,7 @@ set(WEFT_C_TESTS
     channel_batches channel_counted channel_fd select select_poll
     breaker breaker_callbacks
     link link_waits link_death
+    process
     fork fork_waits ending scarcity misuse stress)
 set(WEFT_C_EXTRA_timers ticks.c)
 set(WEFT_C_EXTRA_timer_ends ticks.c)
@@ -40,6 +41,7 @@ set(WEFT_C_EXTRA_misuse misuse_values.c misuse_runtime.c misuse_kinds.c misuse_t
 set(WEFT_C_EXTRA_link links.c)
 set(WEFT_C_EXTRA_link_waits links.c)
 set(WEFT_C_EXTRA_link_death links.c)
+set(WEFT_C_EXTRA_process processes.c)
 set(WEFT_C_SUPPORT "${WEFT_C_DIRECTORY}/harness.c" "${WEFT_C_DIRECTORY}/support.c")
 set(WEFT_C_OPTIONS -Wall -Wextra -Wpedantic -Werror)
 set(WEFT_C_VALGRIND "--suppressions=${WEFT_C_DIRECTORY}/valgrind.supp"

@@ -96,6 +96,11 @@ pub struct weft_link {
     _private: [u8; 0],
 }
 
+/// Processes that run calls.
+pub struct weft_process_pool {
+    _private: [u8; 0],
+}
+
 /// A flag of options, as the init function leaves it: what the member's comment says.
 pub const WEFT_DEFAULT: i32 = 0;
 /// A flag of options: yes.

@@ -39,6 +39,8 @@ const SECTIONS: &[(&str, &str)] = &[
     ("breaker", "Circuit breakers"),
     ("breaker_watch", "What breakers tell"),
     ("link", "Links between processes"),
+    ("serve", "What worker processes run"),
+    ("process_pool", "Pools of worker processes"),
 ];
 
 /// The types that src/capi/types.rs defines for the other files; cbindgen leaves out what a file itself does not use.
@@ -62,6 +64,7 @@ const TYPES: &[&str] = &[
     "weft_receiver",
     "weft_breaker",
     "weft_link",
+    "weft_process_pool",
     "weft_task_fn",
     "weft_call_fn",
     "weft_drop_fn",
