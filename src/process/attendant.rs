@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use std::thread;
 
 use super::birth::{self, Birth, Newborn, Stillbirth, Wish};
-use super::pool::{Answer, Death, Pool, Seat, ended};
+use super::pool::{self, Answer, Death, Pool, Seat};
 use super::restarts::{Next, Restarts};
 use super::wire::{self, Failed, Log};
 use crate::error::{Failure, Result, Status};
@@ -110,7 +110,7 @@ impl<A: Answer> Attendant<A> {
     fn look(&self) -> bool {
         // SeqCst: see `poke`.
         let poked = self.seat.poked.load(Ordering::Relaxed) && self.seat.poked.swap(false, Ordering::SeqCst);
-        if poked && self.seat.index == 0 {
+        if poked {
             self.pool.expire();
         }
         poked
@@ -150,6 +150,7 @@ impl<A: Answer> Attendant<A> {
             state.alive -= 1;
             state.closing && state.alive == 0
         };
+        self.pool.expire();
         if last {
             self.pool.fail_rest();
             self.pool.ended.open();
@@ -233,6 +234,7 @@ impl<A: Answer> Attendant<A> {
         let fallen = {
             let mut state = self.pool.state.lock();
             let fallen = state.books.worker_gone(index);
+            state.stats.again += fallen.again as u64;
             state.stats.deaths += u64::from(!in_order);
             state.stats.recycled += u64::from(in_order);
             let post = &mut state.posts[index];
@@ -242,8 +244,8 @@ impl<A: Answer> Attendant<A> {
         if in_order {
             // What it had was to end with it.
             let all = fallen.lost.iter().chain(&fallen.stopped);
-            let failed = all.filter(|call| self.pool.fail(call, &ended_with_pool)).count();
-            self.pool.state.lock().stats.closed += failed as u64;
+            all.for_each(|call| self.pool.fail(call, |stats| &mut stats.closed, pool::ended));
+            self.pool.pump();
         } else {
             self.log(Level::Warn, format_args!("{}", death.text));
             self.pool.see_to(fallen, Some(&death));
@@ -308,7 +310,7 @@ impl<A: Answer> Attendant<A> {
         let most = self.pool.options.most_resident;
         let resident = if most == usize::MAX { None } else { child.resident() };
         if let Some(resident) = resident.filter(|&resident| resident > most) {
-            self.pool.state.lock().posts[self.seat.index].kill(&too_large(resident, most));
+            self.pool.state.lock().kill(self.seat.index, too_large(resident, most));
         }
     }
 
@@ -514,10 +516,6 @@ impl<A: Answer> Attendant<A> {
         let origin = Origin { worker: -1, runtime: c"", task: c"" };
         observe::log(level, origin, format_args!("process pool {}: {message}", self.pool.options.name));
     }
-}
-
-fn ended_with_pool() -> crate::error::Error {
-    ended()
 }
 
 fn too_large(resident: usize, most: usize) -> String {

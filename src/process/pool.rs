@@ -144,6 +144,18 @@ impl<A: Answer> State<A> {
         seats.all(|desk| desk.down.is_some()).then_some(first)
     }
 
+    /// Kills a seat's worker, if there is one and nobody has yet. From now on it gets no calls.
+    pub fn kill(&mut self, seat: usize, why: String) {
+        let post = &mut self.posts[seat];
+        if let Some(worker) = &post.worker
+            && post.killed.is_none()
+        {
+            post.killed = Some(why);
+            worker.signal(libc::SIGKILL);
+            self.books.desks[seat].open = false;
+        }
+    }
+
     fn admit(&self) -> Result<()> {
         if self.closing {
             return Err(Failure::new(Status::Closed, "the pool has been told to end"));
@@ -161,7 +173,7 @@ pub struct Pool<A: Answer> {
     pub(super) birth: Birth,
     pub(super) nursery: Nursery,
     pub(super) state: Lock<State<A>>,
-    /// Calls whose time is over. The first seat sees to them: what they tell may be code of the user's, which the thread of the timers
+    /// Calls whose time is over. A seat sees to them: what they tell may be code of the user's, which the thread of the timers
     /// does not run.
     due: Lock<Vec<Arc<Call<A>>>>,
     pub(super) ended: Gate,
@@ -272,8 +284,13 @@ impl<A: Answer> Pool<A> {
 
     fn is_due(&self, call: &Arc<Call<A>>) {
         self.due.lock().push(call.clone());
-        let first = self.state.lock().posts.first().map(|post| post.seat.clone());
-        first.iter().for_each(|seat| seat.poke());
+        let somebody = {
+            let state = self.state.lock();
+            let seat = state.books.desks.iter().position(|desk| desk.taken);
+            seat.map(|seat| state.posts[seat].seat.clone())
+        };
+        // Nobody is there any more when all calls have been answered. Who is about to go looks once more.
+        somebody.iter().for_each(|seat| seat.poke());
     }
 
     /// Sends a call to the worker that it has been given to, without waiting. `data` is what it carries; None: it is kept.
@@ -348,8 +365,8 @@ impl<A: Answer> Pool<A> {
         }
         match is_its_own {
             true => {
-                let failed = self.fail(call, &|| Error::new(failure.status, &failure.message, "process pool"));
-                self.state.lock().stats.refused += u64::from(failed);
+                let why = || Error::new(failure.status, &failure.message, "process pool");
+                self.fail(call, |stats| &mut stats.refused, why);
             }
             false => self.fallen(seat, call, false),
         }
@@ -361,6 +378,7 @@ impl<A: Answer> Pool<A> {
         let death = {
             let mut state = self.state.lock();
             state.books.fallen(call.clone(), begun, &mut fallen);
+            state.stats.again += fallen.again as u64;
             state.posts[seat].death.clone()
         };
         self.see_to(fallen, death.as_ref());
@@ -368,27 +386,21 @@ impl<A: Answer> Pool<A> {
 
     /// What becomes of calls that have lost their worker.
     pub(super) fn see_to(&self, fallen: Fallen<A, Bytes>, death: Option<&Death>) {
-        let (mut lost, mut stopped) = (0, 0);
         for call in fallen.lost {
-            lost += u64::from(self.fail(&call, &|| {
+            let attempts = call.attempts();
+            self.fail(&call, |stats| &mut stats.died, || {
                 let (status, text, origin) = match death {
                     Some(Death { status, text, origin }) => (*status, text.as_str(), origin.as_str()),
                     None => (Status::Died, "the worker has died", "process pool"),
                 };
-                match call.attempts() {
+                match attempts {
                     0 | 1 => error(status, text, origin),
                     n => error(status, &format!("{text} (attempt {n})"), origin),
                 }
-            }));
+            });
         }
         for call in fallen.stopped {
-            stopped += u64::from(self.fail(&call, &cancelled));
-        }
-        {
-            let mut state = self.state.lock();
-            state.stats.died += lost;
-            state.stats.cancelled += stopped;
-            state.stats.again += fallen.again as u64;
+            self.fail(&call, |stats| &mut stats.cancelled, cancelled);
         }
         if fallen.again > 0 {
             self.pump();
@@ -415,24 +427,27 @@ impl<A: Answer> Pool<A> {
             (state.books.give_up_waiting(), why)
         };
         let text = format!("the pool has no workers: {why}");
-        let failed =
-            calls.iter().filter(|call| self.fail(call, &|| error(Status::Died, &text, "process pool"))).count();
-        self.state.lock().stats.died += failed as u64;
+        for call in calls {
+            self.fail(&call, |stats| &mut stats.died, || error(Status::Died, &text, "process pool"));
+        }
     }
 
     /// Fails what waits, as the pool has ended.
     pub(super) fn fail_rest(&self) {
         let calls = self.state.lock().books.give_up_waiting();
-        let failed = calls.iter().filter(|call| self.fail(call, &ended)).count();
-        self.state.lock().stats.closed += failed as u64;
+        calls.iter().for_each(|call| self.fail(call, |stats| &mut stats.closed, ended));
     }
 
-    /// Fails a call, if nobody has answered it.
-    pub(super) fn fail(&self, call: &Call<A>, why: &dyn Fn() -> Error) -> bool {
-        let Some(answer) = call.take() else { return false };
+    /// Fails a call, if nobody has answered it; counted before anybody knows.
+    pub(super) fn fail(&self, call: &Call<A>, count: fn(&mut Stats) -> &mut u64, why: impl FnOnce() -> Error) {
+        let Some(answer) = call.take() else { return };
+        {
+            let mut state = self.state.lock();
+            state.books.is_stale(call);
+            *count(&mut state.stats) += 1;
+        }
         call.let_go();
         answer.answer(Err(why()));
-        true
     }
 
     fn poke(&self, seat: usize) {
@@ -449,12 +464,7 @@ impl<A: Answer> Pool<A> {
     pub fn stop(&self, call: &Arc<Call<A>>) {
         match call.stop() {
             Stop::Noted => {}
-            Stop::Withdrawn => {
-                let withdrawn = self.fail(call, &cancelled);
-                let mut state = self.state.lock();
-                state.books.is_stale(call);
-                state.stats.cancelled += u64::from(withdrawn);
-            }
+            Stop::Withdrawn => self.fail(call, |stats| &mut stats.cancelled, cancelled),
             Stop::Tell => {
                 let holder = {
                     let state = self.state.lock();
@@ -497,8 +507,7 @@ impl<A: Answer> Pool<A> {
                 state.books.is_stale(&call);
                 match state.books.holder(call.id) {
                     Some((seat, true)) => {
-                        let post = &mut state.posts[seat];
-                        post.kill("a call had taken longer than it may");
+                        state.kill(seat, "a call had taken longer than it may".into());
                         None
                     }
                     Some((seat, false)) => state.books.desks[seat].link.clone().map(|link| (seat, link)),
@@ -619,18 +628,6 @@ impl<A: Answer> Pool<A> {
             outstanding: state.books.outstanding(),
             resident: state.posts.iter().map(|post| post.said.resident).sum(),
             ..state.stats
-        }
-    }
-}
-
-impl Post {
-    /// Kills the worker, if there is one and nobody has yet.
-    pub fn kill(&mut self, why: &str) {
-        if let Some(worker) = &self.worker
-            && self.killed.is_none()
-        {
-            self.killed = Some(why.to_owned());
-            worker.signal(libc::SIGKILL);
         }
     }
 }
