@@ -5,6 +5,7 @@
 //! ```text
 //! capi/                            the C ABI: conversion and nothing else
 //! context/                         where something runs: inline, thread, task, fork, isolated; pools of such
+//! process/                         pools of worker processes
 //! ipc/                             links: frames between processes
 //! parallel/   channel/  future/    join and loops; queues with two ends; results
 //! breaker/                         whether to call at all
@@ -37,6 +38,7 @@ pub mod ipc;
 pub mod memory;
 pub mod panics;
 pub mod platform;
+pub mod process;
 pub mod sync;
 pub mod time;
 

@@ -28,6 +28,7 @@ set(WEFT_C_TESTS
     channel_batches channel_counted channel_fd select select_poll
     breaker breaker_callbacks
     link link_waits link_death
+    process
     context context_fork context_kinds context_pool
     fork fork_waits ending scarcity misuse stress)
 set(WEFT_C_EXTRA_timers ticks.c)
@@ -45,6 +46,7 @@ set(WEFT_C_EXTRA_context_pool contexts.c)
 set(WEFT_C_EXTRA_link links.c)
 set(WEFT_C_EXTRA_link_waits links.c)
 set(WEFT_C_EXTRA_link_death links.c)
+set(WEFT_C_EXTRA_process processes.c)
 set(WEFT_C_SUPPORT "${WEFT_C_DIRECTORY}/harness.c" "${WEFT_C_DIRECTORY}/support.c")
 set(WEFT_C_OPTIONS -Wall -Wextra -Wpedantic -Werror)
 set(WEFT_C_VALGRIND "--suppressions=${WEFT_C_DIRECTORY}/valgrind.supp"

@@ -90,6 +90,9 @@ typedef struct weft_link weft_link;
 /* A lock that knows its holder. */
 typedef struct weft_mutex weft_mutex;
 
+/* Processes that run calls. */
+typedef struct weft_process_pool weft_process_pool;
+
 /* The end of a result that settles it. */
 typedef struct weft_promise weft_promise;
 
@@ -131,12 +134,6 @@ typedef void (*weft_task_fn)(struct weft_worker *worker, void *arg);
 
 /* A task with a result: WEFT_OK and *result, or a failure. To fail with a message: return weft_error_set(...). */
 typedef weft_status (*weft_call_fn)(struct weft_worker *worker, void *arg, void **result);
-
-/*
- What is called with a message and answers it: WEFT_OK and *reply, a reference that is given up (left NULL: no bytes),
- or a failure. To fail with a message: return weft_error_set(...). `data` is good until it returns.
- */
-typedef weft_status (*weft_handler_fn)(const void *data, size_t len, struct weft_bytes **reply, void *arg);
 
 /*
  Frees a value that nobody will use. May run on any thread. What it releases itself may be dropped only when it has
@@ -2419,6 +2416,300 @@ weft_link *weft_link_retain(weft_link *link);
  that have been received stay. Never blocks.
  */
 void weft_link_release(weft_link *link);
+
+/* What worker processes run --------------------------------------------------------------------------------------- */
+
+/*
+ Answers a call, in a worker process: WEFT_OK and *reply, whose reference the library takes over (NULL, as it is
+ before: no bytes); or a failure. To fail with a message: return weft_error_set(...); with more: return
+ weft_handler_fail(...). `data` is aligned to 8 bytes, and good until the return.
+ */
+typedef weft_status (*weft_handler_fn)(const void *data, size_t len, weft_bytes **reply, void *arg);
+
+/*
+ A worker's main loop: has `handler` answer the calls of the pool at the other end of `fd`, one after the other, on
+ the calling thread. `fd` is the descriptor that a weft_process_fork_fn gets; -1: what the pool has put into the
+ environment of a program that it has started (WEFT_LINK_FD). Returns WEFT_OK when the pool has told the worker to
+ leave, or has ended; WEFT_DIED: the pool's process has died. Then the process is to end. A program that a pool has
+ started is killed when the pool's process dies, wherever it is; a process that the host has forked is told when it
+ comes back here. What this library logs in the worker goes to the log of the pool's process, if that has one.
+ WEFT_INVALID: fd is not such a descriptor, or no pool has started this process. WEFT_BUSY: called from a handler.
+ Blocks for as long as it serves.
+ */
+weft_status weft_serve(int32_t fd, weft_handler_fn handler, void *arg);
+
+/*
+ In a handler: whether its caller wants no answer any more (weft_future_cancel, a token), or the pool has gone. Then
+ it may return early, with WEFT_CANCELLED or what it has: its answer still counts. Looks each time, at the cost of a
+ system call or two. Outside handlers, and on other threads, false. Never blocks.
+ */
+bool weft_serve_cancelled(void);
+
+/*
+ In a handler: the how manieth attempt at this call it is, from 1. More than 1 only for calls that may be begun again
+ (weft_process_call_options.attempts): a worker had the call before, and has died. 0 outside handlers and on other
+ threads. Never blocks.
+ */
+uint32_t weft_serve_attempt(void);
+
+/*
+ As weft_error_set, for handlers that have more to say: `backtrace` (NULL: none) and `payload` (NULL: none; a reference
+ is taken) come back with the error of the call's future. Returns `status`, for the handler to return; WEFT_INVALID if
+ payload is none. Outside handlers the rest is forgotten.
+ */
+weft_status weft_handler_fail(weft_status status, const char *message, const char *backtrace, weft_bytes *payload);
+
+/* Pools of worker processes --------------------------------------------------------------------------------------- */
+
+/* A limit on a resource of workers, as of setrlimit. */
+typedef struct weft_process_limit {
+  /* RLIMIT_AS, RLIMIT_CPU and so on, from <sys/resource.h>. */
+  int32_t resource;
+  /* Not used. */
+  int32_t reserved;
+  /* What counts at first; UINT64_MAX: RLIM_INFINITY. */
+  uint64_t soft;
+  /* How far a worker may raise it. */
+  uint64_t hard;
+} weft_process_limit;
+
+/*
+ Forks the calling process: in the child, calls weft_after_fork, then weft_serve(fd, ...), and ends with _exit or
+ whatever the language has for it, never by returning; in the parent, returns the child's number. Less than 1: there
+ is no child; weft_error_set may say why. `fd` is the library's in the parent.
+ */
+typedef int32_t (*weft_process_fork_fn)(int32_t fd, void *arg);
+
+/*
+ What a pool is made with. Fill in with weft_process_pool_options_init, then change what matters: argv or fork_fn has
+ to be set, and not both.
+ */
+typedef struct weft_process_pool_options {
+  /* sizeof(weft_process_pool_options). */
+  size_t size;
+  /* For logs, errors and the names of threads; NULL: "pool". Copied. */
+  const char *name;
+  /* How many worker processes, 1 to 4096; 0: as many as weft_optimal_worker_count says of computing. */
+  uint32_t workers;
+  /*
+   How many calls a worker is given at a time, 1 to 65536: it runs them one after the other, and with more than one
+   it need not wait for the next. init sets 1.
+   */
+  uint32_t window;
+  /*
+   A program and its arguments, ended by NULL, copied: executed for each worker, it calls weft_serve(-1, ...). It may
+   be this program again. argv[0] is looked for in PATH if it has no slash. Its signals are as by default.
+   */
+  const char *const *argv;
+  /*
+   The program's environment, ended by NULL, copied; NULL: that of this process, as it is now. Of the library's own
+   are WEFT_LINK_FD and WEFT_POOL_PID.
+   */
+  const char *const *env;
+  /* Where the program begins; NULL: where this process is then. Copied. */
+  const char *directory;
+  /* What the program is called in lists of processes: its argv[0], instead of argv[0] here. NULL: argv[0]. Copied. */
+  const char *title;
+  /* Added to the niceness of this process for programs; less than 0 needs the right to. */
+  int32_t nice;
+  /*
+   Whether fork_fn may be called on threads of the library's. WEFT_ON: it is, and weft_process_pool_tend is not
+   needed. WEFT_OFF (the default): only from weft_process_pool_tend.
+   */
+  int32_t fork_anywhere;
+  /* Limits for programs, set before they get any call; NULL: none. Copied. */
+  const struct weft_process_limit *limits;
+  /* How many limits. */
+  size_t limits_len;
+  /* Forks a worker. The host's memory is the worker's then. See weft_process_pool_tend. */
+  weft_process_fork_fn fork_fn;
+  /* For fork_fn. */
+  void *fork_arg;
+  /*
+   How long a call may take, waiting included; it fails with WEFT_TIMEOUT then, and the worker that may have begun it
+   is killed and replaced. init sets WEFT_FOREVER.
+   */
+  int64_t call_timeout_ns;
+  /*
+   How many calls may wait for a worker, beyond those that workers have; further ones are refused with WEFT_REJECTED.
+   init sets SIZE_MAX: any number.
+   */
+  size_t max_waiting;
+  /* A worker leaves in good order after so many calls, and is replaced; 0: never. init sets 0. */
+  uint64_t max_calls;
+  /*
+   A worker that occupies more bytes of memory than this is replaced, between two calls if that is when it shows;
+   one that is at work is looked at every 20 ms, and killed. 0: no limit. init sets 0. RLIMIT_AS is a limit that
+   cannot be passed at all.
+   */
+  size_t max_rss;
+  /*
+   How often a call may be begun. 1: a call whose worker dies after it has begun fails with WEFT_DIED. More: it is
+   sent to another one, up to so many times in all; for handlers that may run twice. init sets 1.
+   */
+  uint32_t attempts;
+  /*
+   So many workers of a seat in a row may die without having answered a call, within restart_window_ns; when one more
+   does, the seat is given up. If all are, calls fail with WEFT_DIED; weft_process_pool_resize gives seats another
+   chance. init sets 10; UINT32_MAX: no limit.
+   */
+  uint32_t restart_limit;
+  /* Not used. */
+  uint32_t reserved;
+  /* See restart_limit. init sets a minute. */
+  int64_t restart_window_ns;
+  /*
+   A worker that has answered calls is replaced at once; else after this time, and twice as long each time, ... init
+   sets 10 ms.
+   */
+  int64_t backoff_ns;
+  /* ... up to this. init sets 5 s. */
+  int64_t backoff_max_ns;
+  /* How long a worker may take until it serves, before it is killed. init sets a minute. */
+  int64_t start_timeout_ns;
+  /* How long a worker that is to leave may take before it gets SIGTERM, and again before SIGKILL. init sets 2 s. */
+  int64_t grace_ns;
+  /* Bytes of shared memory for each worker and direction, see weft_link_options; 0: 4 MiB. */
+  size_t ring_size;
+  /* The longest call and answer, see weft_link_options; 0: 1 GiB. */
+  size_t max_frame;
+} weft_process_pool_options;
+
+/* How one call is made. Fill in with weft_process_call_options_init. */
+typedef struct weft_process_call_options {
+  /* sizeof(weft_process_call_options). */
+  size_t size;
+  /* How long it may take, see weft_process_pool_options.call_timeout_ns; 0: as the pool says. */
+  int64_t timeout_ns;
+  /* Asks it to stop when it is triggered, as weft_future_cancel does; NULL: none. */
+  weft_cancel_token *cancel;
+  /* How often it may be begun; 0: as the pool says. */
+  uint32_t attempts;
+  /* Not used. */
+  uint32_t reserved;
+} weft_process_call_options;
+
+/* What has come of a pool so far. */
+typedef struct weft_process_pool_stats {
+  /* Set by the caller: sizeof(weft_process_pool_stats). */
+  size_t size;
+  /* Workers that there should be. */
+  size_t workers;
+  /* Workers that serve. */
+  size_t ready;
+  /* Calls that wait for a worker. */
+  size_t waiting;
+  /* Calls that workers have. */
+  size_t outstanding;
+  /* Calls that were accepted: each is, or will be, one of the next seven. */
+  uint64_t calls;
+  /* Calls that were answered with a result. */
+  uint64_t succeeded;
+  /* Calls that were answered with a failure, by their handlers. */
+  uint64_t failed;
+  /* Calls that have lost their worker, or for which there was none. */
+  uint64_t died;
+  /* Calls that were not answered in time. */
+  uint64_t timed_out;
+  /* Calls that were asked to stop before they had begun. */
+  uint64_t cancelled;
+  /* Calls that were open when the pool ended. */
+  uint64_t closed;
+  /* Calls for which there was no memory, or whose answer was too large. */
+  uint64_t refused;
+  /* How often calls were sent again, after the death of a worker. */
+  uint64_t sent_again;
+  /* Answers that came when the call was over. */
+  uint64_t late;
+  /* Worker processes that were made. */
+  uint64_t born;
+  /* Worker processes that ended without having been told to. */
+  uint64_t deaths;
+  /* Worker processes that left as they were told to. */
+  uint64_t left;
+  /* Bytes of memory that workers occupied when they said so last, once a second if they have calls. */
+  uint64_t resident;
+} weft_process_pool_stats;
+
+/* Fills in the defaults. `size` is sizeof *options as the caller knows it. */
+weft_status weft_process_pool_options_init(struct weft_process_pool_options *options, size_t size);
+
+/* Fills in the defaults. `size` is sizeof *options as the caller knows it. */
+weft_status weft_process_call_options_init(struct weft_process_call_options *options, size_t size);
+
+/*
+ A pool of worker processes that answer calls, each with its own memory: what a handler does to its process (a crash,
+ a leak, an endless loop) costs the call that it was at. A worker that dies is replaced. Returns before the workers
+ run; calls wait for them. Children of the library's are reaped by it alone: a program that reaps all children
+ (waitpid(-1), SIGCHLD ignored) takes away how they ended. Each worker has a thread here, which sleeps. WEFT_INVALID;
+ WEFT_OS: no thread for one. Never blocks.
+ */
+weft_status weft_process_pool_new(const struct weft_process_pool_options *options, weft_process_pool **out);
+
+/*
+ Has a worker answer a call. *out is the future of a weft_bytes, whose reference is the future's (weft_future_get) or
+ goes to who takes it (weft_future_take). `data` is copied or sent before this returns; NULL if `len` is 0. The call
+ goes to the worker with the fewest, by the calling thread, or waits until one has room. The future fails with
+   the handler's status, message, backtrace and payload, from "process 4711";
+   WEFT_DIED: its worker has died after it may have begun (weft_error_text says of what: a signal, an exit, the pool's
+     own limits; weft_error_origin: "process 4711, signal 9"), or there will be no worker;
+   WEFT_PROTOCOL: its worker has sent nonsense;
+   WEFT_TIMEOUT: it has taken too long; a worker that may have begun it is killed;
+   WEFT_CANCELLED: it was asked to stop before it had been sent, or the worker says so. One that has been sent settles
+     when its worker has answered: weft_serve_cancelled tells the handler;
+   WEFT_SHUTDOWN: the pool has ended.
+ It is settled once. NULL options: the pool's. WEFT_CLOSED: the pool drains; WEFT_REJECTED: max_waiting; WEFT_DIED: all
+ seats are given up; WEFT_TOO_LARGE: longer than max_frame. Does not wait for workers. Any thread.
+ */
+weft_status weft_process_pool_call(weft_process_pool *pool,
+                                   const void *data,
+                                   size_t len,
+                                   const struct weft_process_call_options *options,
+                                   weft_future **out);
+
+/*
+ How often the call behind a future has been begun so far, as far as is known: more than once only if it may be
+ (weft_process_pool_options.attempts). 0: it has not been sent, the future is of something else, or none. Never
+ blocks.
+ */
+uint32_t weft_process_call_attempts(const weft_future *future);
+
+/*
+ Waits until a worker is due and has fork_fn make it, here, on the calling thread: for hosts whose threads are not to
+ be anybody's. One worker, then it returns; call it over and over, on a thread that stays: that of a program whose
+ workers are to end with it. WEFT_FAILED: fork_fn has made none; it is asked again after a pause. WEFT_CLOSED: the
+ pool ends. WEFT_UNSUPPORTED: its workers are programs. WEFT_TIMEOUT, WEFT_WOULD_BLOCK, WEFT_INTERRUPTED,
+ WEFT_CANCELLED: none was due. Blocks.
+ */
+weft_status weft_process_pool_tend(weft_process_pool *pool, int64_t timeout_ns);
+
+/*
+ Changes how many workers there are, 1 to 4096, while they run. Those that are too many finish what they have been
+ given, and leave. Seats that had been given up get another chance. WEFT_CLOSED: the pool ends. WEFT_OS: no thread for
+ all of them. Never blocks; any thread.
+ */
+weft_status weft_process_pool_resize(weft_process_pool *pool, uint32_t workers);
+
+/*
+ Ends the pool: from now on it accepts no calls. Those that it has are finished, for at most this time; then the rest
+ fails with WEFT_SHUTDOWN. Workers that have nothing to do are told to leave; one that does not gets SIGTERM after
+ grace_ns, and SIGKILL after that time again; once the time is over, SIGTERM at once. Returns when all of them have
+ gone and been reaped: WEFT_OK; WEFT_TIMEOUT or WEFT_WOULD_BLOCK: calls were open when the time was over; or
+ WEFT_INTERRUPTED, WEFT_CANCELLED: the wait has been given up, and the rest goes on without. Again: waits again. Blocks.
+ */
+weft_status weft_process_pool_drain(weft_process_pool *pool, int64_t timeout_ns);
+
+/* What has come of the pool so far, in *out, whose size the caller has set. Never blocks; any thread. */
+weft_status weft_process_pool_stats_get(weft_process_pool *pool, struct weft_process_pool_stats *out);
+
+/* One more reference. Returns its argument; NULL on a bad handle. */
+weft_process_pool *weft_process_pool_retain(weft_process_pool *pool);
+
+/*
+ One reference less. The last one ends the pool as weft_process_pool_drain does with timeout 0, and does not wait for
+ it: calls that are open fail with WEFT_SHUTDOWN, workers are ended and reaped by the pool's threads. Never blocks.
+ */
+void weft_process_pool_release(weft_process_pool *pool);
 
 /* Contexts: where something runs ---------------------------------------------------------------------------------- */
 

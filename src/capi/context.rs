@@ -8,10 +8,10 @@ use super::args::{self, invalid, may_create, place, pointer};
 use super::boundary::{boundary, boundary_value, call_back};
 use super::cancel;
 use super::handle::{Handle as Owned, Noun};
+use super::serve::weft_handler_fn;
 use super::task::Argument;
 use super::types::{
-    WEFT_DEFAULT, weft_bytes, weft_cancel_token, weft_context, weft_drop_fn, weft_error, weft_handler_fn, weft_runtime,
-    weft_status,
+    WEFT_DEFAULT, weft_bytes, weft_cancel_token, weft_context, weft_drop_fn, weft_error, weft_runtime, weft_status,
 };
 use crate::context::context::{Context, Options};
 use crate::context::kind::{self, Kind};

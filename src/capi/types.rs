@@ -96,6 +96,11 @@ pub struct weft_link {
     _private: [u8; 0],
 }
 
+/// Processes that run calls.
+pub struct weft_process_pool {
+    _private: [u8; 0],
+}
+
 /// Where something runs.
 pub struct weft_context {
     _private: [u8; 0],
@@ -124,17 +129,6 @@ pub type weft_task_fn = Option<unsafe extern "C-unwind" fn(worker: *mut weft_wor
 /// A task with a result: WEFT_OK and *result, or a failure. To fail with a message: return weft_error_set(...).
 pub type weft_call_fn = Option<
     unsafe extern "C-unwind" fn(worker: *mut weft_worker, arg: *mut c_void, result: *mut *mut c_void) -> weft_status,
->;
-
-/// What is called with a message and answers it: WEFT_OK and *reply, a reference that is given up (left NULL: no bytes),
-/// or a failure. To fail with a message: return weft_error_set(...). `data` is good until it returns.
-pub type weft_handler_fn = Option<
-    unsafe extern "C-unwind" fn(
-        data: *const c_void,
-        len: usize,
-        reply: *mut *mut weft_bytes,
-        arg: *mut c_void,
-    ) -> weft_status,
 >;
 
 /// Frees a value that nobody will use. May run on any thread. What it releases itself may be dropped only when it has

@@ -1,8 +1,10 @@
-//! The only room with raw system calls: futexes, the clock, the alarm, descriptors, sockets, shared memory, affinity, signals,
-//! what a fork changes, forked children, and a few facts about the machine. Everything else in the crate is portable Rust.
+//! The only room with raw system calls: futexes, the clock, the alarm, descriptors, sockets, shared memory, children, affinity, signals,
+//! what a fork changes, and a few facts about the machine. Everything else in the crate is portable Rust.
 
 pub mod affinity;
 pub mod alarm;
+#[cfg(not(weft_loom))]
+pub mod child;
 pub mod clock;
 pub mod epoll;
 pub mod eventfd;
