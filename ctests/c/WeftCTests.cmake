@@ -29,7 +29,7 @@ set(WEFT_C_TESTS
     breaker breaker_callbacks
     link link_waits link_death
     process
-    context context_fork context_kinds context_pool
+    context context_fork context_kinds context_pool context_process
     fork fork_waits ending scarcity misuse stress)
 set(WEFT_C_EXTRA_timers ticks.c)
 set(WEFT_C_EXTRA_timer_ends ticks.c)
@@ -43,6 +43,7 @@ set(WEFT_C_EXTRA_context contexts.c)
 set(WEFT_C_EXTRA_context_fork contexts.c)
 set(WEFT_C_EXTRA_context_kinds contexts.c)
 set(WEFT_C_EXTRA_context_pool contexts.c)
+set(WEFT_C_EXTRA_context_process processes.c)
 set(WEFT_C_EXTRA_link links.c)
 set(WEFT_C_EXTRA_link_waits links.c)
 set(WEFT_C_EXTRA_link_death links.c)

@@ -76,6 +76,31 @@ TEST(failures_come_out_at_the_wait)
     }
 }
 
+static weft_status fail_with_more(const void *data, size_t len, weft_bytes **reply, void *arg)
+{
+    weft_bytes *payload = NULL;
+    (void)reply, (void)arg;
+    OK(weft_bytes_new(data, len, &payload));
+    weft_status status = weft_handler_fail(4711, "with more", "here\nthere", payload);
+    weft_bytes_release(payload);
+    return status;
+}
+
+TEST(a_failure_keeps_what_was_attached)
+{
+    FOR_KINDS(kind) {
+        weft_context *context = context_new(kind, NULL);
+        size_t len = 0;
+        execute_text(context, fail_with_more, "an exception");
+        CHECK_REFUSED(weft_context_wait(context, WEFT_FOREVER, NULL), 4711, "with more");
+        const weft_error *error = weft_context_error(context);
+        const void *payload = weft_error_payload(error, &len);
+        CHECK_STR(weft_error_backtrace(error), "here\nthere");
+        CHECK(len == 12 && memcmp(payload, "an exception", 12) == 0);
+        weft_context_release(context);
+    }
+}
+
 /* Wait twice: the same reply. Execute twice: what leaves nothing behind can be executed again. */
 TEST(waits_give_the_same_and_one_use_is_one_use)
 {

@@ -322,13 +322,14 @@ TEST(nonsense_instead_of_a_reply_is_told)
     struct head {
         char magic[8];
         int64_t status, began;
-        uint64_t len, backtrace, reserved[3];
+        uint64_t len, backtrace, payload, reserved[2];
     } heads[] = {
         {.magic = "Wresult1", .len = 1},
         {.magic = "Wresult1", .len = UINT64_MAX},
         {.magic = "Wresult1", .len = UINT64_MAX - 63},
         {.magic = "Wresult1", .len = 8, .backtrace = UINT64_MAX - 7},
         {.magic = "Wresult1", .status = INT64_MAX},
+        {.magic = "Wresult1", .status = 60, .payload = UINT64_MAX - 63},
         {.magic = "Wresult1", .status = 60, .len = 1},
         {.magic = "Wresult1", .status = 60, .len = (uint64_t)1 << 40},
     };

@@ -22,7 +22,7 @@ MISUSE(weft_context_options_init)
 MISUSE(weft_context_new)
 {
     struct zoo *zoo = zoo_new();
-    static const int32_t kinds[] = {0, -1, 6, 99, 100000, INT32_MAX, INT32_MIN};
+    static const int32_t kinds[] = {0, -1, 7, 99, 100000, INT32_MAX, INT32_MIN};
     weft_context_options options;
     weft_context *context = SENTINEL;
     CHECK_INVALID(weft_context_new(NULL, WEFT_CONTEXT_THREAD, NULL, NULL), "out");

@@ -2743,6 +2743,12 @@ void weft_process_pool_release(weft_process_pool *pool);
  other.
  */
 #define WEFT_CONTEXT_ISOLATED 5
+
+/*
+ As a call of weft_context_options.process_pool, whose handler answers: weft_context_execute has no function. Can be
+ executed again; consecutive runs may be answered by different workers.
+ */
+#define WEFT_CONTEXT_PROCESS 6
 /* Kinds that weft_context_kind_register gives have this number or a higher one. */
 #define WEFT_CONTEXT_REGISTERED 100
 
@@ -2759,6 +2765,8 @@ typedef struct weft_context_options {
   weft_cancel_token *cancel;
   /* Bytes of stack for a thread of its own; 0: 2 MiB. Below 64 KiB: WEFT_INVALID. */
   size_t stack_size;
+  /* Of a PROCESS: who answers. It is not kept: when the pool has ended, runs fail with WEFT_SHUTDOWN, or what it says. */
+  weft_process_pool *process_pool;
   /* Of a TASK: WEFT_PRIORITY_NORMAL, _HIGH, _CRITICAL or _LOW. */
   int32_t priority;
   /*
@@ -2806,8 +2814,8 @@ weft_status weft_context_new(weft_runtime *runtime,
  comes of it, this is WEFT_OK, and weft_context_wait tells. Others go on while it runs. The data are copied (FORK: with
  everything else; INLINE: not). drop(ctx, arg) is called once, when fn has returned or will not be called, before anybody
  is told that the run is over (of a FORK: here, as soon as the child has its copy); NULL: none. `arg` is NULL for
- ISOLATED, else WEFT_INVALID. A failure, an uncaught panic included, is the run's. `fn` is NULL only where the kind is a registered one
- that does without; arg and drop are of no account then. Blocks for a place in the pool, if it is of one (see weft_context_pool_acquire), and inside a task
+ ISOLATED, else WEFT_INVALID. A failure, an uncaught panic included, is the run's. `fn` is NULL for PROCESS, and
+ where the kind is a registered one that does without; arg and drop are of no account then. Blocks for a place in the pool, if it is of one (see weft_context_pool_acquire), and inside a task
  passes the turn on meanwhile; otherwise never. On failure nothing was called, and all is as before: WEFT_BUSY (it is
  being executed; or was, and is for one use), WEFT_CLOSED (it was terminated; or the pool was closed), WEFT_SHUTDOWN
  (the runtime takes no more), WEFT_OS (no thread, no process, no descriptor), WEFT_NOMEM, or what a registered kind
@@ -3035,7 +3043,7 @@ typedef struct weft_context_pool_stats {
 
 /*
  A pool: of its contexts at most `max_size` run at once. 0: 5 (THREAD, TASK and registered kinds), 4 (ISOLATED),
- 2 (FORK), 1 (INLINE). `kind`, `runtime` and `options` are those of its contexts, as for weft_context_new; the
+ 2 (FORK and PROCESS), 1 (INLINE). `kind`, `runtime` and `options` are those of its contexts, as for weft_context_new; the
  name in the options is what theirs begin with. Nothing is started. Never blocks; any thread.
  */
 weft_status weft_context_pool_new(weft_runtime *runtime,

@@ -7,18 +7,20 @@ use std::sync::Arc;
 use super::args::{self, invalid, may_create, place, pointer};
 use super::boundary::{boundary, boundary_value, call_back};
 use super::cancel;
+use super::context_process::Processes;
 use super::handle::{Handle as Owned, Noun};
-use super::serve::weft_handler_fn;
+use super::serve::{collecting, weft_handler_fn};
 use super::task::Argument;
 use super::types::{
-    WEFT_DEFAULT, weft_bytes, weft_cancel_token, weft_context, weft_drop_fn, weft_error, weft_runtime, weft_status,
+    WEFT_DEFAULT, weft_bytes, weft_cancel_token, weft_context, weft_drop_fn, weft_error, weft_process_pool,
+    weft_runtime, weft_status,
 };
 use crate::context::context::{Context, Options};
 use crate::context::kind::{self, Kind};
-use crate::context::run::{Handle, Handler};
+use crate::context::run::{Failed, Handle, Handler};
 use crate::error::Result;
 use crate::memory::Bytes;
-use crate::scheduler::{Core, Priority};
+use crate::scheduler::Priority;
 use crate::sync::Deadline;
 
 /// On the thread that executes, before weft_context_execute returns: for tests, and for finding faults. Can be
@@ -43,6 +45,9 @@ pub const WEFT_CONTEXT_FORK: i32 = 4;
 /// reply are copied. Can be executed again: the same thread, with its thread-local state, gets one message after the
 /// other.
 pub const WEFT_CONTEXT_ISOLATED: i32 = 5;
+/// As a call of weft_context_options.process_pool, whose handler answers: weft_context_execute has no function. Can be
+/// executed again; consecutive runs may be answered by different workers.
+pub const WEFT_CONTEXT_PROCESS: i32 = 6;
 /// Kinds that weft_context_kind_register gives have this number or a higher one.
 pub const WEFT_CONTEXT_REGISTERED: i32 = 100;
 
@@ -52,6 +57,7 @@ const _: () = assert!(
         && WEFT_CONTEXT_TASK == kind::TASK
         && WEFT_CONTEXT_FORK == kind::FORK
         && WEFT_CONTEXT_ISOLATED == kind::ISOLATED
+        && WEFT_CONTEXT_PROCESS == kind::PROCESS
         && WEFT_CONTEXT_REGISTERED == kind::REGISTERED
 );
 
@@ -67,6 +73,8 @@ pub struct weft_context_options {
     pub cancel: *mut weft_cancel_token,
     /// Bytes of stack for a thread of its own; 0: 2 MiB. Below 64 KiB: WEFT_INVALID.
     pub stack_size: usize,
+    /// Of a PROCESS: who answers. It is not kept: when the pool has ended, runs fail with WEFT_SHUTDOWN, or what it says.
+    pub process_pool: *mut weft_process_pool,
     /// Of a TASK: WEFT_PRIORITY_NORMAL, _HIGH, _CRITICAL or _LOW.
     pub priority: i32,
     /// A WEFT_ON, _OFF or _DEFAULT (off). On: a kind that there is not on this system (FORK where pidfds are missing, a
@@ -100,6 +108,7 @@ impl args::SizePrefixed for weft_context_options {
             name: ptr::null(),
             cancel: ptr::null_mut(),
             stack_size: 0,
+            process_pool: ptr::null_mut(),
             priority: Priority::Normal as i32,
             exact: WEFT_DEFAULT,
         }
@@ -136,16 +145,24 @@ impl weft_context_options {
     }
 }
 
-/// The runtime's core, for TASK; a runtime that is given is checked in any case.
+/// What a kind runs on. What is given is checked, whatever the kind.
 ///
 /// # Safety
-/// `runtime` is NULL or leads to an object of Weft.
-pub(super) unsafe fn core(kind: i32, runtime: *mut weft_runtime) -> Result<Option<Arc<Core>>> {
-    if kind == kind::TASK || !runtime.is_null() {
-        // SAFETY: promised by the caller.
-        return unsafe { args::runtime(runtime) }.map(|core| Some(core.share()));
+/// Handles, or NULL.
+pub(super) unsafe fn places(
+    kind: i32,
+    runtime: *mut weft_runtime,
+    pool: *mut weft_process_pool,
+) -> Result<kind::Places> {
+    // SAFETY: promised by the caller.
+    unsafe {
+        let core = match kind == kind::TASK || !runtime.is_null() {
+            true => Some(args::runtime(runtime)?.share()),
+            false => None,
+        };
+        let processes = if pool.is_null() { None } else { Some(Processes::of(pool)?) };
+        Ok(kind::Places { core, processes })
     }
-    Ok(None)
 }
 
 /// A context of this kind, a WEFT_CONTEXT_ constant or the number of a registered one (another number: WEFT_INVALID).
@@ -162,8 +179,11 @@ pub unsafe extern "C" fn weft_context_new(
         let out = place(out, "out")?;
         may_create()?;
         // SAFETY: options, strings and handles by contract.
-        let ((options, exact), core) = unsafe { (args::options(options)?.read()?, core(kind, runtime)?) };
-        let found = Kind::find(kind, exact, || core.ok_or_else(|| invalid("runtime is NULL".into())))?;
+        let ((options, exact), places) = unsafe {
+            let options = args::options(options)?;
+            (options.read()?, places(kind, runtime, options.process_pool)?)
+        };
+        let found = Kind::find(kind, exact, &places)?;
         // SAFETY: writable by contract.
         unsafe { *out = Owned::create(Context::new(kind, found, options, None)) };
         Ok(())
@@ -187,23 +207,27 @@ struct Callee {
 unsafe impl Send for Callee {}
 
 impl Handle for Callee {
-    fn call(self: Box<Self>, data: &[u8]) -> Result<Bytes> {
+    fn call(self: Box<Self>, data: &[u8]) -> Result<Bytes, Failed> {
         let mut reply: *mut weft_bytes = ptr::null_mut();
+        let (function, arg) = (self.function, self.argument.arg);
         // SAFETY: as promised.
-        let called =
-            call_back(|| unsafe { (self.function)(data.as_ptr().cast(), data.len(), &mut reply, self.argument.arg) });
-        if reply.is_null() {
-            return called.map(|()| Bytes::from_vec(Vec::new()));
-        }
-        // SAFETY: a handle by contract, whose reference is given up.
-        let bytes = unsafe {
-            let bytes = Owned::<Bytes>::get(reply, "*reply").cloned();
-            if bytes.is_ok() {
-                Owned::<Bytes>::release(reply);
-            }
-            bytes
+        let body = || call_back(|| unsafe { function(data.as_ptr().cast(), data.len(), &mut reply, arg) });
+        let (called, more) = collecting(body);
+        let bytes = match reply.is_null() {
+            true => Ok(Bytes::from_vec(Vec::new())),
+            // SAFETY: a handle by contract, whose reference is given up.
+            false => unsafe {
+                let bytes = Owned::<Bytes>::get(reply, "*reply").cloned();
+                if bytes.is_ok() {
+                    Owned::<Bytes>::release(reply);
+                }
+                bytes
+            },
         };
-        called.and(bytes)
+        called.and(bytes).map_err(|failure| {
+            let (backtrace, payload) = more.unwrap_or_default();
+            Failed { failure, backtrace, payload }
+        })
     }
 
     fn give_back(self: Box<Self>) {
@@ -215,8 +239,8 @@ impl Handle for Callee {
 /// comes of it, this is WEFT_OK, and weft_context_wait tells. Others go on while it runs. The data are copied (FORK: with
 /// everything else; INLINE: not). drop(ctx, arg) is called once, when fn has returned or will not be called, before anybody
 /// is told that the run is over (of a FORK: here, as soon as the child has its copy); NULL: none. `arg` is NULL for
-/// ISOLATED, else WEFT_INVALID. A failure, an uncaught panic included, is the run's. `fn` is NULL only where the kind is a registered one
-/// that does without; arg and drop are of no account then. Blocks for a place in the pool, if it is of one (see weft_context_pool_acquire), and inside a task
+/// ISOLATED, else WEFT_INVALID. A failure, an uncaught panic included, is the run's. `fn` is NULL for PROCESS, and
+/// where the kind is a registered one that does without; arg and drop are of no account then. Blocks for a place in the pool, if it is of one (see weft_context_pool_acquire), and inside a task
 /// passes the turn on meanwhile; otherwise never. On failure nothing was called, and all is as before: WEFT_BUSY (it is
 /// being executed; or was, and is for one use), WEFT_CLOSED (it was terminated; or the pool was closed), WEFT_SHUTDOWN
 /// (the runtime takes no more), WEFT_OS (no thread, no process, no descriptor), WEFT_NOMEM, or what a registered kind
@@ -236,6 +260,9 @@ pub unsafe extern "C" fn weft_context_execute(
         let context = unsafe { get(context)? };
         if r#fn.is_none() && !context.kind().may_have_no_function() {
             return Err(args::is_null("fn"));
+        }
+        if r#fn.is_some() && context.kind().number() == kind::PROCESS {
+            return Err(invalid("fn is not NULL: the processes of a pool have a handler of their own".into()));
         }
         if !arg.is_null() && matches!(context.kind(), Kind::Isolated(_)) {
             return Err(invalid("arg is not NULL: an isolated context shares nothing with others".into()));

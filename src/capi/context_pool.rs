@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::args::{self, invalid, may_create, place};
 use super::boundary::{boundary, boundary_value};
-use super::context::{core, weft_context_options};
+use super::context::{places, weft_context_options};
 use super::handle::{Handle, Noun};
 use super::types::{WEFT_DEFAULT, weft_context, weft_context_pool, weft_runtime, weft_status};
 use crate::context::context::Context;
@@ -115,7 +115,7 @@ unsafe fn get(pool: *const weft_context_pool) -> Result<Arc<Pool>> {
 }
 
 /// A pool: of its contexts at most `max_size` run at once. 0: 5 (THREAD, TASK and registered kinds), 4 (ISOLATED),
-/// 2 (FORK), 1 (INLINE). `kind`, `runtime` and `options` are those of its contexts, as for weft_context_new; the
+/// 2 (FORK and PROCESS), 1 (INLINE). `kind`, `runtime` and `options` are those of its contexts, as for weft_context_new; the
 /// name in the options is what theirs begin with. Nothing is started. Never blocks; any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_context_pool_new(
@@ -129,8 +129,11 @@ pub unsafe extern "C" fn weft_context_pool_new(
         let out = place(out, "out")?;
         may_create()?;
         // SAFETY: options, strings and handles by contract.
-        let ((options, exact), core) = unsafe { (args::options(options)?.read()?, core(kind, runtime)?) };
-        let pool = Pool::new(kind, exact, core, options, max_size)?;
+        let ((options, exact), places) = unsafe {
+            let options = args::options(options)?;
+            (options.read()?, places(kind, runtime, options.process_pool)?)
+        };
+        let pool = Pool::new(kind, exact, places, options, max_size)?;
         // SAFETY: writable by contract.
         unsafe { *out = Handle::create(Owner(pool)) };
         Ok(())

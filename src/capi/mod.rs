@@ -21,6 +21,7 @@ pub mod combine;
 pub mod context;
 pub mod context_kind;
 pub mod context_pool;
+mod context_process;
 pub mod deadlock;
 pub mod descriptor;
 pub mod fork;

@@ -218,7 +218,7 @@ pub struct weft_process_pool_stats {
 }
 
 /// Settles a call's future.
-pub struct Settle(Promise<Value>);
+pub struct Settle(pub(super) Promise<Value>);
 
 unsafe extern "C-unwind" fn release_bytes(_ctx: *mut c_void, value: *mut c_void) {
     // SAFETY: the future's own reference.
@@ -279,7 +279,7 @@ impl Noun for Held {
     }
 }
 
-unsafe fn get<'a>(pool: *const weft_process_pool) -> Result<&'a Arc<Pool<Settle>>> {
+pub(super) unsafe fn get<'a>(pool: *const weft_process_pool) -> Result<&'a Arc<Pool<Settle>>> {
     // SAFETY: the caller's contract.
     unsafe { Ok(&Handle::<Held>::get(pool, "pool")?.0) }
 }

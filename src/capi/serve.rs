@@ -48,6 +48,23 @@ thread_local! {
     static SERVES: Cell<bool> = const { Cell::new(false) };
 }
 
+/// Calls `body`, which calls a function that may attach something to its failure; what it attached to the one that it ended with.
+pub(super) fn collecting<R>(body: impl FnOnce() -> R) -> (R, Option<(String, Option<Bytes>)>) {
+    struct Restore(*const Place);
+    impl Drop for Restore {
+        fn drop(&mut self) {
+            MORE.set(self.0);
+        }
+    }
+    let place = Place::default();
+    let result = {
+        let _restore = Restore(MORE.replace(&place));
+        body()
+    };
+    let more = place.take().filter(|more| more.stamp == message::stamp());
+    (result, more.map(|more| (more.backtrace, more.payload)))
+}
+
 /// Calls a handler.
 pub(super) unsafe fn handle(handler: Handler, arg: *mut c_void, data: &[u8]) -> Result<Bytes, Failed> {
     let place = Place::default();

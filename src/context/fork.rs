@@ -35,10 +35,11 @@ struct Head {
     magic: u64,
     status: i64,
     began_ns: i64,
-    /// Bytes of what comes behind it: the reply, or the text of a failure and then its backtrace.
+    /// Bytes of what comes behind it: the reply, or the text of a failure, its backtrace and its payload.
     len: u64,
     backtrace: u64,
-    reserved: [u64; 3],
+    payload: u64,
+    reserved: [u64; 2],
 }
 
 const MAGIC: u64 = u64::from_le_bytes(*b"Wresult1");
@@ -153,19 +154,26 @@ fn run_in_child(job: &mut Job, parcel: &Parcel) {
 }
 
 fn leave(parcel: &Parcel, began_ns: i64, outcome: &Outcome) -> std::io::Result<()> {
-    let (status, body, backtrace) = match outcome {
-        Ok(reply) => (0, reply.as_slice(), &[][..]),
-        Err(error) => (error.status, cut(error.text.as_bytes()), cut(error.backtrace.as_bytes())),
+    let (status, body, backtrace, payload) = match outcome {
+        Ok(reply) => (0, reply.as_slice(), &[][..], &[][..]),
+        Err(error) => {
+            let payload = error.payload.as_ref().map_or(&[][..], Bytes::as_slice);
+            (error.status, cut(error.text.as_bytes()), cut(error.backtrace.as_bytes()), payload)
+        }
     };
-    parcel.write(body, HEAD as u64)?;
-    parcel.write(backtrace, (HEAD + body.len()) as u64)?;
+    let mut at = HEAD as u64;
+    for part in [body, backtrace, payload] {
+        parcel.write(part, at)?;
+        at += part.len() as u64;
+    }
     let head = Head {
         magic: MAGIC,
         status: status.into(),
         began_ns,
         len: body.len() as u64,
         backtrace: backtrace.len() as u64,
-        reserved: [0; 3],
+        payload: payload.len() as u64,
+        reserved: [0; 2],
     };
     parcel.write(head.as_bytes(), 0)
 }
@@ -209,7 +217,8 @@ fn outcome(job: &Job, parcel: &Parcel, number: i32, end: End, asked: bool) -> Ou
     };
     job.handle().note(|times| times.began_ns = head.began_ns);
     let nonsense = || error(Status::Protocol, format!("process {number} has left no result, but something else"));
-    let whole = (HEAD as u64).checked_add(head.len).and_then(|sum| sum.checked_add(head.backtrace));
+    let parts = [head.len, head.backtrace, head.payload];
+    let whole = parts.iter().try_fold(HEAD as u64, |sum, part| sum.checked_add(*part));
     let (Ok(len), Ok(status)) = (usize::try_from(head.len), i32::try_from(head.status)) else {
         return Err(nonsense());
     };
@@ -224,13 +233,22 @@ fn outcome(job: &Job, parcel: &Parcel, number: i32, end: End, asked: bool) -> Ou
     if len > TEXT || backtrace > TEXT {
         return Err(nonsense());
     }
-    let (mut text, mut trace) = (vec![0; len], vec![0; backtrace]);
-    if !parcel.read(&mut text, HEAD as u64) || !parcel.read(&mut trace, (HEAD + len) as u64) {
+    let (mut text, mut trace, mut payload) = (vec![0; len], vec![0; backtrace], Vec::new());
+    let (trace_at, payload_at) = (HEAD + len, HEAD + len + backtrace);
+    let room = usize::try_from(head.payload).ok().filter(|&room| payload.try_reserve_exact(room).is_ok());
+    if let Some(room) = room {
+        payload.resize(room, 0);
+    }
+    if !parcel.read(&mut text, HEAD as u64)
+        || !parcel.read(&mut trace, trace_at as u64)
+        || !parcel.read(&mut payload, payload_at as u64)
+    {
         return Err(nonsense());
     }
     let mut failed: Error = error(Status::Failed, String::from_utf8_lossy(&text).into_owned());
     failed.status = status;
     failed.backtrace = c_string(&String::from_utf8_lossy(&trace));
+    failed.payload = (!payload.is_empty()).then(|| Bytes::from_vec(payload));
     Err(failed)
 }
 

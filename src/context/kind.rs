@@ -21,12 +21,29 @@ pub const TASK: i32 = 3;
 pub const FORK: i32 = 4;
 /// On a thread of its own that stays, which gets and gives copies.
 pub const ISOLATED: i32 = 5;
+/// As a call of a pool of processes.
+pub const PROCESS: i32 = 6;
 /// Kinds from here on are registered.
 pub const REGISTERED: i32 = 100;
 
 /// The kinds that are always there, by name.
-pub const NAMES: [(i32, &str); 5] =
-    [(INLINE, "inline"), (THREAD, "thread"), (TASK, "task"), (FORK, "fork"), (ISOLATED, "isolated")];
+pub const NAMES: [(i32, &str); 6] = [
+    (INLINE, "inline"),
+    (THREAD, "thread"),
+    (TASK, "task"),
+    (FORK, "fork"),
+    (ISOLATED, "isolated"),
+    (PROCESS, "process"),
+];
+
+/// What some kinds cannot do without.
+#[derive(Clone, Default)]
+pub struct Places {
+    /// Where tasks run.
+    pub core: Option<Arc<Core>>,
+    /// Who takes the jobs of a PROCESS.
+    pub processes: Option<Arc<dyn Executor>>,
+}
 
 /// Failed: the job as it was, unless somebody has taken it all the same.
 pub type Start = std::result::Result<(), (Failure, Option<Job>)>;
@@ -38,6 +55,11 @@ pub trait Executor: Send + Sync {
 
     /// Its name.
     fn name(&self) -> &str;
+
+    /// Whether its contexts can be executed again.
+    fn is_reusable(&self) -> bool {
+        false
+    }
 
     /// Takes a job, which is run, finished or dropped some time.
     fn submit(self: Arc<Self>, ticket: &Arc<Ticket>, run: &Arc<Run>, data: &Bytes) -> Result<()>;
@@ -55,18 +77,22 @@ pub enum Kind {
     Fork,
     /// See [`ISOLATED`].
     Isolated(Arc<Isolate>),
-    /// See [`REGISTERED`].
+    /// See [`REGISTERED`] and [`PROCESS`].
     Registered(Arc<dyn Executor>),
 }
 
 impl Kind {
     /// The kind with this number, or one that takes its place where there is none on this system; not if it is to be `exact`.
-    /// `core` is where tasks run.
-    pub fn find(number: i32, exact: bool, core: impl FnOnce() -> Result<Arc<Core>>) -> Result<Kind> {
+    pub fn find(number: i32, exact: bool, places: &Places) -> Result<Kind> {
+        let missing = |what| move || Failure::new(Status::Invalid, what);
         let (name, reason) = match number {
             INLINE => return Ok(Kind::Inline),
             THREAD => return Ok(Kind::Thread),
-            TASK => return Ok(Kind::Task(core()?)),
+            TASK => return places.core.clone().map(Kind::Task).ok_or_else(missing("runtime: there is none")),
+            PROCESS => {
+                let pool = places.processes.clone().map(Kind::Registered);
+                return pool.ok_or_else(missing("options->process_pool is NULL"));
+            }
             ISOLATED => return Ok(Kind::Isolated(Arc::default())),
             FORK => match platform::forking::is_supported() {
                 Ok(()) => return Ok(Kind::Fork),
@@ -115,7 +141,11 @@ impl Kind {
 
     /// Whether it can be executed again: nothing is left of a run.
     pub fn is_reusable(&self) -> bool {
-        matches!(self, Kind::Inline | Kind::Isolated(_))
+        match self {
+            Kind::Inline | Kind::Isolated(_) => true,
+            Kind::Registered(executor) => executor.is_reusable(),
+            _ => false,
+        }
     }
 
     /// What a run works on: a copy, unless the run is over, or has a copy of the whole process, before the caller goes on.

@@ -12,10 +12,10 @@ use std::sync::{Arc, Weak};
 
 use super::context::{Context, Options};
 use super::here;
-use super::kind::{FORK, INLINE, ISOLATED, Kind, REGISTERED, TASK, THREAD};
+use super::kind::{FORK, INLINE, ISOLATED, Kind, PROCESS, Places, REGISTERED, TASK, THREAD};
 use super::permits::Permits;
 use crate::error::{Failure, Result, Status, c_string};
-use crate::scheduler::{Core, Priority, frame};
+use crate::scheduler::{Priority, frame};
 use crate::sync::cancel::Token;
 use crate::sync::{Deadline, Lock};
 
@@ -23,7 +23,7 @@ use crate::sync::{Deadline, Lock};
 pub fn default_max(kind: i32) -> u32 {
     match kind {
         INLINE => 1,
-        FORK => 2,
+        FORK | PROCESS => 2,
         ISOLATED => 4,
         _ => {
             debug_assert!(kind == THREAD || kind == TASK || kind >= REGISTERED);
@@ -36,7 +36,7 @@ pub fn default_max(kind: i32) -> u32 {
 pub struct Pool {
     asked: i32,
     exact: bool,
-    core: Option<Arc<Core>>,
+    places: Places,
     options: Options,
     permits: Permits,
     closed: AtomicBool,
@@ -157,14 +157,13 @@ impl Drop for Membership {
 
 impl Pool {
     /// A pool of this kind. `max` 0: what is usual for the kind.
-    pub fn new(asked: i32, exact: bool, core: Option<Arc<Core>>, options: Options, max: u32) -> Result<Arc<Self>> {
-        let core_of = || core.clone().ok_or(Failure::new(Status::Invalid, "there is no runtime"));
-        let kind = Kind::find(asked, exact, core_of)?.number();
+    pub fn new(asked: i32, exact: bool, places: Places, options: Options, max: u32) -> Result<Arc<Self>> {
+        let kind = Kind::find(asked, exact, &places)?.number();
         let max = if max == 0 { default_max(kind) } else { max };
         Ok(Arc::new(Pool {
             asked,
             exact,
-            core,
+            places,
             options,
             permits: Permits::new(max),
             closed: AtomicBool::new(false),
@@ -229,13 +228,9 @@ impl Pool {
             let own = self.options.name.to_string_lossy();
             c_string(&format!("{}-{number}", if own.is_empty() { "context" } else { &own }))
         });
-        let kind = Kind::find(self.asked, self.exact, || self.core())?;
+        let kind = Kind::find(self.asked, self.exact, &self.places)?;
         let options = Options { name, priority: wish.priority, ..self.options.clone() };
         Ok(Context::new(self.asked, kind, options, Some(member)))
-    }
-
-    fn core(&self) -> Result<Arc<Core>> {
-        self.core.clone().ok_or(Failure::new(Status::Invalid, "the pool has no runtime"))
     }
 
     /// Takes a context back, which does not run. It may be given out again.

@@ -18,10 +18,26 @@ use crate::sync::cancel::{OnTrigger, Token};
 /// What is to be run, with what it owns, which goes with it: before anybody is told that the run is over.
 pub trait Handle: Send {
     /// Gets a message, gives one.
-    fn call(self: Box<Self>, data: &[u8]) -> Result<Bytes>;
+    fn call(self: Box<Self>, data: &[u8]) -> Result<Bytes, Failed>;
 
     /// The run never was: what it owns is whoever's it was before.
     fn give_back(self: Box<Self>);
+}
+
+/// A failure, with what was attached to it.
+pub struct Failed {
+    /// What happened.
+    pub failure: Failure,
+    /// Where, if that is known; else empty.
+    pub backtrace: String,
+    /// A serialised exception, say.
+    pub payload: Option<Bytes>,
+}
+
+impl From<Failure> for Failed {
+    fn from(failure: Failure) -> Self {
+        Failed { failure, backtrace: String::new(), payload: None }
+    }
 }
 
 /// Something to be run.
@@ -89,6 +105,11 @@ impl Run {
 
     pub(super) fn note(&self, change: impl FnOnce(&mut Times)) {
         change(&mut self.times.lock());
+    }
+
+    /// Somebody else has begun it.
+    pub fn note_began(&self, at_ns: i64) {
+        self.note(|times| times.began_ns = at_ns);
     }
 
     pub(super) fn queue(&self, ticket: &Arc<Ticket>) {
@@ -193,7 +214,12 @@ impl Job {
         }
         match ended {
             Ok(Ok(reply)) => self.context().out(reply).map_err(|failure| self.error(&failure)),
-            Ok(Err(failure)) => Err(self.error(&failure)),
+            Ok(Err(failed)) => {
+                let mut error = self.error(&failed.failure);
+                error.backtrace = c_string(&failed.backtrace);
+                error.payload = failed.payload;
+                Err(error)
+            }
             Err(panic) => {
                 let mut error = self.error(&Failure::with(Status::Panic, panic.clone()));
                 error.backtrace = c_string(&panics::backtrace::take(&panic).unwrap_or_default());

@@ -282,7 +282,8 @@ impl<A: Answer> Pool<A> {
         Ok(())
     }
 
-    fn is_due(&self, call: &Arc<Call<A>>) {
+    /// Ends a call as if its time were over: a worker that may have begun it is killed.
+    pub fn is_due(&self, call: &Arc<Call<A>>) {
         self.due.lock().push(call.clone());
         let somebody = {
             let state = self.state.lock();
