@@ -104,6 +104,15 @@ size_t descriptors_open(void)
     return entries("/proc/self/fd");
 }
 
+/* Of a tool's, a symbolizer say, that it has started for itself: it runs another program. */
+static bool is_a_tools(const char *pid)
+{
+    char path[300], exe[2][1024] = {"", ""};
+    snprintf(path, sizeof path, "/proc/%s/exe", pid);
+    return readlink(path, exe[0], sizeof exe[0] - 1) > 0 && readlink("/proc/self/exe", exe[1], sizeof exe[1] - 1) > 0 &&
+           strcmp(exe[0], exe[1]) != 0;
+}
+
 size_t children_left(void)
 {
     size_t n = 0;
@@ -116,7 +125,7 @@ size_t children_left(void)
         if (file == NULL)
             continue;
         while (fscanf(file, "%63s", word) == 1)
-            n++;
+            n += !is_a_tools(word);
         fclose(file);
     }
     closedir(dir);

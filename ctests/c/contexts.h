@@ -32,7 +32,7 @@ weft_status wait_to_be_stopped(const void *data, size_t len, weft_bytes **reply,
 void check_reply(weft_context *context, const char *text);
 void execute_text(weft_context *context, weft_handler_fn function, const char *text);
 
-/* Open descriptors of this process, without the one that counts them; children, zombies included. */
+/* Open descriptors of this process, with the one that counts them; children of this program, zombies included. */
 size_t descriptors_open(void);
 size_t children_left(void);
 

@@ -28,3 +28,6 @@ pub mod pool;
 pub mod registry;
 #[cfg(not(weft_loom))]
 pub mod run;
+
+#[cfg(all(test, not(weft_loom)))]
+mod tests;

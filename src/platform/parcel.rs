@@ -79,7 +79,8 @@ impl Parcel {
         self.len() == 0
     }
 
-    /// All of it, `len` bytes that never change, mapped. None: somebody may still write to it, or has made it another size.
+    /// All of it, `len` bytes that never change from now on, mapped. None: somebody may still write to it, or has made it another
+    /// size.
     pub fn map(&self, len: usize) -> Option<Mapped> {
         // SAFETY: an open descriptor and numbers.
         if unsafe { libc::fcntl(self.0.as_raw_fd(), libc::F_ADD_SEALS, SEALS) } != 0
@@ -132,7 +133,7 @@ mod tests {
     #[test]
     fn what_was_written_is_read_and_mapped_and_stays() {
         let parcel = Parcel::new().unwrap();
-        assert!(parcel.is_empty() && parcel.map(0).is_none());
+        assert!(parcel.is_empty());
         parcel.write(b"world", 6).unwrap();
         parcel.write(b"hello ", 0).unwrap();
         let mut read = [0; 5];
