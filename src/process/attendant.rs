@@ -1,7 +1,7 @@
 //! The thread of a seat: makes a worker, looks after it while it lives, sees to what it leaves, and makes the next.
 //!
 //! It sleeps in the receive of the link, and in nothing else for long. What is not a frame (a call that is overdue, a worker that
-//! has ended although somebody else keeps its socket open, the end of the pool) pokes it: see [`Seat::poke`].
+//! has ended although somebody else keeps its socket open, the end of the pool) pokes it: see [`super::poke`].
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -108,8 +108,7 @@ impl<A: Answer> Attendant<A> {
 
     /// Sees to what the seat was poked for.
     fn look(&self) -> bool {
-        // SeqCst: see `poke`.
-        let poked = self.seat.poked.load(Ordering::Relaxed) && self.seat.poked.swap(false, Ordering::SeqCst);
+        let poked = self.seat.was_poked();
         if poked {
             self.pool.expire();
         }
@@ -265,10 +264,10 @@ impl<A: Answer> Attendant<A> {
             let wait = self.patience(begun_ns);
             let ended = self.seat.ended.load(Ordering::Acquire);
             match link.receive(&Patience::new(if ended { 0 } else { wait })) {
-                Ok(frame) => match self.take(link, frame) {
+                Ok(frame) => match self.take(link, child, frame) {
                     Ok(true) => {}
                     Ok(false) => {
-                        if let Some(over) = self.is_done(child) {
+                        if let Some(over) = self.is_done() {
                             return over;
                         }
                     }
@@ -362,12 +361,12 @@ impl<A: Answer> Attendant<A> {
     }
 
     /// A frame from the worker; false: it has answered, and may have done its share.
-    fn take(&mut self, link: &Arc<Link>, Frame { head, bytes }: Frame) -> Result<bool, Nonsense> {
+    fn take(&mut self, link: &Arc<Link>, child: &Child, Frame { head, bytes }: Frame) -> Result<bool, Nonsense> {
         match head.kind {
-            wire::REPLY => self.answered(head.id, Ok(bytes)).map(|()| false),
+            wire::REPLY => self.answered(child, head.id, Ok(bytes)).map(|()| false),
             wire::ERROR => {
                 let failed = Failed::from_bytes(bytes.as_slice())?;
-                self.answered(head.id, Err(failed)).map(|()| false)
+                self.answered(child, head.id, Err(failed)).map(|()| false)
             }
             wire::HEARTBEAT if head.id == 0 => {
                 self.begin_service(link);
@@ -397,9 +396,15 @@ impl<A: Answer> Attendant<A> {
         }
     }
 
-    fn answered(&self, id: u64, outcome: Result<Bytes, Failed>) -> Result<(), Nonsense> {
+    fn answered(&self, child: &Child, id: u64, outcome: Result<Bytes, Failed>) -> Result<(), Nonsense> {
+        let most = self.pool.options.most_resident;
+        let too_large = most != usize::MAX && child.resident().is_some_and(|resident| resident > most);
         let (entry, next) = {
             let mut state = self.pool.state.lock();
+            let desk = &mut state.books.desks[self.seat.index];
+            if too_large {
+                (desk.open, desk.retired) = (false, true);
+            }
             let Some(entry) = state.books.answered(self.seat.index, id) else {
                 return Err("an answer to a call that it does not have");
             };
@@ -429,15 +434,11 @@ impl<A: Answer> Attendant<A> {
     }
 
     /// Whether the worker has done its share, now that it has answered.
-    fn is_done(&self, child: &Child) -> Option<Over> {
-        let options = &self.pool.options;
-        let too_heavy = options.most_resident != usize::MAX
-            && child.resident().is_some_and(|resident| resident > options.most_resident);
+    fn is_done(&self) -> Option<Over> {
         let mut state = self.pool.state.lock();
         let closing = state.closing && state.books.waiting() == 0;
         let desk = &mut state.books.desks[self.seat.index];
-        desk.open &= !too_heavy;
-        let done = closing || desk.leaving || too_heavy || desk.given >= options.most_calls;
+        let done = closing || desk.leaving || desk.retired;
         let leaves = done && desk.outstanding.is_empty();
         desk.open &= !leaves;
         leaves.then_some(Over::Leaves)
@@ -481,13 +482,13 @@ impl<A: Answer> Attendant<A> {
                 continue;
             }
             match link.receive(&Patience::new(until.saturating_sub(now_ns()).max(1))) {
-                Ok(frame) => talks = self.take(link, frame).is_ok(),
+                Ok(frame) => talks = self.take(link, child, frame).is_ok(),
                 Err(failure) => talks = failure.is(Status::Interrupted) || failure.is(Status::Timeout),
             }
         }
         // What it had said before it left.
         while talks && let Ok(frame) = link.receive(&Patience::new(0)) {
-            talks = self.take(link, frame).is_ok();
+            talks = self.take(link, child, frame).is_ok();
         }
     }
 

@@ -8,6 +8,7 @@ use super::birth::{Birth, Nursery};
 use super::call::{self, Sent, Stop};
 use super::dispatch::{Books, Dispatch, Fallen};
 use super::options::Options;
+use super::poke::Poke;
 use super::wire;
 use crate::error::{Error, Failure, Result, Status};
 use crate::ipc::{Head, Link, Patience};
@@ -40,32 +41,29 @@ pub(super) struct Death {
 /// A seat, as others see its thread.
 pub(super) struct Seat {
     pub index: usize,
-    thread: Lock<Option<Arc<Thread>>>,
-    /// There is something to look at besides the link.
-    pub poked: AtomicBool,
+    poke: Poke,
     /// The worker has ended.
     pub ended: AtomicBool,
 }
 
 impl Seat {
     fn new(index: usize) -> Arc<Seat> {
-        let (poked, ended) = (AtomicBool::new(false), AtomicBool::new(false));
-        Arc::new(Seat { index, thread: Lock::new(None), poked, ended })
+        Arc::new(Seat { index, poke: Poke::default(), ended: AtomicBool::new(false) })
     }
 
     /// The calling thread is the seat's.
     pub fn sit_down(&self) {
-        *self.thread.lock() = Some(Thread::current());
+        self.poke.sit_down(Thread::current());
     }
 
-    /// Has the seat's thread look. It does so before each wait; what it calls may wait as well and take the interrupt for its own,
-    /// therefore the mark.
+    /// There is something to look at besides the link.
     pub fn poke(&self) {
-        // SeqCst, as where it is taken: a thread that has looked before this is in its wait, or on the way, when the interrupt
-        // comes.
-        self.poked.store(true, Ordering::SeqCst);
-        let thread = self.thread.lock().clone();
-        thread.iter().for_each(|thread| thread.interrupt());
+        self.poke.poke();
+    }
+
+    /// Whether there has been, since the last time.
+    pub fn was_poked(&self) -> bool {
+        self.poke.take()
     }
 }
 
@@ -388,16 +386,20 @@ impl<A: Answer> Pool<A> {
     pub(super) fn see_to(&self, fallen: Fallen<A, Bytes>, death: Option<&Death>) {
         for call in fallen.lost {
             let attempts = call.attempts();
-            self.fail(&call, |stats| &mut stats.died, || {
-                let (status, text, origin) = match death {
-                    Some(Death { status, text, origin }) => (*status, text.as_str(), origin.as_str()),
-                    None => (Status::Died, "the worker has died", "process pool"),
-                };
-                match attempts {
-                    0 | 1 => error(status, text, origin),
-                    n => error(status, &format!("{text} (attempt {n})"), origin),
-                }
-            });
+            self.fail(
+                &call,
+                |stats| &mut stats.died,
+                || {
+                    let (status, text, origin) = match death {
+                        Some(Death { status, text, origin }) => (*status, text.as_str(), origin.as_str()),
+                        None => (Status::Died, "the worker has died", "process pool"),
+                    };
+                    match attempts {
+                        0 | 1 => error(status, text, origin),
+                        n => error(status, &format!("{text} (attempt {n})"), origin),
+                    }
+                },
+            );
         }
         for call in fallen.stopped {
             self.fail(&call, |stats| &mut stats.cancelled, cancelled);
