@@ -190,6 +190,7 @@ impl<A: Answer> Attendant<A> {
     fn attend(&mut self, Newborn { link, child }: Newborn) -> Life {
         let (link, child, index) = (Arc::new(link), Arc::new(child), self.seat.index);
         self.seat.ended.store(false, Ordering::Relaxed);
+        self.seat.overdue.store(i64::MAX, Ordering::Relaxed);
         self.ready = false;
         {
             let mut state = self.pool.state.lock();
@@ -261,6 +262,7 @@ impl<A: Answer> Attendant<A> {
             {
                 return over;
             }
+            self.check_overdue();
             let wait = self.patience(begun_ns);
             let ended = self.seat.ended.load(Ordering::Acquire);
             match link.receive(&Patience::new(if ended { 0 } else { wait })) {
@@ -301,7 +303,31 @@ impl<A: Answer> Attendant<A> {
         }
         let is_limited = self.pool.options.most_resident != usize::MAX;
         let at_work = || !self.pool.state.lock().books.desks[self.seat.index].outstanding.is_empty();
-        if is_limited && at_work() { LOOK_NS } else { i64::MAX }
+        let look = if is_limited && at_work() { LOOK_NS } else { i64::MAX };
+        // Relaxed: see where it is set.
+        match self.seat.overdue.load(Ordering::Relaxed) {
+            i64::MAX => look,
+            overdue => overdue.saturating_sub(now_ns()).max(1).min(look),
+        }
+    }
+
+    /// Kills a worker that has calls whose time is over, and is at no other: it takes nothing up.
+    fn check_overdue(&self) {
+        let overdue = &self.seat.overdue;
+        let by = overdue.load(Ordering::Relaxed);
+        if by == i64::MAX || by > now_ns() {
+            return;
+        }
+        let mut state = self.pool.state.lock();
+        let next = match state.books.overdue(self.seat.index) {
+            (false, _) => i64::MAX,
+            (true, true) => now_ns().saturating_add(self.pool.options.grace_ns),
+            (true, false) => {
+                state.kill(self.seat.index, "it had not taken up a call in time".into());
+                i64::MAX
+            }
+        };
+        overdue.store(next, Ordering::Relaxed);
     }
 
     /// Kills a worker that occupies more memory than it may.
@@ -372,10 +398,15 @@ impl<A: Answer> Attendant<A> {
                 self.begin_service(link);
                 Ok(true)
             }
-            wire::HEARTBEAT => match self.pool.state.lock().books.begun(self.seat.index, head.id) {
-                true => Ok(true),
-                false => Err("it has begun a call that it does not have"),
-            },
+            wire::HEARTBEAT => {
+                let mut state = self.pool.state.lock();
+                match state.books.begun(self.seat.index, head.id) {
+                    Some(call) if call.is_over() => state.kill(self.seat.index, pool::OVERRUN.into()),
+                    Some(_) => {}
+                    None => return Err("it has begun a call that it does not have"),
+                }
+                Ok(true)
+            }
             wire::STATS => {
                 self.pool.state.lock().posts[self.seat.index].said = wire::Stats::from_bytes(bytes.as_slice())?;
                 Ok(true)

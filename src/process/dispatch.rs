@@ -199,10 +199,18 @@ impl<A, R, L: Clone> Books<A, R, L> {
         desk.outstanding.remove(index)
     }
 
-    /// The worker has begun this call; false: it has no such call.
-    pub fn begun(&mut self, seat: usize, id: u64) -> bool {
-        let entry = self.desks[seat].outstanding.iter_mut().find(|entry| entry.call.id == id);
-        entry.map(|entry| entry.begun = true).is_some()
+    /// The worker has begun this call, which may be over by now; None: it has no such call.
+    pub fn begun(&mut self, seat: usize, id: u64) -> Option<Arc<Call<A, R>>> {
+        let entry = self.desks[seat].outstanding.iter_mut().find(|entry| entry.call.id == id)?;
+        entry.begun = true;
+        Some(entry.call.clone())
+    }
+
+    /// Whether the worker has calls that are over, and whether it is at another one.
+    pub fn overdue(&self, seat: usize) -> (bool, bool) {
+        let entries = &self.desks[seat].outstanding;
+        let is_over = |entry: &Entry<A, R>| entry.call.is_over();
+        (entries.iter().any(is_over), entries.iter().any(|entry| entry.begun && !is_over(entry)))
     }
 
     /// Who has this call, and whether it may have begun.

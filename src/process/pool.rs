@@ -1,6 +1,6 @@
 //! A pool as its callers see it: calls, their ends by time or request, sizes, and its own end.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use super::attendant;
@@ -14,6 +14,7 @@ use crate::error::{Error, Failure, Result, Status};
 use crate::ipc::{Head, Link, Patience};
 use crate::memory::Bytes;
 use crate::platform::child::Child;
+use crate::platform::clock::now_ns;
 use crate::sync::interrupt::Thread;
 use crate::sync::wait::Ended;
 use crate::sync::{Deadline, Gate, Lock};
@@ -27,6 +28,9 @@ pub trait Answer: Send + 'static {
 
 /// A call of a pool's.
 pub type Call<A> = call::Call<A, Bytes>;
+
+/// Why a worker is killed that may have begun a call whose time is over.
+pub(super) const OVERRUN: &str = "a call had taken longer than it may";
 
 /// How a worker has ended.
 #[derive(Clone, Debug)]
@@ -44,11 +48,14 @@ pub(super) struct Seat {
     poke: Poke,
     /// The worker has ended.
     pub ended: AtomicBool,
+    /// By when the worker has to have taken up what it was given and has not begun before its time was over; i64::MAX: nothing.
+    pub overdue: AtomicI64,
 }
 
 impl Seat {
     fn new(index: usize) -> Arc<Seat> {
-        Arc::new(Seat { index, poke: Poke::default(), ended: AtomicBool::new(false) })
+        let (ended, overdue) = (AtomicBool::new(false), AtomicI64::new(i64::MAX));
+        Arc::new(Seat { index, poke: Poke::default(), ended, overdue })
     }
 
     /// The calling thread is the seat's.
@@ -275,7 +282,7 @@ impl<A: Answer> Pool<A> {
             let both = pool.upgrade().zip(Weak::upgrade(&weak));
             both.iter().for_each(|(pool, call)| pool.is_due(call));
         };
-        let at = crate::platform::clock::now_ns().saturating_add(timeout_ns.max(0));
+        let at = now_ns().saturating_add(timeout_ns.max(0));
         call.keep(Box::new(Timer::at(at, due)?));
         Ok(())
     }
@@ -509,15 +516,23 @@ impl<A: Answer> Pool<A> {
                 state.books.is_stale(&call);
                 match state.books.holder(call.id) {
                     Some((seat, true)) => {
-                        state.kill(seat, "a call had taken longer than it may".into());
+                        state.kill(seat, OVERRUN.into());
                         None
                     }
-                    Some((seat, false)) => state.books.desks[seat].link.clone().map(|link| (seat, link)),
+                    Some((seat, false)) => {
+                        // It says that it has begun, and is killed, or that it will not; or it is stuck.
+                        let by = now_ns().saturating_add(self.options.grace_ns);
+                        let overdue = &state.posts[seat].seat.overdue;
+                        // Relaxed: the poke below brings it.
+                        let _ = overdue.compare_exchange(i64::MAX, by, Ordering::Relaxed, Ordering::Relaxed);
+                        state.books.desks[seat].link.clone().map(|link| (seat, link))
+                    }
                     None => None,
                 }
             };
             if let Some((seat, link)) = tell {
                 self.tell_to_stop(seat, &link, call.id);
+                self.poke(seat);
             }
             call.let_go();
             answer.answer(Err(error(Status::Timeout, "the call was not answered in time", "process pool")));
