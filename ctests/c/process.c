@@ -192,6 +192,23 @@ TEST(a_call_that_takes_too_long_costs_its_worker)
     pool_end(pool);
 }
 
+/* With a window, a worker that takes up nothing is found out although it has begun none of them. */
+TEST(a_worker_that_is_stopped_is_replaced)
+{
+    for (uint32_t window = 1; window <= 4; window += 3) {
+        weft_process_pool_options options = pool_options(1);
+        options.window = window;
+        options.grace_ns = 10000000;
+        weft_process_pool *pool = pool_with(&options);
+        pid_t before = pid_of(pool);
+        CHECK(kill(before, SIGSTOP) == 0);
+        fails(call_with(pool, "ehello", 6, 10000000, 0), WEFT_TIMEOUT, "not answered in time");
+        answers(call(pool, "ehello", 6), "ehello", 6);
+        CHECK(pid_of(pool) != before);
+        pool_end(pool);
+    }
+}
+
 /* One that waits for its turn costs nobody anything. */
 TEST(a_call_that_waits_too_long_ends_by_itself)
 {

@@ -19,7 +19,6 @@ enum {
     WAITS = 'w',      /* says so on the pipe of begin_pipe, and waits for ever */
     STOPS = 'c',      /* says so, and waits until it is not wanted any more */
     ATTEMPT = 'n',    /* kills itself until it is attempt number (second byte); answers with the number of the attempt */
-    ANSWERS_TWICE = '2', /* never: see process_hostile.c */
 };
 
 /* Options of a pool whose workers are this program's child `pool_worker`. The strings are static. */

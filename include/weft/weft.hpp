@@ -53,6 +53,7 @@
 #include "cpp/log.hpp"
 #include "cpp/loop.hpp"
 #include "cpp/mutex.hpp"
+#include "cpp/process.hpp"
 #include "cpp/runtime.hpp"
 #include "cpp/select.hpp"
 #include "cpp/task.hpp"

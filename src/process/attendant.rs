@@ -1,7 +1,7 @@
 //! The thread of a seat: makes a worker, looks after it while it lives, sees to what it leaves, and makes the next.
 //!
 //! It sleeps in the receive of the link, and in nothing else for long. What is not a frame (a call that is overdue, a worker that
-//! has ended although somebody else keeps its socket open, the end of the pool) pokes it: see [`Seat::poke`].
+//! has ended although somebody else keeps its socket open, the end of the pool) pokes it: see [`super::poke`].
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -108,8 +108,7 @@ impl<A: Answer> Attendant<A> {
 
     /// Sees to what the seat was poked for.
     fn look(&self) -> bool {
-        // SeqCst: see `poke`.
-        let poked = self.seat.poked.load(Ordering::Relaxed) && self.seat.poked.swap(false, Ordering::SeqCst);
+        let poked = self.seat.was_poked();
         if poked {
             self.pool.expire();
         }
@@ -191,6 +190,7 @@ impl<A: Answer> Attendant<A> {
     fn attend(&mut self, Newborn { link, child }: Newborn) -> Life {
         let (link, child, index) = (Arc::new(link), Arc::new(child), self.seat.index);
         self.seat.ended.store(false, Ordering::Relaxed);
+        self.seat.overdue.store(i64::MAX, Ordering::Relaxed);
         self.ready = false;
         {
             let mut state = self.pool.state.lock();
@@ -262,13 +262,14 @@ impl<A: Answer> Attendant<A> {
             {
                 return over;
             }
+            self.check_overdue();
             let wait = self.patience(begun_ns);
             let ended = self.seat.ended.load(Ordering::Acquire);
             match link.receive(&Patience::new(if ended { 0 } else { wait })) {
-                Ok(frame) => match self.take(link, frame) {
+                Ok(frame) => match self.take(link, child, frame) {
                     Ok(true) => {}
                     Ok(false) => {
-                        if let Some(over) = self.is_done(child) {
+                        if let Some(over) = self.is_done() {
                             return over;
                         }
                     }
@@ -302,7 +303,31 @@ impl<A: Answer> Attendant<A> {
         }
         let is_limited = self.pool.options.most_resident != usize::MAX;
         let at_work = || !self.pool.state.lock().books.desks[self.seat.index].outstanding.is_empty();
-        if is_limited && at_work() { LOOK_NS } else { i64::MAX }
+        let look = if is_limited && at_work() { LOOK_NS } else { i64::MAX };
+        // Relaxed: see where it is set.
+        match self.seat.overdue.load(Ordering::Relaxed) {
+            i64::MAX => look,
+            overdue => overdue.saturating_sub(now_ns()).max(1).min(look),
+        }
+    }
+
+    /// Kills a worker that has calls whose time is over, and is at no other: it takes nothing up.
+    fn check_overdue(&self) {
+        let overdue = &self.seat.overdue;
+        let by = overdue.load(Ordering::Relaxed);
+        if by == i64::MAX || by > now_ns() {
+            return;
+        }
+        let mut state = self.pool.state.lock();
+        let next = match state.books.overdue(self.seat.index) {
+            (false, _) => i64::MAX,
+            (true, true) => now_ns().saturating_add(self.pool.options.grace_ns),
+            (true, false) => {
+                state.kill(self.seat.index, "it had not taken up a call in time".into());
+                i64::MAX
+            }
+        };
+        overdue.store(next, Ordering::Relaxed);
     }
 
     /// Kills a worker that occupies more memory than it may.
@@ -362,21 +387,26 @@ impl<A: Answer> Attendant<A> {
     }
 
     /// A frame from the worker; false: it has answered, and may have done its share.
-    fn take(&mut self, link: &Arc<Link>, Frame { head, bytes }: Frame) -> Result<bool, Nonsense> {
+    fn take(&mut self, link: &Arc<Link>, child: &Child, Frame { head, bytes }: Frame) -> Result<bool, Nonsense> {
         match head.kind {
-            wire::REPLY => self.answered(head.id, Ok(bytes)).map(|()| false),
+            wire::REPLY => self.answered(child, head.id, Ok(bytes)).map(|()| false),
             wire::ERROR => {
                 let failed = Failed::from_bytes(bytes.as_slice())?;
-                self.answered(head.id, Err(failed)).map(|()| false)
+                self.answered(child, head.id, Err(failed)).map(|()| false)
             }
             wire::HEARTBEAT if head.id == 0 => {
                 self.begin_service(link);
                 Ok(true)
             }
-            wire::HEARTBEAT => match self.pool.state.lock().books.begun(self.seat.index, head.id) {
-                true => Ok(true),
-                false => Err("it has begun a call that it does not have"),
-            },
+            wire::HEARTBEAT => {
+                let mut state = self.pool.state.lock();
+                match state.books.begun(self.seat.index, head.id) {
+                    Some(call) if call.is_over() => state.kill(self.seat.index, pool::OVERRUN.into()),
+                    Some(_) => {}
+                    None => return Err("it has begun a call that it does not have"),
+                }
+                Ok(true)
+            }
             wire::STATS => {
                 self.pool.state.lock().posts[self.seat.index].said = wire::Stats::from_bytes(bytes.as_slice())?;
                 Ok(true)
@@ -397,9 +427,15 @@ impl<A: Answer> Attendant<A> {
         }
     }
 
-    fn answered(&self, id: u64, outcome: Result<Bytes, Failed>) -> Result<(), Nonsense> {
+    fn answered(&self, child: &Child, id: u64, outcome: Result<Bytes, Failed>) -> Result<(), Nonsense> {
+        let most = self.pool.options.most_resident;
+        let too_large = most != usize::MAX && child.resident().is_some_and(|resident| resident > most);
         let (entry, next) = {
             let mut state = self.pool.state.lock();
+            let desk = &mut state.books.desks[self.seat.index];
+            if too_large {
+                (desk.open, desk.retired) = (false, true);
+            }
             let Some(entry) = state.books.answered(self.seat.index, id) else {
                 return Err("an answer to a call that it does not have");
             };
@@ -429,15 +465,11 @@ impl<A: Answer> Attendant<A> {
     }
 
     /// Whether the worker has done its share, now that it has answered.
-    fn is_done(&self, child: &Child) -> Option<Over> {
-        let options = &self.pool.options;
-        let too_heavy = options.most_resident != usize::MAX
-            && child.resident().is_some_and(|resident| resident > options.most_resident);
+    fn is_done(&self) -> Option<Over> {
         let mut state = self.pool.state.lock();
         let closing = state.closing && state.books.waiting() == 0;
         let desk = &mut state.books.desks[self.seat.index];
-        desk.open &= !too_heavy;
-        let done = closing || desk.leaving || too_heavy || desk.given >= options.most_calls;
+        let done = closing || desk.leaving || desk.retired;
         let leaves = done && desk.outstanding.is_empty();
         desk.open &= !leaves;
         leaves.then_some(Over::Leaves)
@@ -481,13 +513,13 @@ impl<A: Answer> Attendant<A> {
                 continue;
             }
             match link.receive(&Patience::new(until.saturating_sub(now_ns()).max(1))) {
-                Ok(frame) => talks = self.take(link, frame).is_ok(),
+                Ok(frame) => talks = self.take(link, child, frame).is_ok(),
                 Err(failure) => talks = failure.is(Status::Interrupted) || failure.is(Status::Timeout),
             }
         }
         // What it had said before it left.
         while talks && let Ok(frame) = link.receive(&Patience::new(0)) {
-            talks = self.take(link, frame).is_ok();
+            talks = self.take(link, child, frame).is_ok();
         }
     }
 

@@ -219,3 +219,6 @@ impl<A, R> Call<A, R> {
         }
     }
 }
+
+#[cfg(all(test, weft_loom))]
+mod models;

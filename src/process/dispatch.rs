@@ -33,6 +33,8 @@ pub struct Desk<A, R, L> {
     pub given: u64,
     /// See above.
     pub answered: u64,
+    /// This worker is to leave when it has answered what it has.
+    pub retired: bool,
     /// Why there will be no further worker.
     pub down: Option<String>,
     /// Somebody sits there.
@@ -51,6 +53,7 @@ impl<A, R, L> Default for Desk<A, R, L> {
             stops: Vec::new(),
             given: 0,
             answered: 0,
+            retired: false,
             down: None,
             taken: false,
             leaving: false,
@@ -136,7 +139,9 @@ impl<A, R, L: Clone> Books<A, R, L> {
             return None;
         }
         desk.given += 1;
-        desk.open = desk.given < self.most_calls;
+        if desk.given >= self.most_calls {
+            (desk.open, desk.retired) = (false, true);
+        }
         desk.outstanding.push_back(Entry { call: call.clone(), begun: false });
         Some(Dispatch { seat, link, call })
     }
@@ -194,10 +199,18 @@ impl<A, R, L: Clone> Books<A, R, L> {
         desk.outstanding.remove(index)
     }
 
-    /// The worker has begun this call; false: it has no such call.
-    pub fn begun(&mut self, seat: usize, id: u64) -> bool {
-        let entry = self.desks[seat].outstanding.iter_mut().find(|entry| entry.call.id == id);
-        entry.map(|entry| entry.begun = true).is_some()
+    /// The worker has begun this call, which may be over by now; None: it has no such call.
+    pub fn begun(&mut self, seat: usize, id: u64) -> Option<Arc<Call<A, R>>> {
+        let entry = self.desks[seat].outstanding.iter_mut().find(|entry| entry.call.id == id)?;
+        entry.begun = true;
+        Some(entry.call.clone())
+    }
+
+    /// Whether the worker has calls that are over, and whether it is at another one.
+    pub fn overdue(&self, seat: usize) -> (bool, bool) {
+        let entries = &self.desks[seat].outstanding;
+        let is_over = |entry: &Entry<A, R>| entry.call.is_over();
+        (entries.iter().any(is_over), entries.iter().any(|entry| entry.begun && !is_over(entry)))
     }
 
     /// Who has this call, and whether it may have begun.
@@ -235,7 +248,7 @@ impl<A, R, L: Clone> Books<A, R, L> {
         let mut fallen = Fallen::default();
         let window = self.window;
         let desk = &mut self.desks[seat];
-        (desk.link, desk.open, desk.given, desk.answered) = (None, false, 0, 0);
+        (desk.link, desk.open, desk.retired, desk.given, desk.answered) = (None, false, false, 0, 0);
         desk.stops.clear();
         let (unsent, outstanding) = (std::mem::take(&mut desk.unsent), std::mem::take(&mut desk.outstanding));
         // From behind, so that they wait in their old order.
@@ -256,3 +269,6 @@ impl<A, R> Default for Fallen<A, R> {
         Fallen { again: 0, lost: Vec::new(), stopped: Vec::new() }
     }
 }
+
+#[cfg(test)]
+mod tests;

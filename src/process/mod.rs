@@ -22,6 +22,7 @@
 //! [`serve`] is the other end: what a worker runs.
 
 pub mod call;
+pub mod poke;
 
 #[cfg(not(weft_loom))]
 pub mod attendant;

@@ -1,6 +1,6 @@
 //! A pool as its callers see it: calls, their ends by time or request, sizes, and its own end.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use super::attendant;
@@ -8,11 +8,13 @@ use super::birth::{Birth, Nursery};
 use super::call::{self, Sent, Stop};
 use super::dispatch::{Books, Dispatch, Fallen};
 use super::options::Options;
+use super::poke::Poke;
 use super::wire;
 use crate::error::{Error, Failure, Result, Status};
 use crate::ipc::{Head, Link, Patience};
 use crate::memory::Bytes;
 use crate::platform::child::Child;
+use crate::platform::clock::now_ns;
 use crate::sync::interrupt::Thread;
 use crate::sync::wait::Ended;
 use crate::sync::{Deadline, Gate, Lock};
@@ -27,6 +29,9 @@ pub trait Answer: Send + 'static {
 /// A call of a pool's.
 pub type Call<A> = call::Call<A, Bytes>;
 
+/// Why a worker is killed that may have begun a call whose time is over.
+pub(super) const OVERRUN: &str = "a call had taken longer than it may";
+
 /// How a worker has ended.
 #[derive(Clone, Debug)]
 pub(super) struct Death {
@@ -40,32 +45,32 @@ pub(super) struct Death {
 /// A seat, as others see its thread.
 pub(super) struct Seat {
     pub index: usize,
-    thread: Lock<Option<Arc<Thread>>>,
-    /// There is something to look at besides the link.
-    pub poked: AtomicBool,
+    poke: Poke,
     /// The worker has ended.
     pub ended: AtomicBool,
+    /// By when the worker has to have taken up what it was given and has not begun before its time was over; i64::MAX: nothing.
+    pub overdue: AtomicI64,
 }
 
 impl Seat {
     fn new(index: usize) -> Arc<Seat> {
-        let (poked, ended) = (AtomicBool::new(false), AtomicBool::new(false));
-        Arc::new(Seat { index, thread: Lock::new(None), poked, ended })
+        let (ended, overdue) = (AtomicBool::new(false), AtomicI64::new(i64::MAX));
+        Arc::new(Seat { index, poke: Poke::default(), ended, overdue })
     }
 
     /// The calling thread is the seat's.
     pub fn sit_down(&self) {
-        *self.thread.lock() = Some(Thread::current());
+        self.poke.sit_down(Thread::current());
     }
 
-    /// Has the seat's thread look. It does so before each wait; what it calls may wait as well and take the interrupt for its own,
-    /// therefore the mark.
+    /// There is something to look at besides the link.
     pub fn poke(&self) {
-        // SeqCst, as where it is taken: a thread that has looked before this is in its wait, or on the way, when the interrupt
-        // comes.
-        self.poked.store(true, Ordering::SeqCst);
-        let thread = self.thread.lock().clone();
-        thread.iter().for_each(|thread| thread.interrupt());
+        self.poke.poke();
+    }
+
+    /// Whether there has been, since the last time.
+    pub fn was_poked(&self) -> bool {
+        self.poke.take()
     }
 }
 
@@ -277,7 +282,7 @@ impl<A: Answer> Pool<A> {
             let both = pool.upgrade().zip(Weak::upgrade(&weak));
             both.iter().for_each(|(pool, call)| pool.is_due(call));
         };
-        let at = crate::platform::clock::now_ns().saturating_add(timeout_ns.max(0));
+        let at = now_ns().saturating_add(timeout_ns.max(0));
         call.keep(Box::new(Timer::at(at, due)?));
         Ok(())
     }
@@ -512,15 +517,23 @@ impl<A: Answer> Pool<A> {
                 state.books.is_stale(&call);
                 match state.books.holder(call.id) {
                     Some((seat, true)) => {
-                        state.kill(seat, "a call had taken longer than it may".into());
+                        state.kill(seat, OVERRUN.into());
                         None
                     }
-                    Some((seat, false)) => state.books.desks[seat].link.clone().map(|link| (seat, link)),
+                    Some((seat, false)) => {
+                        // It says that it has begun, and is killed, or that it will not; or it is stuck.
+                        let by = now_ns().saturating_add(self.options.grace_ns);
+                        let overdue = &state.posts[seat].seat.overdue;
+                        // Relaxed: the poke below brings it.
+                        let _ = overdue.compare_exchange(i64::MAX, by, Ordering::Relaxed, Ordering::Relaxed);
+                        state.books.desks[seat].link.clone().map(|link| (seat, link))
+                    }
                     None => None,
                 }
             };
             if let Some((seat, link)) = tell {
                 self.tell_to_stop(seat, &link, call.id);
+                self.poke(seat);
             }
             call.let_go();
             answer.answer(Err(error(Status::Timeout, "the call was not answered in time", "process pool")));
