@@ -16,7 +16,7 @@
 # For example: weft_cpp_tests(VARIANT asan LINK weft_asan OPTIONS -fsanitize=address -O1 TIMEOUT 600)
 
 set(WEFT_CPP_DIRECTORY "${CMAKE_CURRENT_LIST_DIR}")
-set(WEFT_CPP_TESTS runtime waiting default_runtime timers forkjoin loops mutex futures combinators channels ends select breaker processes unhandled callback_exception)
+set(WEFT_CPP_TESTS runtime waiting default_runtime timers forkjoin loops mutex futures combinators channels ends select breaker processes contexts unhandled callback_exception)
 set(WEFT_CPP_ENDING unhandled callback_exception)
 set(WEFT_CPP_OPTIONS -Wall -Wextra -Wpedantic -Wshadow -Werror
     # gcc takes the empty half of a std::optional for an uninitialised read when it inlines one.

@@ -45,6 +45,7 @@
 #include "cpp/cancel.hpp"
 #include "cpp/channel.hpp"
 #include "cpp/combine.hpp"
+#include "cpp/context.hpp"
 #include "cpp/ends.hpp"
 #include "cpp/error.hpp"
 #include "cpp/fork.hpp"

@@ -43,6 +43,8 @@ using mutex_handle = handle<weft_mutex, weft_mutex_retain, weft_mutex_release>;
 using watch_handle = handle<weft_watch, weft_watch_retain, weft_watch_release>;
 using timer_handle = handle<weft_timer, weft_timer_retain, weft_timer_release>;
 using thread_handle = handle<weft_thread, weft_thread_retain, weft_thread_release>;
+using context_handle = handle<weft_context, weft_context_retain, weft_context_release>;
+using context_pool_handle = handle<weft_context_pool, weft_context_pool_retain, weft_context_pool_release>;
 using bytes_handle = handle<weft_bytes, weft_bytes_retain, weft_bytes_release>;
 
 } // namespace detail
