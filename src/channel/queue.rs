@@ -224,27 +224,8 @@ impl<S: Store> Queue<S> {
         }
         // Relaxed: written inside only.
         let index = side.index.load(Ordering::Relaxed);
-        let pushed = side.inside.with_mut(|inside| {
-            // SAFETY: we are inside.
-            let Inside { run, other, slip } = unsafe { &mut *inside };
-            if index.wrapping_sub(*other) >= side.capacity {
-                // Acquire pairs with the consumers' Release: the slots have been read.
-                slip.look(other, || self.consumer.index.load(Ordering::Acquire));
-                if index.wrapping_sub(*other) >= side.capacity {
-                    return false;
-                }
-            }
-            if run.at == run.end {
-                if !S::WRAPS {
-                    return false;
-                }
-                run.at = 0;
-            }
-            // SAFETY: a free place of the queue's; the caller's element has its size.
-            unsafe { run.base.add(run.at * size_of::<T>()).cast::<T>().write_unaligned(element.read_unaligned()) };
-            run.at += 1;
-            true
-        });
+        // SAFETY: we are inside; as promised by the caller.
+        let pushed = unsafe { self.push_one(side.inside.get_mut().deref(), index, element) };
         if pushed {
             #[cfg(weft_loom)]
             self.traces.written(index);
@@ -266,34 +247,64 @@ impl<S: Store> Queue<S> {
         }
         // Relaxed: written inside only.
         let index = side.index.load(Ordering::Relaxed);
-        let popped = side.inside.with_mut(|inside| {
-            // SAFETY: we are inside.
-            let Inside { run, other, slip } = unsafe { &mut *inside };
-            if index == *other {
-                // Acquire pairs with the producers' Release: the elements come with it.
-                slip.look(other, || self.producer.index.load(Ordering::Acquire));
-                if index == *other {
-                    return false;
-                }
-            }
-            if run.at == run.end {
-                if !S::WRAPS {
-                    return false;
-                }
-                run.at = 0;
-            }
-            #[cfg(weft_loom)]
-            self.traces.read(index);
-            // SAFETY: an element's place of the queue's; the caller's has its size.
-            unsafe { element.write_unaligned(run.base.add(run.at * size_of::<T>()).cast::<T>().read_unaligned()) };
-            run.at += 1;
-            true
-        });
+        // SAFETY: we are inside; as promised by the caller.
+        let popped = unsafe { self.pop_one(side.inside.get_mut().deref(), index, element) };
         if popped {
             // Release: the place has been read.
             side.index.store(index.wrapping_add(1), Ordering::Release);
         }
         Self::fast_end(side, popped)
+    }
+
+    /// False: there is no room, or reason to wait for more.
+    #[inline(always)]
+    unsafe fn push_one<T: Copy>(&self, inside: &mut Inside, index: usize, element: *const T) -> bool {
+        let Inside { run, other, slip } = inside;
+        let capacity = self.producer.capacity;
+        if index.wrapping_sub(*other) >= capacity {
+            // Acquire pairs with the consumers' Release: the slots have been read.
+            let seen = self.consumer.index.load(Ordering::Acquire);
+            if index.wrapping_sub(seen) >= capacity || !slip.lets_pass(seen.wrapping_sub(*other)) {
+                return false;
+            }
+            *other = seen;
+        }
+        if run.at == run.end {
+            if !S::WRAPS {
+                return false;
+            }
+            run.at = 0;
+        }
+        // SAFETY: a free place of the queue's; the caller's element has its size.
+        unsafe { run.base.add(run.at * size_of::<T>()).cast::<T>().write_unaligned(element.read_unaligned()) };
+        run.at += 1;
+        true
+    }
+
+    /// False: there is no element, or reason to wait for more.
+    #[inline(always)]
+    unsafe fn pop_one<T: Copy>(&self, inside: &mut Inside, index: usize, element: *mut T) -> bool {
+        let Inside { run, other, slip } = inside;
+        if index == *other {
+            // Acquire pairs with the producers' Release: the elements come with it.
+            let seen = self.producer.index.load(Ordering::Acquire);
+            if index == seen || !slip.lets_pass(seen.wrapping_sub(*other)) {
+                return false;
+            }
+            *other = seen;
+        }
+        if run.at == run.end {
+            if !S::WRAPS {
+                return false;
+            }
+            run.at = 0;
+        }
+        #[cfg(weft_loom)]
+        self.traces.read(index);
+        // SAFETY: an element's place of the queue's; the caller's has its size.
+        unsafe { element.write_unaligned(run.base.add(run.at * size_of::<T>()).cast::<T>().read_unaligned()) };
+        run.at += 1;
+        true
     }
 
     #[inline(always)]
