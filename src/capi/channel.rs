@@ -233,7 +233,7 @@ extern "C" fn received(channel: &Channel) -> weft_status {
 }
 
 /// The element has passed, whatever comes of this.
-fn attend(channel: &Channel, direction: Direction) -> weft_status {
+pub(super) fn attend(channel: &Channel, direction: Direction) -> weft_status {
     boundary_value((), || {
         channel.attend(direction);
         Ok(())

@@ -549,6 +549,17 @@ impl<S: Store> Queue<S> {
         }
     }
 
+    /// Looks for a while whether an attempt might come to something. Where there is room for little there is soon more: who fills
+    /// each place as it gets free would be in the consumers' way at every step.
+    fn look_around(&self, direction: Direction) -> bool {
+        let enough = match direction {
+            Direction::Send => ENOUGH.min(self.producer.capacity / 4),
+            Direction::Receive => 1,
+        };
+        spin::until(|| self.might(direction) && self.chances(direction) >= enough || self.is_closed())
+            || self.might(direction)
+    }
+
     /// Who has come to little since the last park is not to be woken for as little again: it takes turns on its CPU with others
     /// until there is more to be done, or somebody wants the CPU for long. Whether an attempt might come to something then.
     fn take_turns(&self, direction: Direction, began_ns: i64) -> bool {
@@ -568,7 +579,7 @@ impl<S: Store> Queue<S> {
         // A signal that arrives during a spin would go unnoticed.
         if !park::interruptible() {
             let began_ns = now_ns();
-            if spin::until(|| self.might(direction)) || self.take_turns(direction, began_ns) {
+            if self.look_around(direction) || self.take_turns(direction, began_ns) {
                 return Ok(false);
             }
         }
