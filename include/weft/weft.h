@@ -1639,33 +1639,35 @@ weft_status weft_future_fd(weft_future *future, int *fd);
  */
 #define WEFT_FD_FAILED 8
 
-/*
- Told of a file descriptor. `events` is a sum of WEFT_FD_ constants. Runs on a thread that timers and other watches
- share: it is short and does not block.
- */
-typedef void (*weft_fd_fn)(int fd, int32_t events, void *arg);
+/* Told of a file descriptor, on a worker. `events` is a sum of WEFT_FD_ constants. */
+typedef void (*weft_fd_fn)(weft_worker *worker, int fd, int32_t events, void *arg);
 
 /*
- Calls fn(fd, events, arg) once when the descriptor is ready for one of `events` (a sum of WEFT_FD_ constants; 0: none),
- has been hung up or has failed; at once if it is already. The callback can register the next one. So a program's
- sockets, pipes, pidfds and the like are waited for by the one thread that serves its timers, too; it is started by
- the first use, and sleeps until something is ready or due. Callbacks run on that thread, one after the other, under
- no lock of Weft's: a callback is short and does not block, since timers and other callbacks wait behind it. Longer
- work it spawns.
+ Has fn(worker, fd, events, arg) run once, on a worker of the runtime, when the descriptor is ready for one of `events`
+ (a sum of WEFT_FD_ constants; 0: none), has been hung up or has failed: as a task that is queued then, at once if it
+ is already. `events` are those of that moment: what other threads have read meanwhile is not there any more. The
+ callback can register the next one. So a program's sockets, pipes, pidfds and the like are waited for by the one
+ thread that serves its timers, too; it is started by the first use, runs none of the callbacks, and sleeps until
+ something is ready or due.
 
  The watch has a duplicate of the descriptor, so the same one can be watched several times, and closing it, or using
  its number for something else, takes nothing back and confuses nothing. But what it leads to (the connection, the end
- of a pipe) stays open until the callback is called or taken back: take it back before closing. A forked child
+ of a pipe) stays open until the callback is queued or taken back: take it back before closing. A forked child
  inherits the duplicates and keeps them until it executes another program; it is told nothing.
 
- *out is for weft_watch_off; it is written before the callback is called. NULL out: none. drop(ctx, arg) is called
- instead of fn by weft_watch_off; may be NULL. At the exit of the process what is still awaited is neither called nor
- dropped, and a callback that runs is waited for, a second at most. On failure nothing is called. WEFT_INVALID: fd is
- not open, or an event is none. WEFT_UNSUPPORTED: what fd leads to is always ready (a regular file, a directory).
- WEFT_OS: no descriptors are left, or that thread cannot be started. WEFT_SHUTDOWN: the process is exiting. Never
- blocks; any thread.
+ *out is for weft_watch_off, which takes the callback back as long as it has not begun, also if it waits in a queue;
+ it is written before the callback is called. NULL out: none. drop(ctx, arg) is called instead of fn when fn will
+ never be called; may be NULL. The task carries the cancel token of whoever made the watch; triggered, the token takes
+ the watch back, and the drop runs on a worker. A shutdown of either kind takes the runtime's watches back and waits
+ for none; what was ready by then is a queued task, which runs or, by a discarding one, is dropped. At the exit of the
+ process the default runtime's end like that; those of others are neither called nor dropped.
+
+ On failure nothing is called. WEFT_INVALID: fd is not open, or an event is none. WEFT_UNSUPPORTED: what fd leads to
+ is always ready (a regular file, a directory). WEFT_OS: no descriptors are left, or that thread cannot be started.
+ WEFT_SHUTDOWN: the runtime is ending. Never blocks; any thread.
  */
-weft_status weft_fd_watch(int fd,
+weft_status weft_fd_watch(weft_runtime *runtime,
+                          int fd,
                           int32_t events,
                           weft_fd_fn fn,
                           void *arg,
