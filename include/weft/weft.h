@@ -2214,6 +2214,15 @@ weft_status weft_breaker_on_change(weft_breaker *breaker,
                                    weft_watch **out);
 
 /*
+ Sends a weft_breaker_event into the channel for each change of state from now on, in their order: for languages whose
+ code must not be called by any thread, and for event loops (weft_channel_fd). The channel is unbounded, its elements
+ have sizeof(weft_breaker_event), and any thread may send (no single_producer), else WEFT_INVALID: nobody who changes
+ the state ever waits. Once it is closed events are dropped. It has a reference until the breaker ends, or until
+ weft_watch_off with *out, which is as for weft_breaker_on_change. Never blocks; any thread.
+ */
+weft_status weft_breaker_notify(weft_breaker *breaker, weft_channel *channel, weft_watch **out);
+
+/*
  What it has seen so far. Set out->size first. Numbers are not from exactly the same moment. Changes nothing. Never
  blocks; any thread.
  */

@@ -149,7 +149,7 @@ pub unsafe extern "C" fn weft_future_notify(
 ) -> weft_status {
     boundary(|| {
         // SAFETY: handles by contract.
-        let (future, sender) = unsafe { (get_future(future, "future")?, channel::Tags::new(channel)?) };
+        let (future, sender) = unsafe { (get_future(future, "future")?, channel::Sink::<u64>::new(channel)?) };
         Callback::new(future, move || sender.send(tag)).arm(future);
         Ok(())
     })
