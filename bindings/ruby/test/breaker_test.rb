@@ -36,7 +36,9 @@ class BreakerTest < WeftTest::Case
 
   def test_a_killed_thread_leaves_no_probe_behind
     breaker = Weft::Breaker.new.force(:half_open)
-    thread = waiting { breaker.run { Thread.stop } }
+    inside = Thread::Queue.new
+    thread = Thread.new { breaker.run { inside.push(true) && Thread.stop } }
+    inside.pop
     assert_nil breaker.try_acquire
     thread.kill.join
     assert_equal 7, (breaker.run { 7 })

@@ -50,22 +50,27 @@ class EndsTest < WeftTest::Case
   end
 
   def test_one_that_is_collected_is_given_up
-    channel = apart do
-      sender, receiver = Weft::Channel.ends
-      @receiver = receiver
-      sender.dup
-      receiver.channel
+    receivers = apart do
+      Array.new(50) do
+        sender, receiver = Weft::Channel.ends
+        sender.dup
+        receiver
+      end
     end
-    16.times { GC.start && apart { Array.new(100) { Object.new } } }
-    assert_predicate channel, :closed?
+    GC.start
+    # A stray word on a stack may keep some.
+    assert_operator receivers.count { |receiver| receiver.channel.closed? }, :>, 25
   end
 
   def test_a_call_keeps_its_end
     sender, receiver = Weft::Channel.ends
-    waits = waiting { receiver.recv }
+    got = Thread::Queue.new
+    reader = Thread.new { receiver.each { |object| break if got.push(object) && object == :last } }
+    sender << :first
+    assert_equal :first, got.pop
     receiver.release
-    sender << :still
-    assert_equal :still, waits.value
+    sender << :last
+    reader.join
     assert_status(Weft::ClosedError) { sender << :late }
   end
 
