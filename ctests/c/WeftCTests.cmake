@@ -23,7 +23,7 @@ set(WEFT_C_TESTS
     tasks submit outside priority fairness cancel timers timer_ends deadlines after async
     join forks forks_called loops reduce
     mutex deadlock
-    futures future_callbacks fd_watch fd_watch_ends future_combined future_cancel future_time future_poll
+    futures future_callbacks fd_watch fd_watch_ends fd_watch_tasks future_combined future_cancel future_time future_poll
     channels channel_waits channel_ends channel_many channel_types
     channel_batches channel_counted channel_fd select select_poll
     breaker breaker_callbacks
@@ -35,6 +35,7 @@ set(WEFT_C_EXTRA_timers ticks.c)
 set(WEFT_C_EXTRA_timer_ends ticks.c)
 set(WEFT_C_EXTRA_fd_watch descriptors.c)
 set(WEFT_C_EXTRA_fd_watch_ends descriptors.c)
+set(WEFT_C_EXTRA_fd_watch_tasks descriptors.c)
 set(WEFT_C_EXTRA_fork_waits inherited.c descriptors.c)
 set(WEFT_C_EXTRA_misuse misuse_values.c misuse_runtime.c misuse_kinds.c misuse_tasks.c misuse_cancel.c misuse_locks.c misuse_timer.c
     misuse_futures.c misuse_waiting.c

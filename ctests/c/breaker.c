@@ -596,6 +596,34 @@ TEST(a_listener_that_was_taken_back_is_not_told)
     CHECK_INT(drops.count, 2);
 }
 
+TEST(changes_come_through_a_channel)
+{
+    weft_breaker *breaker = breaker_new(NULL);
+    weft_channel *channel = channel_new(sizeof(weft_breaker_event), WEFT_UNBOUNDED);
+    weft_breaker_event events[4] = {{0}};
+    weft_watch *watch = NULL;
+    size_t received = 0;
+    OK(weft_breaker_notify(breaker, channel, &watch));
+    OK(weft_breaker_notify(breaker, channel, NULL));
+    OK(weft_breaker_force(breaker, WEFT_BREAKER_FORCED_OPEN));
+    OK(weft_watch_off(watch));
+    CHECK_STATUS(weft_watch_off(watch), WEFT_BUSY);
+    weft_watch_release(watch);
+    OK(weft_breaker_force(breaker, WEFT_BREAKER_CLOSED));
+    OK(weft_channel_recv_batch(channel, events, 4, 0, &received));
+    CHECK_INT(received, 3);
+    for (int i = 0; i < 2; i++)
+        CHECK(events[i].from == WEFT_BREAKER_CLOSED && events[i].to == WEFT_BREAKER_FORCED_OPEN && events[i].generation == 1);
+    CHECK(events[2].to == WEFT_BREAKER_CLOSED && events[2].generation == 2 && events[2].time_ns >= events[0].time_ns);
+    /* Closed, it gets nothing; it outlives the breaker and is outlived by it. */
+    weft_channel_close(channel);
+    OK(weft_breaker_force(breaker, WEFT_BREAKER_DISABLED));
+    CHECK_INT(weft_channel_len(channel), 0);
+    weft_channel_release(channel);
+    OK(weft_breaker_force(breaker, WEFT_BREAKER_CLOSED));
+    weft_breaker_release(breaker);
+}
+
 static void release_in_listener(const weft_breaker_event *event, void *arg)
 {
     (void)event;

@@ -35,9 +35,10 @@ void write_byte(int fd)
     REQUIRE(write(fd, "x", 1) == 1);
 }
 
-void note(int fd, int32_t events, void *arg)
+void note(weft_worker *worker, int fd, int32_t events, void *arg)
 {
     struct told *told = arg;
+    CHECK(worker != NULL && weft_worker_current() == worker);
     told->fd = fd;
     told->events = events;
     told->thread = pthread_self();
@@ -47,7 +48,7 @@ void note(int fd, int32_t events, void *arg)
 weft_watch *watch_new(int fd, int32_t events, struct told *told, struct drops *drops)
 {
     weft_watch *watch = NULL;
-    OK(weft_fd_watch(fd, events, note, told, drop_count, drops, &watch));
+    OK(weft_fd_watch(NULL, fd, events, note, told, drop_count, drops, &watch));
     REQUIRE(watch != NULL);
     return watch;
 }

@@ -28,12 +28,12 @@ struct told {
 #define TOLD_INIT {.calls = TALLY_INIT, .fd = -1}
 
 /* Notes it in a struct told. */
-void note(int fd, int32_t events, void *arg);
+void note(weft_worker *worker, int fd, int32_t events, void *arg);
 /* A watch that notes; its drop counts. */
 weft_watch *watch_new(int fd, int32_t events, struct told *told, struct drops *drops);
 /* What is told of a descriptor that is ready. */
 int32_t events_of(int fd, int32_t events);
-/* Returns when everything has been told that was ready before. */
+/* Returns when everything is queued that was ready before. */
 void let_tell(void);
 
 #endif

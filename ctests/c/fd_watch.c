@@ -160,7 +160,7 @@ TEST(taken_back)
     struct told told = TOLD_INIT;
     struct drops drops = {0};
     weft_watch *watch = watch_new(ends.one, READS, &told, &drops), *silent = NULL;
-    OK(weft_fd_watch(ends.one, READS, note, &told, NULL, NULL, &silent));
+    OK(weft_fd_watch(NULL, ends.one, READS, note, &told, NULL, NULL, &silent));
     OK(weft_watch_off(watch));
     CHECK_INT(drops.count, 1);
     CHECK(drops.last == &told);
@@ -181,10 +181,10 @@ struct held {
     gate inside, go_on, over;
 };
 
-static void hold(int fd, int32_t events, void *arg)
+static void hold(weft_worker *worker, int fd, int32_t events, void *arg)
 {
     struct held *held = arg;
-    (void)fd;
+    (void)worker, (void)fd;
     (void)events;
     CHECK_STATUS(weft_watch_off(held->watch), WEFT_BUSY);
     gate_open(&held->inside);
@@ -197,7 +197,7 @@ TEST(too_late_while_it_runs)
     struct ends ends = pipe_new();
     struct held held = {NULL, GATE_INIT, GATE_INIT, GATE_INIT};
     struct drops drops = {0};
-    OK(weft_fd_watch(ends.one, READS, hold, &held, drop_count, &drops, &held.watch));
+    OK(weft_fd_watch(NULL, ends.one, READS, hold, &held, drop_count, &drops, &held.watch));
     write_byte(ends.other);
     gate_wait(&held.inside);
     CHECK_REFUSED(weft_watch_off(held.watch), WEFT_BUSY, "runs");
@@ -214,7 +214,7 @@ TEST(a_callback_knows_its_watch)
     struct ends ends = sockets_new();
     for (int i = 0; i < 100; i++) {
         struct held held = {NULL, GATE_INIT, {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 1}, GATE_INIT};
-        OK(weft_fd_watch(ends.one, WRITES, hold, &held, NULL, NULL, &held.watch));
+        OK(weft_fd_watch(NULL, ends.one, WRITES, hold, &held, NULL, NULL, &held.watch));
         gate_wait(&held.over);
         weft_watch_release(held.watch);
     }
@@ -227,7 +227,7 @@ TEST(a_callback_does_not_need_its_watch)
     struct told told = TOLD_INIT;
     struct drops drops = {0};
     weft_watch_release(watch_new(ends.one, READS, &told, &drops));
-    OK(weft_fd_watch(ends.one, READS, note, &told, NULL, NULL, NULL));
+    OK(weft_fd_watch(NULL, ends.one, READS, note, &told, NULL, NULL, NULL));
     write_byte(ends.other);
     tally_wait(&told.calls, 2);
     CHECK_INT(drops.count, 0);
@@ -242,18 +242,18 @@ struct reader {
     gate end;
 };
 
-static void read_on(int fd, int32_t events, void *arg)
+static void read_on(weft_worker *worker, int fd, int32_t events, void *arg)
 {
     struct reader *reader = arg;
     char buffer[16];
-    (void)events;
+    (void)worker, (void)events;
     ssize_t got = read(fd, buffer, sizeof buffer);
     REQUIRE(got >= 0);
     reader->bytes += (uint64_t)got;
     if (got == 0)
         gate_open(&reader->end);
     else
-        OK(weft_fd_watch(fd, READS, read_on, reader, NULL, NULL, NULL));
+        OK(weft_fd_watch(NULL, fd, READS, read_on, reader, NULL, NULL, NULL));
 }
 
 TEST(a_stream_to_its_end)
@@ -265,7 +265,7 @@ TEST(a_stream_to_its_end)
     for (int i = 0; i < STREAMS; i++) {
         ends[i] = sockets_new();
         readers[i] = (struct reader){ends[i].one, 0, GATE_INIT};
-        OK(weft_fd_watch(ends[i].one, READS, read_on, &readers[i], NULL, NULL, NULL));
+        OK(weft_fd_watch(NULL, ends[i].one, READS, read_on, &readers[i], NULL, NULL, NULL));
     }
     for (int n = 0; n < length; n++)
         for (int i = 0; i < STREAMS; i++)
@@ -390,17 +390,17 @@ TEST(what_cannot_be_watched)
     REQUIRE(directory >= 0 && file >= 0);
     static const int closed[] = {-1, -100, 1 << 30};
     for (int i = 0; i < 3; i++)
-        CHECK_INVALID(weft_fd_watch(closed[i], READS, note, &told, drop_count, &drops, &watch), "fd");
-    CHECK_REFUSED(weft_fd_watch(directory, READS, note, &told, drop_count, &drops, &watch), WEFT_UNSUPPORTED, "regular");
-    CHECK_REFUSED(weft_fd_watch(file, READS, note, &told, drop_count, &drops, &watch), WEFT_UNSUPPORTED, "regular");
+        CHECK_INVALID(weft_fd_watch(NULL, closed[i], READS, note, &told, drop_count, &drops, &watch), "fd");
+    CHECK_REFUSED(weft_fd_watch(NULL, directory, READS, note, &told, drop_count, &drops, &watch), WEFT_UNSUPPORTED, "regular");
+    CHECK_REFUSED(weft_fd_watch(NULL, file, READS, note, &told, drop_count, &drops, &watch), WEFT_UNSUPPORTED, "regular");
     /* Open, but for naming only. */
     int name = open("/", O_PATH | O_CLOEXEC);
     REQUIRE(name >= 0);
-    CHECK_REFUSED(weft_fd_watch(name, READS, note, &told, drop_count, &drops, &watch), WEFT_OS, "watched");
+    CHECK_REFUSED(weft_fd_watch(NULL, name, READS, note, &told, drop_count, &drops, &watch), WEFT_OS, "watched");
     close_fd(name);
     close_fd(file);
     close_fd(directory);
-    CHECK_INVALID(weft_fd_watch(file, READS, note, &told, drop_count, &drops, &watch), "fd");
+    CHECK_INVALID(weft_fd_watch(NULL, file, READS, note, &told, drop_count, &drops, &watch), "fd");
     let_tell();
     CHECK(watch == SENTINEL);
     CHECK_INT(tally_count(&told.calls), 0);
@@ -422,7 +422,7 @@ CHILD(no_descriptors_are_left)
     REQUIRE(setrlimit(RLIMIT_NOFILE, &none) == 0);
     while ((taken[count] = dup(ends.one)) >= 0)
         count++;
-    CHECK_REFUSED(weft_fd_watch(ends.one, READS, note, &told, drop_count, &drops, &watch), WEFT_OS, "fd");
+    CHECK_REFUSED(weft_fd_watch(NULL, ends.one, READS, note, &told, drop_count, &drops, &watch), WEFT_OS, "fd");
     CHECK(watch == SENTINEL);
     while (count > 0)
         close_fd(taken[--count]);

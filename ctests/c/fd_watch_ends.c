@@ -24,7 +24,7 @@ static void with_an_inherited_watch(void *arg)
     CHECK_REFUSED(weft_watch_off(inherited->watch), WEFT_FORKED, "watch");
     CHECK_NULL(weft_watch_retain(inherited->watch), "fork");
     weft_watch_release(inherited->watch);
-    CHECK_REFUSED(weft_fd_watch(own.one, READS, note, &told, drop_count, &drops, &watch), WEFT_FORKED, "weft_after_fork");
+    CHECK_REFUSED(weft_fd_watch(NULL, own.one, READS, note, &told, drop_count, &drops, &watch), WEFT_FORKED, "weft_after_fork");
     CHECK(watch == SENTINEL);
     OK(weft_after_fork());
     watch = watch_new(own.one, READS, &told, &drops);
@@ -65,9 +65,9 @@ static void in_a_forked_callback(void *arg)
     let_tell();
 }
 
-static void fork_here(int fd, int32_t events, void *arg)
+static void fork_here(weft_worker *worker, int fd, int32_t events, void *arg)
 {
-    (void)fd;
+    (void)worker, (void)fd;
     (void)events;
     in_forked_child(in_a_forked_callback, NULL);
     gate_open(arg);
@@ -77,7 +77,7 @@ CHILD_WITHOUT_LEAK_CHECK(forks_in_a_callback)
 {
     struct ends ends = sockets_new();
     gate over = GATE_INIT;
-    OK(weft_fd_watch(ends.one, WRITES, fork_here, &over, NULL, NULL, NULL));
+    OK(weft_fd_watch(NULL, ends.one, WRITES, fork_here, &over, NULL, NULL, NULL));
     gate_wait(&over);
     let_tell();
     close_both(ends);
@@ -85,10 +85,10 @@ CHILD_WITHOUT_LEAK_CHECK(forks_in_a_callback)
 
 TEST(a_fork_inside_a_callback) { child_succeeds("forks_in_a_callback"); }
 
-static void fork_and_return(int fd, int32_t events, void *arg)
+static void fork_and_return(weft_worker *worker, int fd, int32_t events, void *arg)
 {
     int status = 0;
-    (void)fd;
+    (void)worker, (void)fd;
     (void)events;
     pid_t pid = fork();
     REQUIRE(pid >= 0);
@@ -105,7 +105,7 @@ CHILD_WITHOUT_LEAK_CHECK(returns_from_a_callback_twice)
 {
     struct ends ends = sockets_new();
     gate over = GATE_INIT;
-    OK(weft_fd_watch(ends.one, WRITES, fork_and_return, &over, NULL, NULL, NULL));
+    OK(weft_fd_watch(NULL, ends.one, WRITES, fork_and_return, &over, NULL, NULL, NULL));
     gate_wait(&over);
     close_both(ends);
 }
@@ -157,7 +157,7 @@ static void too_late(void)
     weft_watch *watch = SENTINEL;
     int fds[2];
     if (pipe(fds) == 0)
-        CHECK_REFUSED(weft_fd_watch(fds[0], READS, note, &never, NULL, NULL, &watch), WEFT_SHUTDOWN, "ending");
+        CHECK_STATUS(weft_fd_watch(NULL, fds[0], READS, note, &never, NULL, NULL, &watch), WEFT_SHUTDOWN);
     CHECK(watch == SENTINEL && tally_count(&never.calls) == 0);
     if (harness_failures() != 0)
         _exit(1);
@@ -167,15 +167,15 @@ CHILD_WITHOUT_LEAK_CHECK(exits_with_live_watches)
 {
     REQUIRE(atexit(too_late) == 0);
     for (int i = 0; i < 100; i++)
-        OK(weft_fd_watch(pipe_new().one, READS, note, &never, NULL, NULL, NULL));
+        OK(weft_fd_watch(NULL, pipe_new().one, READS, note, &never, NULL, NULL, NULL));
     let_tell();
 }
 
 TEST(a_process_ends_with_live_watches) { child_succeeds("exits_with_live_watches"); }
 
-static void leave(int fd, int32_t events, void *arg)
+static void leave(weft_worker *worker, int fd, int32_t events, void *arg)
 {
-    (void)fd;
+    (void)worker, (void)fd;
     (void)events;
     (void)arg;
     exit(harness_failures() == 0 ? 0 : 1);
@@ -185,7 +185,7 @@ CHILD_WITHOUT_LEAK_CHECK(exits_in_a_callback)
 {
     gate never_opens = GATE_INIT;
     REQUIRE(atexit(too_late) == 0);
-    OK(weft_fd_watch(sockets_new().one, WRITES, leave, NULL, NULL, NULL, NULL));
+    OK(weft_fd_watch(NULL, sockets_new().one, WRITES, leave, NULL, NULL, NULL, NULL));
     gate_wait(&never_opens);
 }
 

@@ -374,3 +374,32 @@ TEST(a_ring)
     for (int i = 0; i < SIZE; i++)
         weft_waker_release(ring[i].waker);
 }
+
+/* ---- waiting for oneself */
+
+struct selfish {
+    gate known;
+    weft_future *future;
+};
+
+static weft_status wait_for_myself(weft_worker *worker, void *state, const weft_waker *waker, void **result)
+{
+    struct selfish *selfish = state;
+    (void)worker, (void)waker, (void)result;
+    gate_wait(&selfish->known);
+    CHECK_REFUSED(weft_future_wait(selfish->future, WEFT_FOREVER), WEFT_DEADLOCK, "the task which waits");
+    CHECK_STATUS(weft_future_wait(selfish->future, 1000), WEFT_DEADLOCK);
+    CHECK_STATUS(weft_future_wait(selfish->future, 0), WEFT_WOULD_BLOCK);
+    return WEFT_OK;
+}
+
+TEST(a_wait_for_its_own_future_is_told)
+{
+    struct selfish selfish = {GATE_INIT, NULL};
+    uint64_t before = weft_deadlock_count();
+    OK(weft_spawn_poll(NULL, wait_for_myself, &selfish, NULL, &selfish.future));
+    gate_open(&selfish.known);
+    OK(weft_future_wait(selfish.future, WEFT_FOREVER));
+    CHECK_INT(weft_deadlock_count(), before);
+    weft_future_release(selfish.future);
+}

@@ -271,7 +271,7 @@ void new_things_are_refused(void)
     CHECK_FORKED(weft_future_delay(0, &out));
     CHECK_FORKED(weft_future_delay(WEFT_FOREVER, &out));
     CHECK_FORKED(weft_spawn_poll(NULL, never_poll, NULL, NULL, &out));
-    CHECK_FORKED(weft_fd_watch(ends.one, READS, note, NULL, NULL, NULL, &watch));
+    CHECK_FORKED(weft_fd_watch(NULL, ends.one, READS, note, NULL, NULL, NULL, &watch));
     CHECK_FORKED(weft_select_poll_end(&timer, 1, &fired));
     CHECK_NULL(weft_thread_self(), "fork");
     CHECK(sender == SENTINEL && receiver == SENTINEL && out == SENTINEL && watch == SENTINEL && fired == 9);

@@ -187,6 +187,34 @@ MISUSE(weft_breaker_on_change)
     zoo_end(zoo);
 }
 
+MISUSE(weft_breaker_notify)
+{
+    struct zoo *zoo = zoo_new();
+    weft_watch *watch = SENTINEL;
+    weft_channel *events = channel_new(sizeof(weft_breaker_event), WEFT_UNBOUNDED);
+    weft_channel *wrong[] = {NULL, channel_new(8, WEFT_UNBOUNDED), channel_new(sizeof(weft_breaker_event), 100), NULL};
+    weft_channel_options options;
+    OK(weft_channel_options_init(&options, sizeof options));
+    options.elem_size = sizeof(weft_breaker_event);
+    options.capacity = WEFT_UNBOUNDED;
+    options.single_producer = WEFT_ON;
+    OK(weft_channel_new(&options, &wrong[3]));
+    CHECK_INVALID(weft_breaker_notify(NULL, events, &watch), "breaker");
+    for (int i = 0; i < 4; i++)
+        CHECK_INVALID(weft_breaker_notify(zoo->breaker, wrong[i], &watch), "channel");
+    FOR_WRONG(zoo, BREAKER, h)
+        CHECK_INVALID(weft_breaker_notify(h, events, &watch), "breaker");
+    FOR_WRONG(zoo, CHANNEL, h)
+        CHECK_INVALID(weft_breaker_notify(zoo->breaker, h, &watch), "channel");
+    CHECK(watch == SENTINEL);
+    OK(weft_breaker_force(zoo->breaker, WEFT_BREAKER_CLOSED));
+    CHECK_INT(weft_channel_len(events), 0);
+    for (int i = 1; i < 4; i++)
+        weft_channel_release(wrong[i]);
+    weft_channel_release(events);
+    zoo_end(zoo);
+}
+
 MISUSE(weft_breaker_stats_get)
 {
     struct zoo *zoo = zoo_new();

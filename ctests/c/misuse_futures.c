@@ -175,9 +175,9 @@ MISUSE(weft_future_on_settled)
     zoo_end(zoo);
 }
 
-static void never_ready(int fd, int32_t events, void *arg)
+static void never_ready(weft_worker *worker, int fd, int32_t events, void *arg)
 {
-    (void)fd, (void)events, (void)arg;
+    (void)worker, (void)fd, (void)events, (void)arg;
     CHECK(!"a callback ran that was refused");
 }
 
@@ -185,11 +185,15 @@ MISUSE(weft_fd_watch)
 {
     static const int32_t unknown[] = {16, -1, INT32_MIN, WEFT_FD_READABLE | 1 << 30};
     weft_watch *watch = SENTINEL;
-    CHECK_INVALID(weft_fd_watch(1, WEFT_FD_WRITABLE, NULL, NULL, never_drop, NULL, &watch), "fn");
-    CHECK_INVALID(weft_fd_watch(-1, WEFT_FD_READABLE, never_ready, NULL, never_drop, NULL, &watch), "fd");
-    CHECK_INVALID(weft_fd_watch(INT_MIN, WEFT_FD_READABLE, never_ready, NULL, never_drop, NULL, NULL), "fd");
+    CHECK_INVALID(weft_fd_watch(NULL, 1, WEFT_FD_WRITABLE, NULL, NULL, never_drop, NULL, &watch), "fn");
+    CHECK_INVALID(weft_fd_watch(NULL, -1, WEFT_FD_READABLE, never_ready, NULL, never_drop, NULL, &watch), "fd");
+    CHECK_INVALID(weft_fd_watch(NULL, INT_MIN, WEFT_FD_READABLE, never_ready, NULL, never_drop, NULL, NULL), "fd");
     for (int i = 0; i < 4; i++)
-        CHECK_INVALID(weft_fd_watch(1, unknown[i], never_ready, NULL, never_drop, NULL, &watch), "events");
+        CHECK_INVALID(weft_fd_watch(NULL, 1, unknown[i], never_ready, NULL, never_drop, NULL, &watch), "events");
+    struct zoo *zoo = zoo_new();
+    FOR_WRONG(zoo, RUNTIME, h)
+        CHECK_INVALID(weft_fd_watch(h, 1, WEFT_FD_WRITABLE, never_ready, NULL, never_drop, NULL, &watch), "runtime");
+    zoo_end(zoo);
     CHECK(watch == SENTINEL);
 }
 

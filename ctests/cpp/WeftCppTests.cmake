@@ -16,7 +16,12 @@
 # For example: weft_cpp_tests(VARIANT asan LINK weft_asan OPTIONS -fsanitize=address -O1 TIMEOUT 600)
 
 set(WEFT_CPP_DIRECTORY "${CMAKE_CURRENT_LIST_DIR}")
-set(WEFT_CPP_TESTS runtime waiting default_runtime timers forkjoin loops mutex futures combinators channels ends select breaker processes contexts unhandled callback_exception)
+set(WEFT_CPP_TESTS runtime waiting default_runtime timers forkjoin loops mutex deadlock futures combinators poll descriptors channels ends select breaker processes contexts unhandled callback_exception)
+# Those in C++20, for what the compiler has of it.
+set(WEFT_CPP_20 coroutines)
+if(NOT (CMAKE_CXX_COMPILER_ID STREQUAL Clang AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 15))
+    list(APPEND WEFT_CPP_TESTS ${WEFT_CPP_20})
+endif()
 set(WEFT_CPP_ENDING unhandled callback_exception)
 set(WEFT_CPP_OPTIONS -Wall -Wextra -Wpedantic -Wshadow -Werror
     # gcc takes the empty half of a std::optional for an uninitialised read when it inlines one.
@@ -41,7 +46,11 @@ function(weft_cpp_test name)
 
     if(NOT TARGET ${target})
         add_executable(${target} "${WEFT_CPP_DIRECTORY}/${name}.cpp" "${WEFT_CPP_DIRECTORY}/check.cpp")
-        set_target_properties(${target} PROPERTIES CXX_STANDARD 17 CXX_STANDARD_REQUIRED ON CXX_EXTENSIONS OFF)
+        set(standard 17)
+        if(name IN_LIST WEFT_CPP_20)
+            set(standard 20)
+        endif()
+        set_target_properties(${target} PROPERTIES CXX_STANDARD ${standard} CXX_STANDARD_REQUIRED ON CXX_EXTENSIONS OFF)
         target_compile_options(${target} PRIVATE ${WEFT_CPP_OPTIONS} -g -fno-omit-frame-pointer ${arg_OPTIONS})
         target_link_options(${target} PRIVATE ${arg_LINK_OPTIONS})
         target_link_libraries(${target} PRIVATE ${arg_LINK} Threads::Threads)

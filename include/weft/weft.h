@@ -1079,18 +1079,18 @@ typedef void (*weft_deadlock_fn)(const struct weft_deadlock *deadlock, void *arg
 
 /*
  Says what is to be done about deadlocks, in the whole process. A deadlock is a ring of tasks and threads each of
- which waits for what only the next can bring about: to unlock a mutex (weft_mutex_lock), to end a weft_async that it
- runs (weft_future_wait, _get, _take), to end what weft_run gave it (in a MULTI runtime), or the half of a join that
- it took. It is found by the one that closes the ring, when it begins to sleep, and told once: by the log
- (WEFT_LOG_ERROR), by weft_deadlock_count, and by fn(deadlock, arg) if there is one, on a thread of its own, never
- under a lock of Weft's. The tasks wait on; a cancel token can let one of them go, also by its deadline, which nobody
- counts on here. Otherwise what is told is certain. Not told, because something else may end it: waits with a
- timeout, waits for channels and promises of the program's (anybody may send or settle), waits of threads that
- signals interrupt (weft_thread_interruptible), and what blocks outside Weft. Who would wait for itself gets
- WEFT_DEADLOCK instead (a weft_async or then for its own future; a mutex). `fn` NULL: nobody is called. Before this
- returns, the callback set before has got every earlier deadlock and never runs again (called from within it: not
- after it returns). Any thread; a forked child begins with none. WEFT_INVALID: an unknown action. WEFT_OS: the thread
- cannot be started; all stays as it was.
+ which waits for what only the next can bring about: to unlock a mutex (weft_mutex_lock), to end a weft_async or a
+ poll task's call that it runs (weft_future_wait, _get, _take), to end what weft_run gave it (in a MULTI runtime), or
+ the half of a join that it took. It is found by the one that closes the ring, when it begins to sleep, and told
+ once: by the log (WEFT_LOG_ERROR), by weft_deadlock_count, and by fn(deadlock, arg) if there is one, on a thread of
+ its own, never under a lock of Weft's. The tasks wait on; a cancel token can let one of them go, also by its
+ deadline, which nobody counts on here. Otherwise what is told is certain. Not told, because something else may end
+ it: waits with a timeout, waits for channels and promises of the program's (anybody may send or settle), waits of
+ threads that signals interrupt (weft_thread_interruptible), and what blocks outside Weft. Who would wait for itself
+ gets WEFT_DEADLOCK instead (a weft_async, a then or a poll task for its own future; a mutex). `fn` NULL: nobody is
+ called. Before this returns, the callback set before has got every earlier deadlock and never runs again (called
+ from within it: not after it returns). Any thread; a forked child begins with none. WEFT_INVALID: an unknown action.
+ WEFT_OS: the thread cannot be started; all stays as it was.
  */
 weft_status weft_deadlock_watch(weft_deadlock_fn fn, void *arg, int32_t action);
 
@@ -1651,33 +1651,35 @@ weft_status weft_future_fd(weft_future *future, int *fd);
  */
 #define WEFT_FD_FAILED 8
 
-/*
- Told of a file descriptor. `events` is a sum of WEFT_FD_ constants. Runs on a thread that timers and other watches
- share: it is short and does not block.
- */
-typedef void (*weft_fd_fn)(int fd, int32_t events, void *arg);
+/* Told of a file descriptor, on a worker. `events` is a sum of WEFT_FD_ constants. */
+typedef void (*weft_fd_fn)(weft_worker *worker, int fd, int32_t events, void *arg);
 
 /*
- Calls fn(fd, events, arg) once when the descriptor is ready for one of `events` (a sum of WEFT_FD_ constants; 0: none),
- has been hung up or has failed; at once if it is already. The callback can register the next one. So a program's
- sockets, pipes, pidfds and the like are waited for by the one thread that serves its timers, too; it is started by
- the first use, and sleeps until something is ready or due. Callbacks run on that thread, one after the other, under
- no lock of Weft's: a callback is short and does not block, since timers and other callbacks wait behind it. Longer
- work it spawns.
+ Has fn(worker, fd, events, arg) run once, on a worker of the runtime, when the descriptor is ready for one of `events`
+ (a sum of WEFT_FD_ constants; 0: none), has been hung up or has failed: as a task that is queued then, at once if it
+ is already. `events` are those of that moment: what other threads have read meanwhile is not there any more. The
+ callback can register the next one. So a program's sockets, pipes, pidfds and the like are waited for by the one
+ thread that serves its timers, too; it is started by the first use, runs none of the callbacks, and sleeps until
+ something is ready or due.
 
  The watch has a duplicate of the descriptor, so the same one can be watched several times, and closing it, or using
  its number for something else, takes nothing back and confuses nothing. But what it leads to (the connection, the end
- of a pipe) stays open until the callback is called or taken back: take it back before closing. A forked child
+ of a pipe) stays open until the callback is queued or taken back: take it back before closing. A forked child
  inherits the duplicates and keeps them until it executes another program; it is told nothing.
 
- *out is for weft_watch_off; it is written before the callback is called. NULL out: none. drop(ctx, arg) is called
- instead of fn by weft_watch_off; may be NULL. At the exit of the process what is still awaited is neither called nor
- dropped, and a callback that runs is waited for, a second at most. On failure nothing is called. WEFT_INVALID: fd is
- not open, or an event is none. WEFT_UNSUPPORTED: what fd leads to is always ready (a regular file, a directory).
- WEFT_OS: no descriptors are left, or that thread cannot be started. WEFT_SHUTDOWN: the process is exiting. Never
- blocks; any thread.
+ *out is for weft_watch_off, which takes the callback back as long as it has not begun, also if it waits in a queue;
+ it is written before the callback is called. NULL out: none. drop(ctx, arg) is called instead of fn when fn will
+ never be called; may be NULL. The task carries the cancel token of whoever made the watch; triggered, the token takes
+ the watch back, and the drop runs on a worker. A shutdown of either kind takes the runtime's watches back and waits
+ for none; what was ready by then is a queued task, which runs or, by a discarding one, is dropped. At the exit of the
+ process the default runtime's end like that; those of others are neither called nor dropped.
+
+ On failure nothing is called. WEFT_INVALID: fd is not open, or an event is none. WEFT_UNSUPPORTED: what fd leads to
+ is always ready (a regular file, a directory). WEFT_OS: no descriptors are left, or that thread cannot be started.
+ WEFT_SHUTDOWN: the runtime is ending. Never blocks; any thread.
  */
-weft_status weft_fd_watch(int fd,
+weft_status weft_fd_watch(weft_runtime *runtime,
+                          int fd,
                           int32_t events,
                           weft_fd_fn fn,
                           void *arg,
@@ -2222,6 +2224,15 @@ weft_status weft_breaker_on_change(weft_breaker *breaker,
                                    weft_drop_fn drop,
                                    void *ctx,
                                    weft_watch **out);
+
+/*
+ Sends a weft_breaker_event into the channel for each change of state from now on, in their order: for languages whose
+ code must not be called by any thread, and for event loops (weft_channel_fd). The channel is unbounded, its elements
+ have sizeof(weft_breaker_event), and any thread may send (no single_producer), else WEFT_INVALID: nobody who changes
+ the state ever waits. Once it is closed events are dropped. It has a reference until the breaker ends, or until
+ weft_watch_off with *out, which is as for weft_breaker_on_change. Never blocks; any thread.
+ */
+weft_status weft_breaker_notify(weft_breaker *breaker, weft_channel *channel, weft_watch **out);
 
 /*
  What it has seen so far. Set out->size first. Numbers are not from exactly the same moment. Changes nothing. Never

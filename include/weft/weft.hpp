@@ -15,6 +15,9 @@
 //     weft::select(weft::on_recv(lines, [](std::optional<std::string> line) { ... }), weft::on_settled(text, [] { ... }),
 //                  weft::on_timeout(1s, [] { ... }));
 //
+//     weft::co<int> twice(weft::future<int> number) { co_return 2 * co_await number; } // C++20
+//     weft::future<int> later = weft::start(twice(answer));
+//
 // What holds for everything in here:
 //
 //   Handles     runtime, future, promise, channel and its ends, cancel_token, timer and thread own one reference to the C object; copying
@@ -25,7 +28,7 @@
 //               values where the function's comment says so.
 //   Exceptions  never cross the C functions. What a callable throws is kept and thrown again, as it was, where the result is asked
 //               for: future::get and take (also of futures that are made of others), run, join, parallel_for, reduce. Spawned tasks,
-//               timers and callbacks of settled futures have nobody to ask for their result: their exceptions go to the
+//               timers and callbacks (of settled futures, descriptors, deadlocks) have nobody to ask for their result: their exceptions go to the
 //               handler of set_unhandled_handler, which by default ends the process.
 //   Time        any std::chrono duration, rounded up to nanoseconds. Zero and less never block; weft::forever never gives up.
 //
@@ -46,6 +49,9 @@
 #include "cpp/channel.hpp"
 #include "cpp/combine.hpp"
 #include "cpp/context.hpp"
+#include "cpp/coroutine.hpp"
+#include "cpp/deadlock.hpp"
+#include "cpp/descriptor.hpp"
 #include "cpp/ends.hpp"
 #include "cpp/error.hpp"
 #include "cpp/fork.hpp"
@@ -54,6 +60,7 @@
 #include "cpp/log.hpp"
 #include "cpp/loop.hpp"
 #include "cpp/mutex.hpp"
+#include "cpp/poll.hpp"
 #include "cpp/process.hpp"
 #include "cpp/runtime.hpp"
 #include "cpp/select.hpp"

@@ -4,16 +4,18 @@ use std::ffi::c_void;
 
 use super::args::{self, callback};
 use super::boundary::boundary;
-use super::breaker::get;
+use super::breaker::{Breaker, get};
+use super::channel::Sink;
 use super::handle::Handle;
-use super::types::{weft_breaker, weft_drop_fn, weft_status, weft_watch};
+use super::types::{weft_breaker, weft_channel, weft_drop_fn, weft_status, weft_watch};
 use super::watch::Watched;
-use crate::breaker::listeners::Event;
+use crate::breaker::listeners::{Event, Listener};
 use crate::breaker::word::State;
 use crate::panics;
 
 /// A change of state.
 #[repr(C)]
+#[derive(Clone, Copy)]
 pub struct weft_breaker_event {
     /// The state that has ended: a WEFT_BREAKER_ constant.
     pub from: i32,
@@ -81,14 +83,20 @@ unsafe impl Send for Told {}
 // SAFETY: as above; it is not called twice at once.
 unsafe impl Sync for Told {}
 
-impl Told {
-    fn tell(&self, event: &Event) {
-        let event = weft_breaker_event {
+impl From<&Event> for weft_breaker_event {
+    fn from(event: &Event) -> Self {
+        weft_breaker_event {
             from: event.change.from as i32,
             to: event.change.to as i32,
             time_ns: event.at_ns,
             generation: event.change.generation.into(),
-        };
+        }
+    }
+}
+
+impl Told {
+    fn tell(&self, event: &Event) {
+        let event = event.into();
         // SAFETY: given for this.
         panics::contain("a listener of a breaker", || unsafe { (self.function)(&event, self.arg) });
     }
@@ -123,10 +131,39 @@ pub unsafe extern "C" fn weft_breaker_on_change(
         let object = unsafe { get(breaker)? };
         let function = callback(r#fn, "fn")?;
         let told = Told { function, arg, drop, ctx };
-        let (listeners, id) = object.switch.on_change(Box::new(move |event| told.tell(event)));
-        if !out.is_null() {
-            // SAFETY: writable by contract.
-            unsafe { *out = Handle::create(Watched::Breaker(listeners, id)) };
+        // SAFETY: writable by contract.
+        unsafe { listen(object, Box::new(move |event| told.tell(event)), out) };
+        Ok(())
+    })
+}
+
+/// # Safety
+/// `out` is NULL or writable.
+unsafe fn listen(breaker: &Breaker, listener: Listener, out: *mut *mut weft_watch) {
+    let (listeners, id) = breaker.switch.on_change(listener);
+    if !out.is_null() {
+        // SAFETY: promised by the caller.
+        unsafe { *out = Handle::create(Watched::Breaker(listeners, id)) };
+    }
+}
+
+/// Sends a weft_breaker_event into the channel for each change of state from now on, in their order: for languages whose
+/// code must not be called by any thread, and for event loops (weft_channel_fd). The channel is unbounded, its elements
+/// have sizeof(weft_breaker_event), and any thread may send (no single_producer), else WEFT_INVALID: nobody who changes
+/// the state ever waits. Once it is closed events are dropped. It has a reference until the breaker ends, or until
+/// weft_watch_off with *out, which is as for weft_breaker_on_change. Never blocks; any thread.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn weft_breaker_notify(
+    breaker: *mut weft_breaker,
+    channel: *mut weft_channel,
+    out: *mut *mut weft_watch,
+) -> weft_status {
+    boundary(|| {
+        // SAFETY: handles by contract; writable by contract.
+        unsafe {
+            let object = get(breaker)?;
+            let sink = Sink::<weft_breaker_event>::new(channel)?;
+            listen(object, Box::new(move |event| sink.send(event.into())), out);
         }
         Ok(())
     })

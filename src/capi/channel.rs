@@ -2,6 +2,7 @@
 
 use std::alloc::Layout;
 use std::ffi::{c_char, c_void};
+use std::marker::PhantomData;
 use std::ops::Deref;
 
 use super::args::{self, invalid, may_create, place, pointer};
@@ -157,36 +158,39 @@ unsafe fn keep(pin: &mut Option<Pin<Channel>>, channel: *const weft_channel) {
     pin.get_or_insert_with(|| unsafe { Handle::pin(channel) });
 }
 
-/// A channel that takes tags without ever being full, with a reference.
-pub(super) struct Tags(*mut weft_channel);
+/// A channel that takes elements of this type without ever being full, with a reference.
+pub(super) struct Sink<T>(*mut weft_channel, PhantomData<T>);
 
-// SAFETY: a counted reference to a channel.
-unsafe impl Send for Tags {}
+// SAFETY: a counted reference to a channel, which any thread may send into.
+unsafe impl<T: Send> Send for Sink<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Sync for Sink<T> {}
 
-impl Tags {
+impl<T: Copy> Sink<T> {
     /// # Safety
     /// `channel` is NULL or a handle.
     pub(super) unsafe fn new(channel: *mut weft_channel) -> Result<Self> {
         // SAFETY: promised by the caller.
         let object = unsafe { get(channel)? };
-        if object.capacity() != Capacity::Unbounded || object.elem_size() != size_of::<u64>() {
-            return Err(invalid("channel: it is not an unbounded one with elements of 8 bytes".into()));
+        if object.capacity() != Capacity::Unbounded || object.elem_size() != size_of::<T>() {
+            let size = size_of::<T>();
+            return Err(invalid(format!("channel: it is not an unbounded one with elements of {size} bytes")));
         }
         if object.has_single_producer() {
-            return Err(invalid("channel: it has a single producer, and futures are settled by any thread".into()));
+            return Err(invalid("channel: it has a single producer, and any thread may send here".into()));
         }
         // SAFETY: as above.
-        Ok(Tags(unsafe { Handle::<Channel>::retain(channel) }))
+        Ok(Sink(unsafe { Handle::<Channel>::retain(channel) }, PhantomData))
     }
 
     /// Dropped if the channel is closed; there is always room otherwise.
-    pub(super) fn send(&self, tag: u64) {
-        // SAFETY: a reference of ours; elements have 8 bytes.
-        let _ = unsafe { get(self.0).and_then(|channel| channel.send((&raw const tag).cast(), Deadline::Now)) };
+    pub(super) fn send(&self, elem: T) {
+        // SAFETY: a reference of ours; elements have this size.
+        let _ = unsafe { get(self.0).and_then(|channel| channel.send((&raw const elem).cast(), Deadline::Now)) };
     }
 }
 
-impl Drop for Tags {
+impl<T> Drop for Sink<T> {
     fn drop(&mut self) {
         // SAFETY: the reference that `new` took.
         unsafe { Handle::<Channel>::release(self.0) };
@@ -233,7 +237,7 @@ extern "C" fn received(channel: &Channel) -> weft_status {
 }
 
 /// The element has passed, whatever comes of this.
-fn attend(channel: &Channel, direction: Direction) -> weft_status {
+pub(super) fn attend(channel: &Channel, direction: Direction) -> weft_status {
     boundary_value((), || {
         channel.attend(direction);
         Ok(())

@@ -76,18 +76,18 @@ impl Callback {
 }
 
 /// Says what is to be done about deadlocks, in the whole process. A deadlock is a ring of tasks and threads each of
-/// which waits for what only the next can bring about: to unlock a mutex (weft_mutex_lock), to end a weft_async that it
-/// runs (weft_future_wait, _get, _take), to end what weft_run gave it (in a MULTI runtime), or the half of a join that
-/// it took. It is found by the one that closes the ring, when it begins to sleep, and told once: by the log
-/// (WEFT_LOG_ERROR), by weft_deadlock_count, and by fn(deadlock, arg) if there is one, on a thread of its own, never
-/// under a lock of Weft's. The tasks wait on; a cancel token can let one of them go, also by its deadline, which nobody
-/// counts on here. Otherwise what is told is certain. Not told, because something else may end it: waits with a
-/// timeout, waits for channels and promises of the program's (anybody may send or settle), waits of threads that
-/// signals interrupt (weft_thread_interruptible), and what blocks outside Weft. Who would wait for itself gets
-/// WEFT_DEADLOCK instead (a weft_async or then for its own future; a mutex). `fn` NULL: nobody is called. Before this
-/// returns, the callback set before has got every earlier deadlock and never runs again (called from within it: not
-/// after it returns). Any thread; a forked child begins with none. WEFT_INVALID: an unknown action. WEFT_OS: the thread
-/// cannot be started; all stays as it was.
+/// which waits for what only the next can bring about: to unlock a mutex (weft_mutex_lock), to end a weft_async or a
+/// poll task's call that it runs (weft_future_wait, _get, _take), to end what weft_run gave it (in a MULTI runtime), or
+/// the half of a join that it took. It is found by the one that closes the ring, when it begins to sleep, and told
+/// once: by the log (WEFT_LOG_ERROR), by weft_deadlock_count, and by fn(deadlock, arg) if there is one, on a thread of
+/// its own, never under a lock of Weft's. The tasks wait on; a cancel token can let one of them go, also by its
+/// deadline, which nobody counts on here. Otherwise what is told is certain. Not told, because something else may end
+/// it: waits with a timeout, waits for channels and promises of the program's (anybody may send or settle), waits of
+/// threads that signals interrupt (weft_thread_interruptible), and what blocks outside Weft. Who would wait for itself
+/// gets WEFT_DEADLOCK instead (a weft_async, a then or a poll task for its own future; a mutex). `fn` NULL: nobody is
+/// called. Before this returns, the callback set before has got every earlier deadlock and never runs again (called
+/// from within it: not after it returns). Any thread; a forked child begins with none. WEFT_INVALID: an unknown action.
+/// WEFT_OS: the thread cannot be started; all stays as it was.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_deadlock_watch(r#fn: weft_deadlock_fn, arg: *mut c_void, action: i32) -> weft_status {
     boundary(|| {

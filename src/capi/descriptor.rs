@@ -1,15 +1,18 @@
 //! What is told of file descriptors.
 
 use std::ffi::{c_int, c_void};
-use std::mem::ManuallyDrop;
 
-use super::args::{callback, invalid, may_create};
+use super::args::{self, callback, invalid};
 use super::boundary::boundary;
 use super::handle::Handle;
-use super::types::{weft_drop_fn, weft_status, weft_watch};
-use super::watch::{TakenBack, Watched};
+use super::runtime::as_opaque;
+use super::task::Function;
+use super::types::{weft_drop_fn, weft_runtime, weft_status, weft_watch, weft_worker};
+use super::watch::Watched;
 use crate::panics;
-use crate::time::reactor::{FdWatch, Interest, Ready, watch_and};
+use crate::scheduler::{OnReady, Worker, frame};
+use crate::sync::cancel::Token;
+use crate::time::reactor::{Interest, Ready};
 
 /// An event of a file descriptor: a read would not block, because there is something, or the end.
 pub const WEFT_FD_READABLE: i32 = 1;
@@ -24,22 +27,26 @@ pub const WEFT_FD_FAILED: i32 = 8;
 
 const EVENTS: i32 = WEFT_FD_READABLE | WEFT_FD_WRITABLE | WEFT_FD_HUNG_UP | WEFT_FD_FAILED;
 
-/// Told of a file descriptor. `events` is a sum of WEFT_FD_ constants. Runs on a thread that timers and other watches
-/// share: it is short and does not block.
-pub type weft_fd_fn = Option<unsafe extern "C-unwind" fn(fd: c_int, events: i32, arg: *mut c_void)>;
+/// Told of a file descriptor, on a worker. `events` is a sum of WEFT_FD_ constants.
+pub type weft_fd_fn =
+    Option<unsafe extern "C-unwind" fn(worker: *mut weft_worker, fd: c_int, events: i32, arg: *mut c_void)>;
 
 /// A callback that is told of a descriptor.
-struct Told {
-    function: unsafe extern "C-unwind" fn(c_int, i32, *mut c_void),
+pub(super) struct Told {
+    function: unsafe extern "C-unwind" fn(*mut weft_worker, c_int, i32, *mut c_void),
     fd: c_int,
     arg: *mut c_void,
+    drop: weft_drop_fn,
+    ctx: *mut c_void,
 }
 
-// SAFETY: whoever gives the callback promises that it may run on any thread.
+// SAFETY: whoever gives the callback promises that it and its drop may run on any worker.
 unsafe impl Send for Told {}
+// SAFETY: as above; one of them is called, once.
+unsafe impl Sync for Told {}
 
-impl Told {
-    fn ready(self, ready: Ready) {
+impl OnReady for Told {
+    fn ready(&self, worker: &Worker, token: Option<&Token>, ready: Ready) {
         let events = [
             (ready.readable, WEFT_FD_READABLE),
             (ready.writable, WEFT_FD_WRITABLE),
@@ -47,46 +54,46 @@ impl Told {
             (ready.failed, WEFT_FD_FAILED),
         ];
         let events = events.iter().filter(|(is, _)| *is).map(|(_, event)| event).sum();
-        // SAFETY: given for this call, which happens once.
-        panics::contain("a callback of a file descriptor", || unsafe { (self.function)(self.fd, events, self.arg) });
+        let title = Function { named: false, address: self.function as *const c_void };
+        worker.within(worker.task_context(None, token.cloned()), || {
+            // SAFETY: given for this call, which happens once. A panic has been logged; nobody else is interested.
+            let _ = worker.protect(&title, || unsafe { (self.function)(as_opaque(worker), self.fd, events, self.arg) });
+        });
+    }
+
+    fn dropped(&self) {
+        if let Some(drop) = self.drop {
+            // SAFETY: given for this call, which happens once, instead of the callback.
+            panics::contain("the drop callback of a watch", || unsafe { drop(self.ctx, self.arg) });
+        }
     }
 }
 
-/// A callback that can be taken back.
-pub(super) struct Watch {
-    /// Not dropped with the handle, which the callback outlives.
-    watch: ManuallyDrop<FdWatch>,
-    drop: weft_drop_fn,
-    ctx: *mut c_void,
-    arg: *mut c_void,
-}
-
-impl Watch {
-    pub(super) fn off(&self) -> Option<TakenBack> {
-        self.watch.take_back().then_some(TakenBack { drop: self.drop, ctx: self.ctx, arg: self.arg })
-    }
-}
-
-/// Calls fn(fd, events, arg) once when the descriptor is ready for one of `events` (a sum of WEFT_FD_ constants; 0: none),
-/// has been hung up or has failed; at once if it is already. The callback can register the next one. So a program's
-/// sockets, pipes, pidfds and the like are waited for by the one thread that serves its timers, too; it is started by
-/// the first use, and sleeps until something is ready or due. Callbacks run on that thread, one after the other, under
-/// no lock of Weft's: a callback is short and does not block, since timers and other callbacks wait behind it. Longer
-/// work it spawns.
+/// Has fn(worker, fd, events, arg) run once, on a worker of the runtime, when the descriptor is ready for one of `events`
+/// (a sum of WEFT_FD_ constants; 0: none), has been hung up or has failed: as a task that is queued then, at once if it
+/// is already. `events` are those of that moment: what other threads have read meanwhile is not there any more. The
+/// callback can register the next one. So a program's sockets, pipes, pidfds and the like are waited for by the one
+/// thread that serves its timers, too; it is started by the first use, runs none of the callbacks, and sleeps until
+/// something is ready or due.
 ///
 /// The watch has a duplicate of the descriptor, so the same one can be watched several times, and closing it, or using
 /// its number for something else, takes nothing back and confuses nothing. But what it leads to (the connection, the end
-/// of a pipe) stays open until the callback is called or taken back: take it back before closing. A forked child
+/// of a pipe) stays open until the callback is queued or taken back: take it back before closing. A forked child
 /// inherits the duplicates and keeps them until it executes another program; it is told nothing.
 ///
-/// *out is for weft_watch_off; it is written before the callback is called. NULL out: none. drop(ctx, arg) is called
-/// instead of fn by weft_watch_off; may be NULL. At the exit of the process what is still awaited is neither called nor
-/// dropped, and a callback that runs is waited for, a second at most. On failure nothing is called. WEFT_INVALID: fd is
-/// not open, or an event is none. WEFT_UNSUPPORTED: what fd leads to is always ready (a regular file, a directory).
-/// WEFT_OS: no descriptors are left, or that thread cannot be started. WEFT_SHUTDOWN: the process is exiting. Never
-/// blocks; any thread.
+/// *out is for weft_watch_off, which takes the callback back as long as it has not begun, also if it waits in a queue;
+/// it is written before the callback is called. NULL out: none. drop(ctx, arg) is called instead of fn when fn will
+/// never be called; may be NULL. The task carries the cancel token of whoever made the watch; triggered, the token takes
+/// the watch back, and the drop runs on a worker. A shutdown of either kind takes the runtime's watches back and waits
+/// for none; what was ready by then is a queued task, which runs or, by a discarding one, is dropped. At the exit of the
+/// process the default runtime's end like that; those of others are neither called nor dropped.
+///
+/// On failure nothing is called. WEFT_INVALID: fd is not open, or an event is none. WEFT_UNSUPPORTED: what fd leads to
+/// is always ready (a regular file, a directory). WEFT_OS: no descriptors are left, or that thread cannot be started.
+/// WEFT_SHUTDOWN: the runtime is ending. Never blocks; any thread.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_fd_watch(
+    runtime: *mut weft_runtime,
     fd: c_int,
     events: i32,
     r#fn: weft_fd_fn,
@@ -100,16 +107,15 @@ pub unsafe extern "C" fn weft_fd_watch(
         if events & !EVENTS != 0 {
             return Err(invalid(format!("events: {events:#x} has bits that are no WEFT_FD_ constant")));
         }
-        may_create()?;
+        // SAFETY: a handle by contract.
+        let core = unsafe { args::runtime(runtime)? };
         let interest = Interest { readable: events & WEFT_FD_READABLE != 0, writable: events & WEFT_FD_WRITABLE != 0 };
-        let told = Told { function, fd, arg };
-        watch_and(fd, interest, Box::new(move |ready| told.ready(ready)), |watch| {
-            if out.is_null() {
-                return watch.leave();
+        let told = Told { function, fd, arg, drop, ctx };
+        core.when_ready(fd, interest, frame::token(), told, |watch| {
+            if !out.is_null() {
+                // SAFETY: writable by contract.
+                unsafe { *out = Handle::create(Watched::Descriptor(watch)) };
             }
-            let watch = Watch { watch: ManuallyDrop::new(watch), drop, ctx, arg };
-            // SAFETY: writable by contract.
-            unsafe { *out = Handle::create(Watched::Descriptor(watch)) };
         })
     })
 }

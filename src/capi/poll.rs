@@ -16,6 +16,7 @@ use super::types::{weft_drop_fn, weft_future, weft_runtime, weft_status, weft_wa
 use crate::future::{self, Future, Origin, Promise};
 use crate::scheduler::{First, Poll, Polled, Worker};
 use crate::sync::cancel::Token;
+use crate::sync::waits::{Kind, Runner};
 
 type PollFn =
     unsafe extern "C-unwind" fn(*mut weft_worker, *mut c_void, *const weft_waker, *mut *mut c_void) -> weft_status;
@@ -43,7 +44,7 @@ struct Machine {
     /// None: it is done, and has its state.
     state: Option<Argument>,
     name: Name,
-    token: Token,
+    origin: Arc<Machinery>,
     result_drop: weft_drop_fn,
     promise: Promise<Value>,
 }
@@ -58,7 +59,9 @@ impl Poll for Machine {
         let title = Function { named: self.name.get().is_some(), address: function as *const c_void };
         let waker = Handle::on_stack(waker);
         let mut result = std::ptr::null_mut();
-        worker.within(worker.task_context(self.name.get(), Some(self.token.clone())), || {
+        let Machinery { token, runner } = &*self.origin;
+        runner.begin(worker.party());
+        worker.within(worker.task_context(self.name.get(), Some(token.clone())), || {
             let mut pending = false;
             let ended = worker.protect(&title, || {
                 call_back(|| {
@@ -68,6 +71,8 @@ impl Poll for Machine {
                     if pending { WEFT_OK } else { status }
                 })
             });
+            // Before others may poll it, and before those who wait are told.
+            runner.end();
             if !pending {
                 self.state.take().map(Argument::take);
                 let outcome = outcome(ended, result, self.result_drop, ctx, worker);
@@ -83,7 +88,7 @@ impl Poll for Machine {
     }
 
     fn is_cancelled(&self) -> bool {
-        self.droppable() && self.token.is_triggered()
+        self.droppable() && self.origin.token.is_triggered()
     }
 
     fn refused(mut self) {
@@ -94,7 +99,7 @@ impl Poll for Machine {
 impl Drop for Machine {
     fn drop(&mut self) {
         let Some(state) = self.state.take() else { return };
-        let cancelled = self.token.is_triggered();
+        let cancelled = self.origin.token.is_triggered();
         drop(state);
         if cancelled {
             let _ = self.promise.settle(Err(future::cancelled("the task was cancelled before it was done")));
@@ -105,9 +110,15 @@ impl Drop for Machine {
 /// What stands behind a poll task's future. It does not keep the task, which whoever can wake it keeps.
 struct Machinery {
     token: Token,
+    /// Who polls it right now.
+    runner: Runner,
 }
 
 impl Origin<Value> for Machinery {
+    fn runner(&self) -> Option<&Runner> {
+        Some(&self.runner)
+    }
+
     fn cancel(self: Arc<Self>, _: &mut Vec<Future<Value>>) {
         self.token.trigger(c"its future was cancelled");
     }
@@ -146,13 +157,14 @@ pub unsafe extern "C" fn weft_spawn_poll(
         let state = Some(Argument { arg: state, drop: options.arg_drop, ctx: options.drop_ctx });
         let (promise, future) = future::channel();
         let result_drop = options.result_drop;
-        let machine = Machine { function, state, name, token: token.clone(), result_drop, promise };
+        let runner = Runner::new(&Kind { end: "the result of a poll task", can_be_stopped: true });
+        let origin = Arc::new(Machinery { token: token.clone(), runner });
+        let machine = Machine { function, state, name, origin: origin.clone(), result_drop, promise };
         let task = Polled::accept(core, machine, at)?;
-        let origin = Machinery { token: token.clone() };
         task.heed(&token);
         spawn_after(core, First(task), at, &after, Some(&token))?;
         // SAFETY: writable by contract.
-        unsafe { *out = new_handle(future.with_origin(Arc::new(origin))) };
+        unsafe { *out = new_handle(future.with_origin(origin)) };
         Ok(())
     })
 }

@@ -7,10 +7,11 @@ use std::task::Waker;
 
 use super::args::{self, invalid, may_create, place};
 use super::boundary::boundary;
+use super::channel::attend;
 use super::future::{Cell, get_future};
 use super::handle::{Handle, Pin};
 use super::types::{weft_status, weft_waker};
-use crate::channel::{self, Channel, Direction};
+use crate::channel::{self, Channel, Direction, Fast};
 use crate::error::{Failure, Result, Status};
 use crate::sync::Deadline;
 use crate::sync::cancel::Token;
@@ -77,6 +78,10 @@ unsafe impl Event for Case<'_> {
         event!(self, event => event.attempt())
     }
 
+    fn might(&self) -> bool {
+        event!(self, event => event.might())
+    }
+
     fn meeting(&self) -> Option<&dyn Meeting> {
         event!(self, event => event.meeting())
     }
@@ -116,6 +121,9 @@ unsafe impl Event for Case<'_> {
         event!(self, event => event.deadline())
     }
 }
+
+/// As many cases are kept on the stack.
+const FEW: usize = 8;
 
 /// Writes into `place` what a case stands for.
 ///
@@ -183,8 +191,6 @@ unsafe fn with_cases<R>(
     polled: bool,
     f: impl FnOnce(&[Case]) -> Result<R>,
 ) -> Result<R> {
-    /// As many are kept on the stack.
-    const FEW: usize = 8;
     // SAFETY: promised by the caller.
     unsafe { args::array(cases, n, "cases")? };
     if n == 0 {
@@ -204,6 +210,64 @@ unsafe fn with_cases<R>(
     }
     // SAFETY: all have been written. They are Copy: nothing is to be dropped.
     f(unsafe { std::slice::from_raw_parts(events.as_ptr().cast(), n) })
+}
+
+/// Does one of the cases, each as likely as the others, if they are few, all of channels, and nothing is in the way. Its index.
+///
+/// # Safety
+/// As for weft_select.
+#[inline(always)]
+unsafe fn at_once(cases: *mut weft_select_case, n: usize) -> Option<usize> {
+    if cases.is_null() || !cases.is_aligned() || n.wrapping_sub(1) >= FEW {
+        return None;
+    }
+    // SAFETY: promised by the caller.
+    let channel = |index: usize| unsafe {
+        let case = &*cases.add(index);
+        if !matches!(case.op, WEFT_SELECT_SEND | WEFT_SELECT_RECV) || case.elem.is_null() {
+            return None;
+        }
+        Handle::<Channel>::peek(case.handle.cast())
+    };
+    // A case that is wrong leaves all undone.
+    if !(0..n).all(|index| channel(index).is_some()) {
+        return None;
+    }
+    let mut untried = (1_u32 << n) - 1;
+    for left in (1..=n).rev() {
+        let nth = select::random_below(left);
+        let index = (0..nth).fold(untried, |untried, _| untried & (untried - 1)).trailing_zeros() as usize;
+        untried &= !(1 << index);
+        // SAFETY: within the array; a handle and an element as promised by the caller.
+        unsafe {
+            let (case, channel) = (&mut *cases.add(index), channel(index)?);
+            let direction = if case.op == WEFT_SELECT_SEND { Direction::Send } else { Direction::Receive };
+            match pass(channel, direction, case.elem.cast()) {
+                Fast::Done => {}
+                Fast::Attend => _ = attend(channel, direction),
+                Fast::No => continue,
+            }
+            case.status = Status::Ok as weft_status;
+        }
+        return Some(index);
+    }
+    None
+}
+
+/// # Safety
+/// As for the functions that it calls.
+unsafe fn pass(channel: &Channel, direction: Direction, elem: *mut u8) -> Fast {
+    // SAFETY: promised by the caller.
+    let fast = unsafe {
+        match direction {
+            Direction::Send => channel.fast_send(elem),
+            Direction::Receive => channel.fast_receive(elem),
+        }
+    };
+    if fast == Fast::No {
+        channel.clear_up(direction);
+    }
+    fast
 }
 
 /// Keeps the channels in place through a wait.
@@ -249,6 +313,27 @@ const NONE_READY: Failure = Failure::new(Status::WouldBlock, "no case is ready")
 /// in the order of addresses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_select(
+    cases: *mut weft_select_case,
+    n: usize,
+    timeout_ns: i64,
+    fired: *mut usize,
+) -> weft_status {
+    if !fired.is_null() && fired.is_aligned() {
+        // SAFETY: cases and a place by contract.
+        unsafe {
+            if let Some(index) = at_once(cases, n) {
+                *fired = index;
+                return Status::Ok as weft_status;
+            }
+        }
+    }
+    // SAFETY: as above.
+    unsafe { select_slowly(cases, n, timeout_ns, fired) }
+}
+
+/// # Safety
+/// As for weft_select.
+unsafe extern "C" fn select_slowly(
     cases: *mut weft_select_case,
     n: usize,
     timeout_ns: i64,

@@ -1,7 +1,6 @@
 //! What is told of settled futures: callbacks, channels, file descriptors.
 
 use std::ffi::{c_int, c_void};
-use std::ptr;
 use std::sync::Arc;
 
 use super::args::{callback, may_create, place};
@@ -14,6 +13,7 @@ use crate::breaker::listeners::Listeners;
 use crate::error::{Failure, Status};
 use crate::future::{Callback, Future, OnSettled};
 use crate::panics;
+use crate::scheduler::Readied;
 
 /// Told of a settled future. Runs on whatever thread settles it: it does not block.
 pub type weft_settled_fn = Option<unsafe extern "C-unwind" fn(future: *mut weft_future, arg: *mut c_void)>;
@@ -41,32 +41,32 @@ impl OnSettled<Value> for Told {
     }
 }
 
+impl Told {
+    /// It has been taken back.
+    fn dropped(self) {
+        if let Some(drop) = self.drop {
+            // SAFETY: given for this call, which happens instead of the callback.
+            panics::contain("the drop callback of a watch", || unsafe { drop(self.ctx, self.arg) });
+        }
+    }
+}
+
 /// A callback that can be taken back.
 pub(super) enum Watched {
     Future(Arc<Callback<Value, Told>>),
-    Descriptor(descriptor::Watch),
+    Descriptor(Readied<descriptor::Told>),
     /// By its number.
     Breaker(Arc<Listeners>, u64),
 }
 
-/// What is called for a callback that has been taken back.
-pub(super) struct TakenBack {
-    pub drop: weft_drop_fn,
-    pub ctx: *mut c_void,
-    pub arg: *mut c_void,
-}
-
 impl Watched {
-    fn off(&self) -> Option<TakenBack> {
+    /// True: it will not run, and has been dropped.
+    fn off(&self) -> bool {
         match self {
-            Watched::Future(callback) => {
-                callback.off().map(|told| TakenBack { drop: told.drop, ctx: told.ctx, arg: told.arg })
-            }
-            Watched::Descriptor(watch) => watch.off(),
+            Watched::Future(callback) => callback.off().map(|told| told.dropped()).is_some(),
+            Watched::Descriptor(watch) => watch.take_back(),
             // A listener's drop is its own end.
-            Watched::Breaker(listeners, id) => {
-                listeners.remove(*id).then_some(TakenBack { drop: None, ctx: ptr::null_mut(), arg: ptr::null_mut() })
-            }
+            Watched::Breaker(listeners, id) => listeners.remove(*id),
         }
     }
 }
@@ -116,14 +116,10 @@ pub unsafe extern "C" fn weft_future_on_settled(
 pub unsafe extern "C" fn weft_watch_off(watch: *mut weft_watch) -> weft_status {
     boundary(|| {
         // SAFETY: a handle by contract.
-        let Some(unused) = unsafe { Handle::<Watched>::get(watch, "watch")? }.off() else {
-            return Err(Failure::new(Status::Busy, "the callback runs, has run, or was taken back"));
-        };
-        if let Some(drop) = unused.drop {
-            // SAFETY: given for this call, which happens instead of the callback.
-            panics::contain("the drop callback of a watch", || unsafe { drop(unused.ctx, unused.arg) });
+        match unsafe { Handle::<Watched>::get(watch, "watch")? }.off() {
+            true => Ok(()),
+            false => Err(Failure::new(Status::Busy, "the callback runs, has run, or was taken back")),
         }
-        Ok(())
     })
 }
 
@@ -153,7 +149,7 @@ pub unsafe extern "C" fn weft_future_notify(
 ) -> weft_status {
     boundary(|| {
         // SAFETY: handles by contract.
-        let (future, sender) = unsafe { (get_future(future, "future")?, channel::Tags::new(channel)?) };
+        let (future, sender) = unsafe { (get_future(future, "future")?, channel::Sink::<u64>::new(channel)?) };
         Callback::new(future, move || sender.send(tag)).arm(future);
         Ok(())
     })

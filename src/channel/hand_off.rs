@@ -238,7 +238,7 @@ impl HandOff {
         attempt
     }
 
-    /// Does it, waiting for the other side; calls `keep` first, unless it is not to wait.
+    /// Does it, waiting for the other side; calls `keep` before it waits, or looks at the channel after the element has passed.
     ///
     /// # Safety
     /// As for [`Locked::attempt`].
@@ -255,10 +255,6 @@ impl HandOff {
             waiter: Waiter,
             node: MaybeUninit<WaitNode>,
         }
-        // Before anything is passed: whoever gets it may be the last to know the channel, and the other side is to be told yet.
-        if deadline != Deadline::Now {
-            keep();
-        }
         let mut frame = Frame { waiter: Waiter::new(), node: MaybeUninit::uninit() };
         let node = frame.node.as_mut_ptr();
         {
@@ -266,10 +262,17 @@ impl HandOff {
             // SAFETY: promised by the caller.
             let (attempt, other) = unsafe { locked.attempt(direction, element) };
             if attempt != Attempt::WouldBlock || deadline == Deadline::Now {
+                // Whoever gets the element may be the last to know the channel, so when the lock is free it is left alone, or kept.
+                // Relaxed: set under the lock.
+                let observed = attempt == Attempt::Done && self.observed.load(Ordering::Relaxed);
+                if observed {
+                    keep();
+                }
                 drop(locked);
-                self.finish(attempt == Attempt::Done, other);
+                self.finish(observed, other);
                 return Ok(attempt);
             }
+            keep();
             // SAFETY: its place. Node and waiter stay in this frame until the wait was fired or the node is unlinked.
             unsafe {
                 node.write(WaitNode::new(&frame.waiter, element));

@@ -281,6 +281,9 @@ impl Channel {
                 if sent == count {
                     break Ok(());
                 }
+                if sent + 1 < count {
+                    keep();
+                }
                 // SAFETY: an element of the caller's.
                 match unsafe { hand_off.transfer(Direction::Send, element(sent).cast_mut(), deadline, &mut keep) } {
                     Ok(Attempt::Done) => sent += 1,
@@ -323,6 +326,9 @@ impl Channel {
         unsafe {
             match &self.flavour {
                 Flavour::HandOff(hand_off) => {
+                    if most > 1 {
+                        keep();
+                    }
                     let passed = hand_off.transfer(Direction::Receive, elements, deadline, &mut keep);
                     self.result(Direction::Receive, passed)?;
                     received = 1;

@@ -224,27 +224,8 @@ impl<S: Store> Queue<S> {
         }
         // Relaxed: written inside only.
         let index = side.index.load(Ordering::Relaxed);
-        let pushed = side.inside.with_mut(|inside| {
-            // SAFETY: we are inside.
-            let Inside { run, other, slip } = unsafe { &mut *inside };
-            if index.wrapping_sub(*other) >= side.capacity {
-                // Acquire pairs with the consumers' Release: the slots have been read.
-                slip.look(other, || self.consumer.index.load(Ordering::Acquire));
-                if index.wrapping_sub(*other) >= side.capacity {
-                    return false;
-                }
-            }
-            if run.at == run.end {
-                if !S::WRAPS {
-                    return false;
-                }
-                run.at = 0;
-            }
-            // SAFETY: a free place of the queue's; the caller's element has its size.
-            unsafe { run.base.add(run.at * size_of::<T>()).cast::<T>().write_unaligned(element.read_unaligned()) };
-            run.at += 1;
-            true
-        });
+        // SAFETY: we are inside; as promised by the caller.
+        let pushed = unsafe { self.push_one(side.inside.get_mut().deref(), index, element) };
         if pushed {
             #[cfg(weft_loom)]
             self.traces.written(index);
@@ -266,34 +247,64 @@ impl<S: Store> Queue<S> {
         }
         // Relaxed: written inside only.
         let index = side.index.load(Ordering::Relaxed);
-        let popped = side.inside.with_mut(|inside| {
-            // SAFETY: we are inside.
-            let Inside { run, other, slip } = unsafe { &mut *inside };
-            if index == *other {
-                // Acquire pairs with the producers' Release: the elements come with it.
-                slip.look(other, || self.producer.index.load(Ordering::Acquire));
-                if index == *other {
-                    return false;
-                }
-            }
-            if run.at == run.end {
-                if !S::WRAPS {
-                    return false;
-                }
-                run.at = 0;
-            }
-            #[cfg(weft_loom)]
-            self.traces.read(index);
-            // SAFETY: an element's place of the queue's; the caller's has its size.
-            unsafe { element.write_unaligned(run.base.add(run.at * size_of::<T>()).cast::<T>().read_unaligned()) };
-            run.at += 1;
-            true
-        });
+        // SAFETY: we are inside; as promised by the caller.
+        let popped = unsafe { self.pop_one(side.inside.get_mut().deref(), index, element) };
         if popped {
             // Release: the place has been read.
             side.index.store(index.wrapping_add(1), Ordering::Release);
         }
         Self::fast_end(side, popped)
+    }
+
+    /// False: there is no room, or reason to wait for more.
+    #[inline(always)]
+    unsafe fn push_one<T: Copy>(&self, inside: &mut Inside, index: usize, element: *const T) -> bool {
+        let Inside { run, other, slip } = inside;
+        let capacity = self.producer.capacity;
+        if index.wrapping_sub(*other) >= capacity {
+            // Acquire pairs with the consumers' Release: the slots have been read.
+            let seen = self.consumer.index.load(Ordering::Acquire);
+            if index.wrapping_sub(seen) >= capacity || !slip.lets_pass(seen.wrapping_sub(*other)) {
+                return false;
+            }
+            *other = seen;
+        }
+        if run.at == run.end {
+            if !S::WRAPS {
+                return false;
+            }
+            run.at = 0;
+        }
+        // SAFETY: a free place of the queue's; the caller's element has its size.
+        unsafe { run.base.add(run.at * size_of::<T>()).cast::<T>().write_unaligned(element.read_unaligned()) };
+        run.at += 1;
+        true
+    }
+
+    /// False: there is no element, or reason to wait for more.
+    #[inline(always)]
+    unsafe fn pop_one<T: Copy>(&self, inside: &mut Inside, index: usize, element: *mut T) -> bool {
+        let Inside { run, other, slip } = inside;
+        if index == *other {
+            // Acquire pairs with the producers' Release: the elements come with it.
+            let seen = self.producer.index.load(Ordering::Acquire);
+            if index == seen || !slip.lets_pass(seen.wrapping_sub(*other)) {
+                return false;
+            }
+            *other = seen;
+        }
+        if run.at == run.end {
+            if !S::WRAPS {
+                return false;
+            }
+            run.at = 0;
+        }
+        #[cfg(weft_loom)]
+        self.traces.read(index);
+        // SAFETY: an element's place of the queue's; the caller's has its size.
+        unsafe { element.write_unaligned(run.base.add(run.at * size_of::<T>()).cast::<T>().read_unaligned()) };
+        run.at += 1;
+        true
     }
 
     #[inline(always)]
@@ -538,6 +549,17 @@ impl<S: Store> Queue<S> {
         }
     }
 
+    /// Looks for a while whether an attempt might come to something. Where there is room for little there is soon more: who fills
+    /// each place as it gets free would be in the consumers' way at every step.
+    fn look_around(&self, direction: Direction) -> bool {
+        let enough = match direction {
+            Direction::Send => ENOUGH.min(self.producer.capacity / 4),
+            Direction::Receive => 1,
+        };
+        spin::until(|| self.might(direction) && self.chances(direction) >= enough || self.is_closed())
+            || self.might(direction)
+    }
+
     /// Who has come to little since the last park is not to be woken for as little again: it takes turns on its CPU with others
     /// until there is more to be done, or somebody wants the CPU for long. Whether an attempt might come to something then.
     fn take_turns(&self, direction: Direction, began_ns: i64) -> bool {
@@ -557,7 +579,7 @@ impl<S: Store> Queue<S> {
         // A signal that arrives during a spin would go unnoticed.
         if !park::interruptible() {
             let began_ns = now_ns();
-            if spin::until(|| self.might(direction)) || self.take_turns(direction, began_ns) {
+            if self.look_around(direction) || self.take_turns(direction, began_ns) {
                 return Ok(false);
             }
         }

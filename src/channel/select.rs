@@ -58,6 +58,10 @@ unsafe impl Event for Case<'_> {
         verdict(&unsafe { self.channel.attempt(self.direction, self.element) })
     }
 
+    fn might(&self) -> bool {
+        self.channel.might(self.direction)
+    }
+
     fn meeting(&self) -> Option<&dyn Meeting> {
         self.channel.hand_off().map(|hand_off| hand_off as &dyn Meeting)
     }

@@ -40,12 +40,11 @@ impl Slip {
     }
 
     /// Has `other` become what `load` says of the other side's index, after a wait if that is worth it.
-    #[inline(always)]
     pub fn look(&mut self, other: &mut usize, load: impl Fn() -> usize) {
         let seen = load();
         let passed = seen.wrapping_sub(*other);
         *other = seen;
-        if passed < self.close as usize && self.is_worth_it(passed) {
+        if !self.lets_pass(passed) {
             for _ in 0..PAUSES {
                 std::hint::spin_loop();
             }
@@ -54,14 +53,21 @@ impl Slip {
         }
     }
 
-    fn is_worth_it(&mut self, passed: usize) -> bool {
-        self.ones = if passed == 1 { self.ones.saturating_add(1) } else { 0 };
-        let streams = passed > 1 || self.ones >= ONES;
-        if streams && self.skip > 0 {
-            self.skip -= 1;
-            return false;
+    /// Whether this is no occasion to wait: the other side has got on by so much. If it is one, [`Slip::look`] is to follow.
+    #[inline(always)]
+    pub fn lets_pass(&mut self, passed: usize) -> bool {
+        if passed >= self.close as usize {
+            return true;
         }
-        streams
+        let ones = if passed == 1 { self.ones.saturating_add(1) } else { 0 };
+        if passed > 1 || ones >= ONES {
+            if self.skip == 0 {
+                return false;
+            }
+            self.skip -= 1;
+        }
+        self.ones = ones;
+        true
     }
 
     fn learn(&mut self, came: usize) {

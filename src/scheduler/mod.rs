@@ -15,7 +15,7 @@
 //! runtime owns more threads than run at once, up to `max_threads`, and starts or wakes one when there is
 //! something to run and a turn is free. Spare threads leave after `keep_alive`. How many run at once can be changed
 //! ([`resize`]). A runtime can also do without threads of its own: those of the program come as [`guests`]. Timers queue
-//! tasks when their time has come ([`timed`]).
+//! tasks when their time has come ([`timed`]), and descriptors when they are ready (`ready`).
 
 pub mod blocks;
 pub mod claim;
@@ -52,6 +52,8 @@ pub mod places;
 #[cfg(not(weft_loom))]
 mod polled;
 #[cfg(not(weft_loom))]
+mod ready;
+#[cfg(not(weft_loom))]
 mod resize;
 #[cfg(not(weft_loom))]
 mod runtime;
@@ -80,6 +82,7 @@ pub use {
     placement::allowed,
     places::Policy,
     polled::{First, Poll, Polled},
+    ready::{OnReady, Readied},
     runtime::{Core, RUNTIME_TAG},
     runtime::{Mode, NotSubmitted, Place, Runtime},
     stall::watcher::{Stall, StallHook},

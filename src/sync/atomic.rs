@@ -29,4 +29,28 @@ impl<T> UnsafeCell<T> {
     pub fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
         f(self.0.get())
     }
+
+    /// An exclusive access as long as what is returned lives: for hot paths, where a closure might become a call.
+    #[inline(always)]
+    pub fn get_mut(&self) -> MutPtr<T> {
+        MutPtr(self.0.get())
+    }
+}
+
+/// What [`UnsafeCell::get_mut`] gives.
+#[cfg(not(weft_loom))]
+pub struct MutPtr<T>(*mut T);
+
+#[cfg(not(weft_loom))]
+impl<T> MutPtr<T> {
+    /// The value.
+    ///
+    /// # Safety
+    /// Nobody else accesses it meanwhile.
+    #[inline(always)]
+    #[expect(clippy::mut_from_ref, reason = "the form that loom has")]
+    pub unsafe fn deref(&self) -> &mut T {
+        // SAFETY: the cell's, and promised by the caller.
+        unsafe { &mut *self.0 }
+    }
 }

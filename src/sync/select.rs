@@ -21,6 +21,7 @@ use std::task::Waker;
 
 use super::deadline::Deadline;
 use super::wait::{Claimed, Ended, ITSELF, WaitNode, Waiter};
+use super::{park, spin};
 use crate::platform::fork;
 
 /// How a case ended.
@@ -41,6 +42,11 @@ pub enum Verdict {
 pub unsafe trait Event {
     /// Does it, if that needs no waiting; None: it does.
     fn attempt(&self) -> Option<Verdict>;
+
+    /// Whether an attempt might come to something, as far as that is seen at a glance.
+    fn might(&self) -> bool {
+        false
+    }
 
     /// Its lock, if it is a meeting.
     fn meeting(&self) -> Option<&dyn Meeting> {
@@ -114,12 +120,19 @@ pub type Hit = (usize, Verdict);
 /// whatever else ends a wait. There is at least one.
 pub fn select<E: Event>(events: &[E], deadline: Deadline) -> Result<Hit, Ended> {
     let mut told = None;
+    // Not by who has to be queued to be found, nor where a signal would go unnoticed.
+    let mut look_around = !park::interruptible() && events.iter().all(|event| event.meeting().is_none());
     loop {
         if let Some(hit) = attempt(events, told.take()) {
             return Ok(hit);
         }
         if deadline.has_passed() {
             return Err(Ended::TimedOut);
+        }
+        // Once: then whatever else ends a wait is looked at.
+        if look_around && spin::until(|| events.iter().any(Event::might)) {
+            look_around = false;
+            continue;
         }
         let waiter = Waiter::new();
         let mut nodes = nodes(&waiter, events.len());
@@ -375,8 +388,9 @@ fn in_random_order<R>(n: usize, mut f: impl FnMut(usize) -> Option<R>) -> Option
     None
 }
 
+/// One of 0..bound, each as likely as the others.
 #[cfg(not(weft_loom))]
-fn random_below(bound: usize) -> usize {
+pub fn random_below(bound: usize) -> usize {
     thread_local! {
         static STATE: Cell<u64> = const { Cell::new(0) };
     }
@@ -390,7 +404,7 @@ fn random_below(bound: usize) -> usize {
 
 /// Models look at one order: what is ready when is theirs to vary.
 #[cfg(weft_loom)]
-fn random_below(_bound: usize) -> usize {
+pub fn random_below(_bound: usize) -> usize {
     0
 }
 

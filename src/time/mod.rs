@@ -6,7 +6,7 @@
 //! queue; code of the user's never runs in them. In tests it is the test, with a clock that is set by hand.
 //!
 //! The same thread sleeps for descriptors, of the program and of rooms above: [`watches::Watches`] has what is called when
-//! they are ready.
+//! they are ready. Rooms above queue what the program wants to be called.
 //!
 //! [`now::Now`] is the clock of those who only look at it.
 //!

@@ -1,8 +1,8 @@
 //! This process' reactor: one thread that sleeps until a timer is due or a descriptor is ready.
 //!
 //! It is started on first use and stays: it sleeps in the kernel, in one epoll set with a timerfd, and costs nothing until
-//! then. It takes no signals. Timers of this crate run no code of the user's on it; watches of descriptors do, so they must
-//! be short: timers and other watches wait behind them.
+//! then. It takes no signals. Timers of this crate and watches of descriptors run no code of the user's on it: they wake,
+//! trigger and queue, and are short.
 //!
 //! A watch has a duplicate of its descriptor. An epoll set knows what it watches by number and by what the number leads to,
 //! and lets it go only when nothing leads there any more: a number that the program has closed, and that the system has given

@@ -25,6 +25,8 @@ require_relative "weft/combined"
 require_relative "weft/promise"
 require_relative "weft/channel"
 require_relative "weft/select"
+require_relative "weft/mutex"
+require_relative "weft/deadlock"
 require_relative "weft/breaker"
 require_relative "weft/native_function"
 require_relative "weft/runtime"
@@ -35,7 +37,7 @@ module Weft
   # The capacity of a channel that never makes a sender wait.
   UNBOUNDED = Float::INFINITY
 
-  @pool_lock = Mutex.new
+  @pool_lock = ::Mutex.new
   @pid = Process.pid
 
   class << self
@@ -100,6 +102,7 @@ module Weft
       Error.check(Native.weft_after_fork)
       Handle.disown_all
       @pool = nil
+      Pool.after_fork
       @pid = Process.pid
       nil
     end

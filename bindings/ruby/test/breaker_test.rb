@@ -36,7 +36,9 @@ class BreakerTest < WeftTest::Case
 
   def test_a_killed_thread_leaves_no_probe_behind
     breaker = Weft::Breaker.new.force(:half_open)
-    thread = waiting { breaker.run { Thread.stop } }
+    inside = Thread::Queue.new
+    thread = Thread.new { breaker.run { inside.push(true) && Thread.stop } }
+    inside.pop
     assert_nil breaker.try_acquire
     thread.kill.join
     assert_equal 7, (breaker.run { 7 })
@@ -137,5 +139,51 @@ class BreakerTest < WeftTest::Case
     end
     assert_predicate Process.wait2(child).last, :success?
     permit.record(:ok)
+  end
+
+  def test_changes_are_asked_for
+    breaker = Weft::Breaker.new
+    changes = breaker.changes
+    assert_status(Weft::WouldBlockError) { changes.next(timeout: 0) }
+    assert_status(Weft::TimeoutError) { changes.next(timeout: 0.001) }
+    breaker.force(:forced_open)
+    assert_equal [[changes], [], []], IO.select([changes])
+    change = changes.next
+    assert_equal [:closed, :forced_open, 1], [change.from, change.to, change.generation]
+    assert_operator change.time_ns, :>, 0
+    thread = waiting { changes.next }
+    breaker.force(:closed)
+    assert_equal :closed, thread.value.to
+    listener = waiting { changes.first(2).map(&:to) }
+    %i[disabled metrics_only].each { |state| breaker.force(state) }
+    assert_equal %i[disabled metrics_only], listener.value
+    listener = waiting { changes.to_a }
+    changes.release
+    assert_equal [], listener.value
+    assert_raises(Weft::ReleasedError) { changes.next }
+    assert_equal [], changes.to_a
+    breaker.force(:closed)
+  end
+
+  def test_an_interrupted_reader_loses_no_change
+    breaker = Weft::Breaker.new
+    changes = breaker.changes
+    got = Thread::Queue.new
+    ends = Class.new(StandardError)
+    reader = interrupted_by(ends) do
+      loop do
+        Thread.handle_interrupt(ends => :on_blocking) { got << changes.next.generation }
+      rescue ends
+        next
+      end
+    end
+    200.times do |i|
+      breaker.force(i.even? ? :forced_open : :closed)
+      reader.raise(ends)
+      Thread.pass
+    end
+    all = Array.new(200) { got.pop }
+    assert_equal [*1..200], all.sort
+    reader.kill.join
   end
 end

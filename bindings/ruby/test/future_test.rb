@@ -17,10 +17,10 @@ class FutureTest < WeftTest::Case
   def test_a_value_stays_the_object_it_is
     [Object.new, nil, false, 42, "text"].each do |value|
       promise = Weft::Promise.new
-      assert_equal [:pending, false, nil], promise.future.then { |f| [f.state, f.ready?, f.error] }
+      assert_equal [:pending, false, nil], promise.future.yield_self { |f| [f.state, f.ready?, f.error] }
       assert_same promise, promise.resolve(value)
       assert_same promise.future, promise.future
-      assert_equal [:ready, true, nil], promise.future.then { |f| [f.state, f.ready?, f.error] }
+      assert_equal [:ready, true, nil], promise.future.yield_self { |f| [f.state, f.ready?, f.error] }
       2.times { assert_same value, promise.future.value(timeout: 0) }
       assert_same promise.future, promise.future.wait
     end

@@ -49,6 +49,11 @@ module WeftTest
       thread
     end
 
+    # Starts a thread that is interrupted by this class only where its block lets it.
+    def interrupted_by(ends, &block)
+      Thread.handle_interrupt(ends => :never) { Thread.new(&block) }
+    end
+
     # Runs the block in a thread of its own, whose stack is gone afterwards: no stray word on this thread's
     # stack keeps objects of the block alive.
     def apart(&block)

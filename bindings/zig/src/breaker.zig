@@ -4,6 +4,7 @@ const std = @import("std");
 const c = @import("header.zig").c;
 const call = @import("call.zig");
 const failure = @import("failure.zig");
+const Watch = @import("future.zig").Watch;
 
 const Error = failure.Error;
 
@@ -98,6 +99,33 @@ pub const Breaker = struct {
     pub fn force(self: Breaker, to: State) void {
         const status = c.weft_breaker_force(self.handle, @intFromEnum(to));
         std.debug.assert(status == c.WEFT_OK);
+    }
+
+    /// Calls f(args..., from, to) at each change of state, in their order, on a thread that brought one about. It must not block, and
+    /// returns nothing.
+    pub fn onChange(self: Breaker, comptime f: anytype, args: anytype) Error!Watch {
+        if (call.Return(f) != void) @compileError("a function that is told of a breaker returns nothing");
+        const Box = struct {
+            args: @TypeOf(args),
+
+            const Box = @This();
+
+            fn entry(event: [*c]const c.weft_breaker_event, arg: ?*anyopaque) callconv(.c) void {
+                const box: *Box = @ptrCast(@alignCast(arg.?));
+                @call(.auto, f, box.args ++ .{ @as(State, @enumFromInt(event.*.from)), @as(State, @enumFromInt(event.*.to)) });
+            }
+
+            fn drop(_: ?*anyopaque, arg: ?*anyopaque) callconv(.c) void {
+                const box: *Box = @ptrCast(@alignCast(arg.?));
+                call.allocator.destroy(box);
+            }
+        };
+        const box = try call.allocator.create(Box);
+        errdefer call.allocator.destroy(box);
+        box.* = .{ .args = args };
+        var out: ?*c.weft_watch = null;
+        try failure.check(c.weft_breaker_on_change(self.handle, Box.entry, box, Box.drop, null, &out));
+        return .{ .handle = out.? };
     }
 
     pub fn stats(self: Breaker) Error!c.weft_breaker_stats {

@@ -52,7 +52,7 @@ pub fn Cell(comptime R: type) type {
             return self;
         }
 
-        fn release(self: *Self) void {
+        pub fn release(self: *Self) void {
             if (self.references.fetchSub(1, .acq_rel) != 1) return;
             if (self.written and !self.taken) {
                 if (self.drop) |drop| {
@@ -68,7 +68,7 @@ pub fn Cell(comptime R: type) type {
             if (self.result) |*present| return present else |_| return null;
         }
 
-        fn dropValue(_: ?*anyopaque, raw: ?*anyopaque) callconv(.c) void {
+        pub fn dropValue(_: ?*anyopaque, raw: ?*anyopaque) callconv(.c) void {
             from(raw).release();
         }
 
@@ -316,7 +316,7 @@ pub fn start(runtime: ?*c.weft_runtime, comptime f: anytype, args: anytype, opti
     return .{ .handle = later.?, .cell = &box.cell };
 }
 
-/// A callable that waits to be told of a settled future. It waits without its handle, too.
+/// A callable that waits to be told of a settled future, of a descriptor or of a breaker. It waits without its handle, too.
 pub const Watch = struct {
     handle: *c.weft_watch,
 
@@ -324,7 +324,8 @@ pub const Watch = struct {
         c.weft_watch_release(self.handle);
     }
 
-    /// Takes it back: it will not run. error.Busy: it runs, has run, or was taken back before.
+    /// Takes it back: it will not run. error.Busy: it runs, has run, or was taken back before; a breaker's that
+    /// runs will not run again.
     pub fn off(self: Watch) Error!void {
         try failure.check(c.weft_watch_off(self.handle));
     }

@@ -3,9 +3,11 @@
 const std = @import("std");
 const c = @import("header.zig").c;
 const call = @import("call.zig");
+const descriptor = @import("descriptor.zig");
 const failure = @import("failure.zig");
 const future = @import("future.zig");
 const loops = @import("loops.zig");
+const poll_task = @import("poll.zig");
 const task = @import("task.zig");
 const timer = @import("timer.zig");
 
@@ -133,6 +135,25 @@ pub const Runtime = struct {
     /// left out.
     pub fn every(self: Runtime, delay_ns: i64, period_ns: i64, comptime f: anytype, args: anytype) Error!timer.Timer {
         return timer.start(self.handle, delay_ns, period_ns, f, args);
+    }
+
+    /// Runs f(args..., ready) as a task, once, when the descriptor is ready for what is asked, hung up or failed; `ready` is a
+    /// weft.Ready. It carries the cancel token of whoever calls this; triggered, that takes it back, and so does the runtime's shutdown.
+    /// What the descriptor leads to stays open until then. f returns nothing.
+    pub fn whenReady(self: Runtime, fd: i32, interest: descriptor.Interest, comptime f: anytype, args: anytype) Error!future.Watch {
+        return descriptor.watch(self.handle, fd, interest, f, args);
+    }
+
+    /// Calls f(args..., waker) on a worker, and again whenever the waker has been woken, until it returns something else than null: its
+    /// result, or an error. The arguments are the same each time, so its state goes by a pointer. It must not block; without a
+    /// `waker.retain()` kept somewhere a task that waits is dropped, and the future fails with error.Broken. A request to stop wakes it,
+    /// once: see weft.cancelled.
+    pub fn poll(self: Runtime, comptime f: anytype, args: anytype) Error!future.Future(poll_task.Result(f)) {
+        return poll_task.start(self.handle, f, args, .{});
+    }
+
+    pub fn pollWith(self: Runtime, comptime f: anytype, args: anytype, options: future.Options(poll_task.Result(f))) Error!future.Future(poll_task.Result(f)) {
+        return poll_task.start(self.handle, f, args, options);
     }
 
     /// Runs f(args...) on a worker and waits for it; returns what it returns. Inside one of the runtime's tasks it runs at once, on

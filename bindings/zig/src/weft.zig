@@ -5,7 +5,7 @@
 //!
 //! What holds for everything in here:
 //!
-//! - Handles (`Runtime`, `Future`, `Promise`, `Channel`, `CancelToken`, `Timer`, `Mutex`, `Thread`, `Breaker`) are small structs around one reference. `retain()` gives another one to keep,
+//! - Handles (`Runtime`, `Future`, `Promise`, `Channel`, `CancelToken`, `Timer`, `Mutex`, `Thread`, `Breaker`, `Waker`, `Watch`) are small structs around one reference. `retain()` gives another one to keep,
 //!   `deinit()` gives one back and never blocks; a copy without `retain()` is a borrowed view.
 //! - Callables are functions known at compile time plus a tuple of arguments, which are copied. A function whose first parameter is a
 //!   `Worker` gets the worker it runs on; the tuple does not mention it.
@@ -30,6 +30,10 @@ pub const all = @import("combined.zig").all;
 pub const any = @import("combined.zig").any;
 pub const race = @import("combined.zig").race;
 pub const delay = @import("combined.zig").delay;
+pub const Waker = @import("poll.zig").Waker;
+pub const Interest = @import("descriptor.zig").Interest;
+pub const Ready = @import("descriptor.zig").Ready;
+pub const deadlock = @import("deadlock.zig");
 pub const CancelToken = @import("cancel.zig").CancelToken;
 pub const Shield = @import("cancel.zig").Shield;
 pub const cancelled = @import("cancel.zig").cancelled;

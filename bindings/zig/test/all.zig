@@ -7,6 +7,9 @@ test {
     _ = @import("forkjoin.zig");
     _ = @import("loops.zig");
     _ = @import("futures.zig");
+    _ = @import("poll.zig");
+    _ = @import("descriptors.zig");
+    _ = @import("deadlock.zig");
     _ = @import("combinators.zig");
     _ = @import("channels.zig");
     _ = @import("ends.zig");

@@ -61,3 +61,26 @@ test "permits, and forced states" {
     wrong.probes = 0;
     try testing.expectError(error.Invalid, weft.Breaker.init(wrong));
 }
+
+const Changes = weft.Channel([2]weft.Breaker.State);
+
+fn note(changes: Changes, from: weft.Breaker.State, to: weft.Breaker.State) void {
+    changes.send(.{ from, to }) catch unreachable;
+}
+
+test "listeners" {
+    const changes = try Changes.init(.{});
+    defer changes.deinit();
+    const breaker = try weft.Breaker.init(weft.Breaker.defaults());
+    defer breaker.deinit();
+    const watch = try breaker.onChange(note, .{changes});
+    defer watch.deinit();
+    breaker.force(.forced_open);
+    breaker.force(.closed);
+    try watch.off();
+    try testing.expectError(error.Busy, watch.off());
+    breaker.force(.disabled);
+    try testing.expectEqual([2]weft.Breaker.State{ .closed, .forced_open }, (try changes.recv()).?);
+    try testing.expectEqual([2]weft.Breaker.State{ .forced_open, .closed }, (try changes.recv()).?);
+    try testing.expectEqual(0, changes.len());
+}

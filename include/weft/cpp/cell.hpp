@@ -37,9 +37,10 @@ public:
     cell_base &operator=(const cell_base &) = delete;
     virtual ~cell_base() = default;
 
-    /// Keeps an exception and gives the status to answer with.
-    weft_status keep(std::exception_ptr exception) {
-        const weft_status status = describe(exception);
+    /// Keeps an exception and gives the status to answer with: WEFT_FAILED in the place of one that would mean something else.
+    weft_status keep(std::exception_ptr exception, weft_status reserved = WEFT_OK) {
+        weft_status status = describe(exception);
+        if (status == reserved) status = WEFT_FAILED;
         exception_ = std::move(exception);
         text_ = weft_error_message();
         status_.store(status, std::memory_order_release); // paired with the load in find

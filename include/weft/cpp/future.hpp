@@ -29,7 +29,12 @@ class future;
 template <class T>
 class promise;
 
-/// A callable that waits to be told of a settled future. Copies of the handle are the same one; it waits without them, too.
+namespace detail {
+struct descriptors;
+struct polls;
+} // namespace detail
+
+/// A callable that waits to be told of a settled future, or of a descriptor that is ready. Copies of the handle are the same one; it waits without them, too.
 class watch {
 public:
     /// An empty handle.
@@ -51,6 +56,7 @@ private:
     template <class T>
     friend class future;
     friend class breaker;
+    friend struct detail::descriptors;
 
     explicit watch(detail::watch_handle handle) noexcept : handle_(std::move(handle)) {}
 
@@ -181,6 +187,7 @@ private:
     friend class promise<T>;
     friend class runtime;
     friend struct detail::combinators;
+    friend struct detail::polls;
 
     future(weft_future *owned, detail::cell_pointer<T> cell) noexcept : handle_(owned), cell_(std::move(cell)) {}
 

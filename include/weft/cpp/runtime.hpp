@@ -9,11 +9,13 @@
 #include <type_traits>
 #include <utility>
 
+#include "descriptor.hpp"
 #include "error.hpp"
 #include "future.hpp"
 #include "handle.hpp"
 #include "join.hpp"
 #include "loop.hpp"
+#include "poll.hpp"
 #include "task.hpp"
 #include "time.hpp"
 #include "timer.hpp"
@@ -144,6 +146,18 @@ public:
     template <class Rep, class Period, class F>
     timer call_every(const std::chrono::duration<Rep, Period> &period, F &&callable) const {
         return timer::every(alive(), period, std::forward<F>(callable));
+    }
+
+    /// As weft::call_when_ready, on this runtime.
+    template <class F>
+    watch call_when_ready(int fd, std::int32_t events, F &&callable) const {
+        return detail::descriptors::call_when_ready(alive(), fd, events, std::forward<F>(callable));
+    }
+
+    /// As weft::spawn_poll, on this runtime.
+    template <class F>
+    auto spawn_poll(F &&callable, const task_options &how = {}) const -> future<detail::polls::result<F>> {
+        return detail::polls::spawn<detail::polls::result<F>>(alive(), std::forward<F>(callable), how);
     }
 
     /// As future::then, on this runtime.

@@ -48,6 +48,19 @@ impl Core {
     /// Has the job run on a worker at `first_ns`, or as soon as possible after it, and then every `period_ns` (0: once), for
     /// what goes by `token`. On failure nothing of the job has been called.
     pub fn timer<J: Job>(&self, first_ns: i64, period_ns: i64, token: Option<Token>, job: J) -> Result<Timed<J>> {
+        let timer = self.untold_timer(first_ns, period_ns, token, job)?;
+        timer.heed();
+        Ok(timer)
+    }
+
+    /// The same, and it does not hear of its token before [`Timed::heed`].
+    pub fn untold_timer<J: Job>(
+        &self,
+        first_ns: i64,
+        period_ns: i64,
+        token: Option<Token>,
+        job: J,
+    ) -> Result<Timed<J>> {
         let timers = time::prepare()?;
         let slot = UnsafeCell::new(Slot::new::<Body<J>>());
         let entry = Entry::new(Body { slot, core: self.share(), timers, word: Word::default(), token, job });
@@ -55,22 +68,56 @@ impl Core {
         if !unsafe { timers.arm_in(Some(&self.timers), &entry, first_ns, period_ns) } {
             return Err(ENDING);
         }
-        if let Some(token) = &entry.action.token {
-            token.tell(Arc::downgrade(&entry) as Weak<dyn OnTrigger>);
-        }
         Ok(Timed(entry))
     }
 }
 
 impl<J: Job> Timed<J> {
+    /// Has its token stop it.
+    pub fn heed(&self) {
+        if let Some(token) = &self.0.action.token {
+            token.tell(Arc::downgrade(&self.0) as Weak<dyn OnTrigger>);
+        }
+    }
+
     /// Sees to it that the job does not run any more, and is over. False: it runs now or ends, on another thread or around this
     /// call; it will not run again after that.
     pub fn stop(&self) -> bool {
+        !self.halt().busy
+    }
+
+    /// The same; true: the job is over by this call, not by its last run or an earlier end.
+    pub fn end(&self) -> bool {
+        self.halt().over
+    }
+
+    fn halt(&self) -> Outcome {
         let body = &self.0.action;
         body.timers.stop(&self.0);
         let outcome = body.word.stop();
         body.follow(outcome);
-        !outcome.busy
+        outcome
+    }
+
+    /// Its time has come, for the last time, before the clock says so; nothing if it is not armed any more. Never blocks.
+    pub fn expire(&self) {
+        let entry = &self.0;
+        let mut queued = false;
+        entry.action.timers.stop_and(entry, || queued = Body::due(entry, true));
+        if queued {
+            Body::expired(entry.clone());
+        }
+    }
+
+    /// What it does.
+    pub fn job(&self) -> &J {
+        &self.0.action.job
+    }
+}
+
+impl<J: Job> Clone for Timed<J> {
+    fn clone(&self) -> Self {
+        Timed(self.0.clone())
     }
 }
 

@@ -99,6 +99,17 @@ module Weft
       self
     end
 
+    # The changes of state from now on, to be asked for: no thread of the library's calls Ruby when they happen.
+    #
+    # @example
+    #   changes = breaker.changes
+    #   Thread.new { changes.each { |change| warn("#{change.from} -> #{change.to}") } }
+    #
+    # @return [Changes] {Changes#release} takes it back
+    def changes
+      @handle.use { |breaker| Changes.new(self, breaker) }
+    end
+
     # @return [Hash{Symbol => Integer, Symbol}] what it has seen so far: see weft_breaker_stats
     def stats
       native = Native::BreakerStats.new
@@ -208,3 +219,5 @@ module Weft
     end
   end
 end
+
+require_relative "breaker/changes"

@@ -26,10 +26,10 @@ module Weft
     # @param capacity [Integer, Float::INFINITY, nil] nil: the library's default, 1000; 0: a sender waits
     #   until its object has been received; {Weft::UNBOUNDED}: a sender never waits
     # @param name [String, nil] for messages
-    def initialize(capacity: nil, name: nil)
+    def initialize(capacity: nil, name: nil, &make)
       @objects = Objects.new
       Wait.undisturbed do
-        pointer = create(capacity, name)
+        pointer = create(capacity, name, &make)
         @handle = Handle.new(pointer, Channel.method(:give_back))
         number = Native.weft_channel_capacity(pointer)
         @capacity = number == Native::UNBOUNDED ? UNBOUNDED : number
@@ -234,6 +234,9 @@ module Weft
       options[:elem_size] = 8
       options[:name] = name
       options[:capacity] = slots(capacity) if capacity
+      # The block is for the ends of a channel, which make it in their own way.
+      return yield(options) if block_given?
+
       Native.make { |out| Native.weft_channel_new(options, out) }
     end
 
@@ -268,8 +271,12 @@ module Weft
         id = cell.read_uint64
         object = @objects.delete(id)
         hand.push(object) if hand.empty? && !Objects::NONE.equal?(object)
-        @returned.put(channel, hand) unless hand.empty?
+        # What is put last comes first.
+        @returned.put(channel, [hand.pop]) until hand.empty?
       end
     end
   end
 end
+
+require_relative "channel/batches"
+require_relative "channel/ends"

@@ -82,6 +82,19 @@ module Weft
       self
     end
 
+    # Goes on with the value: runs the block on a thread of the default pool when it is there. If there is none because of a
+    # failure, the block does not run, and the new future has that failure. ({Pool#then} does it on a pool of one's own.)
+    #
+    # @example
+    #   Weft.async { fetch(url) }.then { |page| parse(page) }.value
+    #
+    # @param cancel [CancelToken, nil] what the block goes by, see {Pool#async}
+    # @yieldparam value
+    # @return [Future] the block's value, or the exception it raised
+    def then(cancel: nil, &block)
+      Weft.pool.then(self, cancel: cancel, &block)
+    end
+
     # The future for IO.select and event loops: readable from when it is settled. Not to be read.
     # @return [IO] the same one each time
     def to_io

@@ -34,6 +34,8 @@ module Weft
     PLACEMENTS = { none: 0, compact: 1, scatter: 2 }.freeze
     LOADS = { cpu: 0, io: 1, mixed: 2 }.freeze
     LOG_LEVELS = { off: 0, error: 1, warn: 2, info: 3, debug: 4 }.freeze
+    DEADLOCK_REPORT = 0
+    DEADLOCK_ABORT = 1
     SELECT_SEND = 1
     SELECT_RECV = 2
     SELECT_FUTURE = 3
@@ -122,6 +124,11 @@ module Weft
              :failed, :uint64, :ignored, :uint64, :slow, :uint64, :rejected, :uint64, :late, :uint64,
              :abandoned, :uint64, :opened, :uint64, :window_calls, :uint64, :window_failed, :uint64,
              :window_slow, :uint64, :consecutive, :uint64, :probes, :uint64
+    end
+
+    # struct weft_breaker_event
+    class BreakerEvent < FFI::Struct
+      layout :from, :int32, :to, :int32, :time_ns, :int64, :generation, :uint64
     end
 
     # struct weft_permit
@@ -221,6 +228,8 @@ module Weft
     attach_function :weft_channel_new, %i[pointer pointer], :status
     attach_function :weft_channel_send, %i[pointer pointer int64], :status
     attach_function :weft_channel_recv, %i[pointer pointer int64], :status
+    attach_function :weft_channel_send_batch, %i[pointer pointer size_t int64 pointer], :status
+    attach_function :weft_channel_recv_batch, %i[pointer pointer size_t int64 pointer], :status
     attach_function :weft_channel_close, [:pointer], :void
     attach_function :weft_channel_is_closed, [:pointer], :bool
     attach_function :weft_channel_len, [:pointer], :size_t
@@ -228,6 +237,23 @@ module Weft
     attach_function :weft_channel_fd, %i[pointer int32 pointer], :status
     attach_function :weft_channel_retain, [:pointer], :pointer
     attach_function :weft_channel_release, [:pointer], :void
+    attach_function :weft_channel_ends, %i[pointer pointer pointer], :status
+    attach_function :weft_sender_channel, [:pointer], :pointer
+    attach_function :weft_sender_retain, [:pointer], :pointer
+    attach_function :weft_sender_release, [:pointer], :void
+    attach_function :weft_receiver_retain, [:pointer], :pointer
+    attach_function :weft_receiver_release, [:pointer], :void
+
+    attach_function :weft_watch_off, [:pointer], :status
+    attach_function :weft_watch_release, [:pointer], :void
+
+    attach_function :weft_mutex_new, %i[pointer pointer], :status
+    attach_function :weft_mutex_lock, %i[pointer int64], :status
+    attach_function :weft_mutex_unlock, [:pointer], :status
+    attach_function :weft_mutex_release, [:pointer], :void
+
+    attach_function :weft_deadlock_watch, %i[pointer pointer int32], :status
+    attach_function :weft_deadlock_count, [], :uint64
 
     attach_function :weft_select, %i[pointer size_t int64 pointer], :status
 
@@ -239,6 +265,7 @@ module Weft
     attach_function :weft_breaker_retry_after, [:pointer], :int64
     attach_function :weft_breaker_force, %i[pointer int32], :status
     attach_function :weft_breaker_stats_get, %i[pointer pointer], :status
+    attach_function :weft_breaker_notify, %i[pointer pointer pointer], :status
     attach_function :weft_breaker_retain, [:pointer], :pointer
     attach_function :weft_breaker_release, [:pointer], :void
 
@@ -255,6 +282,8 @@ module Weft
       attach_function :weft_log_next, %i[pointer int64], :int32, blocking: true
       attach_function :weft_channel_send, %i[pointer pointer int64], :int32, blocking: true
       attach_function :weft_channel_recv, %i[pointer pointer int64], :int32, blocking: true
+      attach_function :weft_channel_send_batch, %i[pointer pointer size_t int64 pointer], :int32, blocking: true
+      attach_function :weft_mutex_lock, %i[pointer int64], :int32, blocking: true
       attach_function :weft_select, %i[pointer size_t int64 pointer], :int32, blocking: true
 
       # Does nothing in the library: any call with the lock released is a point where Ruby delivers

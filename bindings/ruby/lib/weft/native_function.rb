@@ -75,7 +75,7 @@ module Weft
   #
   # @api private
   module InFlight
-    @lock = Mutex.new
+    @lock = ::Mutex.new
     @futures = []
     @look_at = 64
 

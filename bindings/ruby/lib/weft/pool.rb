@@ -1,6 +1,7 @@
 # frozen_string_literal: true
 
 require_relative "pool/job"
+require_relative "pool/continuation"
 
 module Weft
   # Ruby threads that run blocks. They are started when needed, used again, and end when they have had
@@ -31,7 +32,7 @@ module Weft
       @keep_alive = keep_alive
       @name = name
       @jobs = Channel.new(capacity: UNBOUNDED, name: name)
-      @lock = Mutex.new
+      @lock = ::Mutex.new
       # Under the lock: jobs that no thread has taken up yet; threads; and those of them without a job.
       # There are never fewer idle threads than queued jobs, unless there are max_threads.
       @queued = 0
@@ -52,16 +53,29 @@ module Weft
       raise ArgumentError, "not a CancelToken: #{cancel.inspect}" unless cancel.nil? || cancel.is_a?(CancelToken)
 
       job = Job.new(cancel || CancelToken.current, block, arguments, keywords)
-      Wait.undisturbed do
-        @lock.synchronize do
-          @jobs.send(job)
-          @queued += 1
-          grow
-        rescue ThreadError
-          raise if job.cancel
-        end
-      end
+      enqueue(job)
       job.future
+    end
+
+    # Runs the block with a future's value, on one of the pool's threads, when it is there: see {Future#then}.
+    #
+    # @param future [Future]
+    # @param cancel (see #async)
+    # @yieldparam value the future's
+    # @return [Future] the block's value, the exception it raised, or what the future failed with
+    def then(future, cancel: nil, &block)
+      raise ArgumentError, "no block given" unless block
+      raise ArgumentError, "not a Future: #{future.inspect}" unless future.is_a?(Future)
+      raise ArgumentError, "not a CancelToken: #{cancel.inspect}" unless cancel.nil? || cancel.is_a?(CancelToken)
+
+      # Whoever waits for it before the future is settled waits for that first, and helps there.
+      job = Job.new(cancel || CancelToken.current, -> { block.call(future.value) }, [], {})
+      Continuation.after(future, self, job)
+    end
+
+    # @api private
+    def self.after_fork
+      Continuation.disown
     end
 
     # @return [Integer] how many threads there are
@@ -100,6 +114,25 @@ module Weft
     end
 
     private
+
+    def enqueue(job)
+      Wait.undisturbed do
+        @lock.synchronize do
+          @jobs.send(job)
+          @queued += 1
+          grow
+        rescue ThreadError
+          raise if job.cancel
+        end
+      end
+    end
+
+    # What {Continuation} has for the pool. There is nobody to be told that it cannot be had, but who asks for the future.
+    def pass(job)
+      enqueue(job)
+    rescue ClosedError, ThreadError => e
+      job.fail(e)
+    end
 
     # Under the lock: a further thread, if one is needed and allowed.
     def grow

@@ -17,6 +17,7 @@ weft_status fixture_recv_late(weft_channel *channel, void *elem, int64_t timeout
 weft_status fixture_block(weft_worker *worker, void *arg, void **result);
 weft_status fixture_cancelled(weft_worker *worker, void *arg, void **result);
 weft_status fixture_repair(weft_worker *worker, void *arg, void **result);
+weft_status fixture_lock_both(weft_worker *worker, void *arg, void **result);
 void fixture_count(weft_worker *worker, void *arg);
 void fixture_relieve(const weft_stall *stall, void *arg);
 extern const size_t fixture_layout_runtime_options[];
@@ -27,6 +28,7 @@ extern const size_t fixture_layout_channel_options[];
 extern const size_t fixture_layout_log_record[];
 extern const size_t fixture_layout_breaker_options[];
 extern const size_t fixture_layout_breaker_stats[];
+extern const size_t fixture_layout_breaker_event[];
 extern const size_t fixture_layout_permit[];
 
 /* Squares the number at arg in place and gives arg back. */
@@ -88,6 +90,25 @@ weft_status fixture_recv_late(weft_channel *channel, void *elem, int64_t timeout
     poll(NULL, 0, -1);
     return weft_channel_recv(channel, elem, timeout_ns);
 }
+
+/* Locks one mutex, tells so on one channel, waits for the same on the other, and locks the other mutex. */
+weft_status fixture_lock_both(weft_worker *worker, void *arg, void **result)
+{
+    void **all = arg;
+    uint64_t held = 0;
+    (void)worker;
+    (void)result;
+    weft_status status = weft_mutex_lock(all[0], WEFT_FOREVER);
+    if (status != WEFT_OK)
+        return status;
+    if ((status = weft_channel_send(all[2], &held, WEFT_FOREVER)) == WEFT_OK &&
+        (status = weft_channel_recv(all[3], &held, WEFT_FOREVER)) == WEFT_OK &&
+        (status = weft_mutex_lock(all[1], WEFT_FOREVER)) == WEFT_OK)
+        weft_mutex_unlock(all[1]);
+    weft_mutex_unlock(all[0]);
+    return status;
+}
+
 
 /* Adds one to the number at arg, from any thread. */
 void fixture_count(weft_worker *worker, void *arg)
@@ -223,6 +244,10 @@ const size_t fixture_layout_breaker_stats[] = {
     offsetof(weft_breaker_stats, window_calls), offsetof(weft_breaker_stats, window_failed),
     offsetof(weft_breaker_stats, window_slow), offsetof(weft_breaker_stats, consecutive),
     offsetof(weft_breaker_stats, probes)
+};
+const size_t fixture_layout_breaker_event[] = {
+    sizeof(weft_breaker_event), offsetof(weft_breaker_event, from), offsetof(weft_breaker_event, to),
+    offsetof(weft_breaker_event, time_ns), offsetof(weft_breaker_event, generation)
 };
 const size_t fixture_layout_permit[] = {
     sizeof(weft_permit), offsetof(weft_permit, word)

@@ -62,6 +62,12 @@ module Weft
         Wait.undisturbed { @promise.reject(CancelledError.new("cancelled")) if cancel }
       end
 
+      # There is no thread to run the block.
+      def fail(error)
+        cancel
+        @promise.reject(error) unless future.ready?
+      end
+
       # Settles the promise if nothing else has: the thread was killed before the block could end.
       def abandon
         @promise.reject(BrokenError.new("the thread that was to run the block was killed")) unless future.ready?
