@@ -279,6 +279,46 @@ TEST(a_kind_that_was_taken_back_stays_for_its_contexts)
     CHECK_INT(device.destroyed, 1);
 }
 
+static void use_in_the_child(void *arg)
+{
+    weft_context_job *job = arg;
+    weft_context_vtable vtable;
+    int32_t kind = 77;
+    CHECK_REFUSED(weft_context_job_run(job), WEFT_FORKED, "fork");
+    CHECK_REFUSED(weft_context_job_finish(job, WEFT_OK, NULL, NULL), WEFT_FORKED, "fork");
+    CHECK_NULL(weft_context_job_data(job, NULL), "fork");
+    CHECK_NEUTRAL(weft_context_job_cancelled(job), false, "fork");
+    CHECK_NULL(weft_context_job_retain(job), "fork");
+    weft_context_job_release(job);
+    OK(weft_context_vtable_init(&vtable, sizeof vtable));
+    vtable.submit = device_submit;
+    CHECK_REFUSED(weft_context_kind_register("child's", &vtable, &kind), WEFT_FORKED, "fork");
+    CHECK_REFUSED(weft_context_kind_find("thread", &kind), WEFT_FORKED, "fork");
+    CHECK_REFUSED(weft_context_kind_unregister(WEFT_CONTEXT_REGISTERED), WEFT_FORKED, "fork");
+    /* The parent's kinds are not the child's. */
+    OK(weft_after_fork());
+    CHECK_STATUS(weft_context_kind_find("inherited device", &kind), WEFT_NOT_FOUND);
+    CHECK_INT(kind, 77);
+    OK(weft_context_kind_register("inherited device", &vtable, &kind));
+}
+
+CHILD_WITHOUT_LEAK_CHECK(inherits_a_job)
+{
+    struct device device;
+    int32_t kind = device_start(&device, "inherited device");
+    weft_context *context = NULL;
+    device_hold(&device, true);
+    OK(weft_context_new(NULL, kind, NULL, &context));
+    execute_on_device(context, "\1");
+    in_forked_child(use_in_the_child, device.queue[0]);
+    device_hold(&device, false);
+    check_reply(context, "\2");
+    weft_context_release(context);
+    device_end(&device, kind);
+}
+
+TEST(an_inherited_job_answers_forked) { child_succeeds("inherits_a_job"); }
+
 /* ---- fallbacks */
 
 static atomic_int warnings;
