@@ -455,7 +455,53 @@ TEST(a_runtime_that_ends_drops_what_has_not_begun)
     weft_context_release(third);
 }
 
+/* What waits in a queue ends as soon as it is terminated. */
+TEST(a_task_that_has_not_begun_is_terminated_at_once)
+{
+    weft_runtime *runtime = runtime_new_limited(1, 1);
+    weft_context *first = NULL, *second = NULL;
+    struct drops drops = {0};
+    gate began = GATE_INIT;
+    OK(weft_context_new(runtime, WEFT_CONTEXT_TASK, NULL, &first));
+    OK(weft_context_new(runtime, WEFT_CONTEXT_TASK, NULL, &second));
+    OK(weft_context_execute(first, wait_to_be_stopped, &began, NULL, NULL, NULL, 0));
+    gate_wait(&began);
+    OK(weft_context_execute(second, echo, NULL, drop_count, &drops, NULL, 0));
+    OK(weft_context_terminate(second, 0));
+    CHECK_REFUSED(weft_context_wait(second, 0, NULL), WEFT_CANCELLED, "terminated");
+    CHECK_INT(drops.count, 1);
+    OK(weft_context_terminate(first, WEFT_FOREVER));
+    weft_context_release(first);
+    weft_context_release(second);
+    runtime_end(runtime);
+}
+
 /* ---- ISOLATED */
+
+static void terminate_it(void *arg)
+{
+    OK(weft_context_terminate(arg, WEFT_FOREVER));
+}
+
+/* A terminate beside executes, at whatever moment: what was executed has an end, and what was refused was not called. */
+TEST(a_terminate_beside_executes_of_an_isolated_context)
+{
+    for (int i = 0; i < (under_a_tool() ? 20 : 300); i++) {
+        weft_context *context = context_new(WEFT_CONTEXT_ISOLATED, NULL);
+        struct thread thread;
+        weft_status status;
+        execute_text(context, echo, "first");
+        check_reply(context, "first");
+        thread_start(&thread, terminate_it, context);
+        while ((status = weft_context_execute(context, echo, NULL, NULL, NULL, "more", 4)) == WEFT_OK) {
+            status = weft_context_wait(context, WEFT_FOREVER, NULL);
+            CHECK(status == WEFT_OK || status == WEFT_CANCELLED);
+        }
+        CHECK_INT(status, WEFT_CLOSED);
+        thread_join(&thread);
+        weft_context_release(context);
+    }
+}
 
 static _Thread_local uint64_t calls_here;
 

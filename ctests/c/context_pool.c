@@ -178,6 +178,29 @@ TEST(a_strict_acquire_takes_a_place_and_waits_for_one)
     weft_context_pool_release(pool);
 }
 
+/* The place is kept for the next attempt. */
+TEST(an_execute_that_fails_keeps_a_strict_place)
+{
+    weft_context_options options;
+    weft_context_pool *pool = NULL;
+    weft_context *context = NULL;
+    OK(weft_context_options_init(&options, sizeof options));
+    options.stack_size = SIZE_MAX / 4;
+    OK(weft_context_pool_new(NULL, WEFT_CONTEXT_THREAD, 1, &options, &pool));
+    OK(acquire_strictly(pool, WEFT_PRIORITY_NORMAL, 0, &context));
+    for (int i = 0; i < 2; i++) {
+        CHECK_STATUS(weft_context_execute(context, echo, NULL, NULL, NULL, NULL, 0), WEFT_OS);
+        CHECK_INT(stats_of(pool).active, 1);
+    }
+    weft_context_release(context);
+    CHECK_INT(stats_of(pool).active, 0);
+    context = acquire(pool, NULL);
+    CHECK_STATUS(weft_context_execute(context, echo, NULL, NULL, NULL, NULL, 0), WEFT_OS);
+    CHECK_INT(stats_of(pool).active, 0);
+    weft_context_release(context);
+    weft_context_pool_release(pool);
+}
+
 struct queued {
     struct thread thread;
     weft_context_pool *pool;
