@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::frame::{Frame, Head, Header, is_kind};
+use super::frame::{Frame, Frames, Head, Header, is_kind};
 use super::link::{Link, Patience};
 use crate::error::{Failure, Result, Status};
 
@@ -50,7 +50,7 @@ impl Link {
                     self.is_viewed.store(true, Ordering::Release);
                     return Ok(View { head: header.head, data: piece.data, len: header.len as usize });
                 }
-                _ => match self.pull(inward)? {
+                _ => match self.pull(inward, &Frames)? {
                     Some(frame) => break Viewed::Here(frame),
                     None => self.wait_for_data(inward, patience)?,
                 },

@@ -21,6 +21,9 @@ const PIECE: usize = 64 << 10;
 /// The same for a socket, whose buffer holds a few of them, header and announced length counted.
 const PACKET: usize = 32 << 10;
 
+/// How far ahead memory is fetched that will be written.
+const AHEAD: usize = 256;
+
 /// What a byte in the socket says.
 const WAKE: u8 = b'w';
 
@@ -111,6 +114,13 @@ impl Memory for Half<'_> {
         debug_assert!(at < self.capacity && bytes.len() <= self.capacity);
         // SAFETY: as above.
         unsafe { ptr::copy_nonoverlapping(self.base.as_ptr().add(at), bytes.as_mut_ptr(), bytes.len()) };
+    }
+
+    #[inline(always)]
+    fn prepare(&self, at: usize) {
+        for line in [0, 64] {
+            crate::platform::prefetch_to_write(self.base.as_ptr().wrapping_add(at + AHEAD + line));
+        }
     }
 
     #[cold]
