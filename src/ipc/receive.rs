@@ -136,7 +136,7 @@ impl Link {
     /// Takes in what has come, on behalf of those who will receive, and has the peer tell of more.
     #[cold]
     pub(super) fn take_in(&self, inward: &mut Inward) -> Result<Taken> {
-        if inward.viewed.is_some() {
+        if matches!(inward.viewed, Some(Viewed::There(_))) {
             return Ok(Taken::Enough);
         }
         let mut taken = Taken::All;

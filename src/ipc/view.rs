@@ -44,7 +44,8 @@ impl Link {
                 header.control == 0 && is_kind(header.head.kind) && u64::from(header.len) <= self.options.max
             };
             match self.wire.next(&mut inward.wire).map_err(|fault| self.fault(fault))? {
-                Some(piece) if whole(&piece.header) && inward.assembly.is_empty() => {
+                // Out of a socket it is copied: in its place there is room for one packet, and behind it may be what ends the link.
+                Some(piece) if self.wire.segment().is_some() && whole(&piece.header) && inward.assembly.is_empty() => {
                     let header = piece.header;
                     inward.viewed = Some(Viewed::There(header));
                     self.is_viewed.store(true, Ordering::Release);
