@@ -2389,9 +2389,9 @@ weft_status weft_link_recv(weft_link *link, int64_t timeout_ns, struct weft_fram
 
 /*
  The next frame as it lies in shared memory, without a copy, good until weft_link_consume; a frame that came in
- pieces is put together first. out->bytes is NULL. For one thread at a time: until the frame is consumed, further calls
- of this and of weft_link_recv are WEFT_BUSY. WEFT_UNSUPPORTED: the link was not made with options->trusted. Otherwise
- as weft_link_recv.
+ pieces is put together first, and one that came over a socket is a copy. out->bytes is NULL. For one thread at a
+ time: until the frame is consumed, further calls of this and of weft_link_recv are WEFT_BUSY. WEFT_UNSUPPORTED: the
+ link was not made with options->trusted. Otherwise as weft_link_recv.
  */
 weft_status weft_link_peek(weft_link *link, int64_t timeout_ns, struct weft_frame *out);
 

@@ -57,6 +57,7 @@
 #include "cpp/fork.hpp"
 #include "cpp/future.hpp"
 #include "cpp/join.hpp"
+#include "cpp/link.hpp"
 #include "cpp/log.hpp"
 #include "cpp/loop.hpp"
 #include "cpp/mutex.hpp"
