@@ -49,6 +49,9 @@ soak: setup-demo
 	@WEFT_STRESS_SECONDS=$(SOAK_SECONDS) cargo test --locked --release --package weft --test stress -- $(SOAK_SEED)
 	@WEFT_FUZZ_SECONDS=$$(($(SOAK_SECONDS) / 5)) cargo test --locked --release --package weft --lib garbage_from_fixed_seeds
 	@fuzz/run.sh long $$(($(SOAK_SECONDS) / 5))
+	@$(CONFIGURE) -DBUILD_TESTING=ON >/dev/null
+	@cmake --build $(BUILD) --target weft_c_process_faults
+	@WEFT_SOAK_SECONDS=$$(($(SOAK_SECONDS) / 5)) $(BUILD)/ctests/weft_c_process_faults
 
 bench: setup-bench
 	@$(CONFIGURE) >/dev/null
