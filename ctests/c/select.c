@@ -1,6 +1,7 @@
 /* weft_select: one case of several, chosen fairly, done once; selects that face each other, themselves, and whatever ends waits. */
 #include "support.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -138,6 +139,68 @@ TEST(each_ready_case_gets_its_turn)
     for (int i = 0; i < CASES; i += 10)
         CHECK(hits[i] > ROUNDS / 8 && hits[i] < ROUNDS / 2);
     for (int i = 0; i < CASES; i++)
+        weft_channel_release(channels[i]);
+}
+
+static void send_filled(weft_channel *channel, int what)
+{
+    unsigned char elem[24];
+    memset(elem, what, sizeof elem);
+    OK(weft_channel_send(channel, elem, WEFT_FOREVER));
+}
+
+static void receive_one(void *channel)
+{
+    unsigned char elem[24];
+    OK(weft_channel_recv(channel, elem, WEFT_FOREVER));
+}
+
+/* Cases whose channels are not equally quick to be done: none comes second to another. */
+TEST(whatever_is_ready_gets_its_turn)
+{
+    enum { KINDS = 8, ROUNDS = 400 };
+    weft_channel *channels[KINDS] = {channel_new(8, 4), channel_new(8, 4), channel_new(24, 4), channel_new(8, 1),
+        channel_new(8, WEFT_UNBOUNDED), channel_new(64, 4), channel_new(8, 4), channel_new(8, 0)};
+    unsigned char elems[KINDS][64];
+    enum { OWNED_BY_ANOTHER = 6, CLOSED = 7 };
+    send_filled(channels[OWNED_BY_ANOTHER], 1);
+    struct thread thread;
+    thread_start(&thread, receive_one, channels[OWNED_BY_ANOTHER]);
+    thread_join(&thread);
+    weft_channel_close(channels[CLOSED]);
+    for (int first = 0; first < KINDS; first++)
+        for (int second = 0; second < KINDS; second++) {
+            if (first == second)
+                continue;
+            int which[2] = {first, second}, hits[2] = {0};
+            weft_select_case cases[2];
+            for (int i = 0; i < 2; i++) {
+                cases[i] = (weft_select_case){.op = WEFT_SELECT_RECV, .handle = channels[which[i]], .elem = elems[i]};
+                unsigned char elem[64] = {0};
+                if (which[i] != CLOSED)
+                    OK(weft_channel_send(channels[which[i]], elem, WEFT_FOREVER));
+            }
+            for (int round = 0; round < ROUNDS; round++) {
+                size_t fired = 9;
+                unsigned char elem[64] = {0};
+                OK(weft_select(cases, 2, WEFT_FOREVER, &fired));
+                REQUIRE(fired < 2);
+                hits[fired]++;
+                CHECK_STATUS(cases[fired].status, which[fired] == CLOSED ? WEFT_CLOSED : WEFT_OK);
+                if (which[fired] != CLOSED)
+                    OK(weft_channel_send(channels[which[fired]], elem, WEFT_FOREVER));
+            }
+            /* Expected is a half, with a deviation of 10. */
+            if (hits[0] < ROUNDS / 4 || hits[1] < ROUNDS / 4)
+                fprintf(stderr, "%d and %d: %d and %d\n", first, second, hits[0], hits[1]);
+            CHECK(hits[0] >= ROUNDS / 4 && hits[1] >= ROUNDS / 4);
+            for (int i = 0; i < 2; i++) {
+                unsigned char elem[64];
+                if (which[i] != CLOSED)
+                    OK(weft_channel_recv(channels[which[i]], elem, WEFT_FOREVER));
+            }
+        }
+    for (int i = 0; i < KINDS; i++)
         weft_channel_release(channels[i]);
 }
 

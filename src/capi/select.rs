@@ -6,7 +6,7 @@ use std::ptr;
 use std::task::Waker;
 
 use super::args::{self, invalid, may_create, place};
-use super::boundary::boundary;
+use super::boundary::{boundary, boundary_value};
 use super::channel::attend;
 use super::future::{Cell, get_future};
 use super::handle::{Handle, Pin};
@@ -212,12 +212,12 @@ unsafe fn with_cases<R>(
     f(unsafe { std::slice::from_raw_parts(events.as_ptr().cast(), n) })
 }
 
-/// Does one of the cases, each as likely as the others, if they are few, all of channels, and nothing is in the way. Its index.
+/// Does one of the cases, each that is ready as likely as the others, if they are few and all of channels.
 ///
 /// # Safety
 /// As for weft_select.
 #[inline(always)]
-unsafe fn at_once(cases: *mut weft_select_case, n: usize) -> Option<usize> {
+unsafe fn at_once(cases: *mut weft_select_case, n: usize) -> Option<Hit> {
     if cases.is_null() || !cases.is_aligned() || n.wrapping_sub(1) >= FEW {
         return None;
     }
@@ -239,35 +239,50 @@ unsafe fn at_once(cases: *mut weft_select_case, n: usize) -> Option<usize> {
         let index = (0..nth).fold(untried, |untried, _| untried & (untried - 1)).trailing_zeros() as usize;
         untried &= !(1 << index);
         // SAFETY: within the array; a handle and an element as promised by the caller.
-        unsafe {
-            let (case, channel) = (&mut *cases.add(index), channel(index)?);
+        let verdict = unsafe {
+            let (case, channel) = (&*cases.add(index), channel(index)?);
             let direction = if case.op == WEFT_SELECT_SEND { Direction::Send } else { Direction::Receive };
-            match pass(channel, direction, case.elem.cast()) {
-                Fast::Done => {}
-                Fast::Attend => _ = attend(channel, direction),
-                Fast::No => continue,
-            }
-            case.status = Status::Ok as weft_status;
+            pass(channel, direction, case.elem.cast())
+        };
+        if let Some(verdict) = verdict {
+            return Some((index, verdict));
         }
-        return Some(index);
     }
     None
 }
 
 /// # Safety
 /// As for the functions that it calls.
-unsafe fn pass(channel: &Channel, direction: Direction, elem: *mut u8) -> Fast {
+#[inline]
+unsafe fn pass(channel: &Channel, direction: Direction, elem: *mut u8) -> Option<Verdict> {
     // SAFETY: promised by the caller.
     let fast = unsafe {
         match direction {
-            Direction::Send => channel.fast_send(elem),
-            Direction::Receive => channel.fast_receive(elem),
+            Direction::Send => channel.fast_send::<false>(elem),
+            Direction::Receive => channel.fast_receive::<false>(elem),
         }
     };
-    if fast == Fast::No {
-        channel.clear_up(direction);
+    match fast {
+        Fast::Done => Some(Verdict::Done),
+        Fast::Attend => {
+            attend(channel, direction);
+            Some(Verdict::Done)
+        }
+        // SAFETY: as above.
+        Fast::No => unsafe { pass_slowly(channel, direction, elem) },
     }
-    fast
+}
+
+/// What cannot be done by the fast way may be ready all the same (another's side, a rendezvous, an end): it is not to come second to
+/// what can.
+///
+/// # Safety
+/// As for `pass`.
+#[cold]
+#[inline(never)]
+unsafe fn pass_slowly(channel: &Channel, direction: Direction, elem: *mut u8) -> Option<Verdict> {
+    // SAFETY: promised by the caller.
+    boundary_value(None, || Ok(unsafe { channel.case(direction, elem).attempt() }))
 }
 
 /// Keeps the channels in place through a wait.
@@ -321,8 +336,8 @@ pub unsafe extern "C" fn weft_select(
     if !fired.is_null() && fired.is_aligned() {
         // SAFETY: cases and a place by contract.
         unsafe {
-            if let Some(index) = at_once(cases, n) {
-                *fired = index;
+            if let Some(hit) = at_once(cases, n) {
+                report(cases, fired, hit);
                 return Status::Ok as weft_status;
             }
         }
@@ -333,6 +348,8 @@ pub unsafe extern "C" fn weft_select(
 
 /// # Safety
 /// As for weft_select.
+#[cold]
+#[inline(never)]
 unsafe extern "C" fn select_slowly(
     cases: *mut weft_select_case,
     n: usize,

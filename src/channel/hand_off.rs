@@ -78,16 +78,17 @@ impl Locked<'_> {
     }
 
     /// Does it, if nobody has to come first; the other side is told by [`HandOff::finish`], when the lock is free. It meets whoever is queued, so
-    /// it never meets the caller's own wait as long as that is not.
+    /// it never meets the caller's own wait as long as that is not. Whoever gets the element may be the last to know the channel, so
+    /// when the lock is free that is left alone unless it is observed, which is told here.
     ///
     /// # Safety
     /// `element` is an element's place, to be read or written.
-    pub unsafe fn attempt(&mut self, direction: Direction, element: *mut u8) -> (Attempt, Other) {
+    pub unsafe fn attempt(&mut self, direction: Direction, element: *mut u8) -> (Attempt, Other, bool) {
         let channel = self.0;
         let place = channel.place.as_ref().map(|place| place.at(0));
         // SAFETY: places of the channel's size; a claimed wait's stays until it is finished.
         let pass = |from: *mut u8, to: *mut u8| unsafe { copy(channel.size, from, to, 1) };
-        self.state(|state| match direction {
+        let (attempt, other) = self.state(|state| match direction {
             Direction::Send => {
                 if channel.is_closed() {
                     return (Attempt::Closed, None);
@@ -124,7 +125,10 @@ impl Locked<'_> {
                 }
                 (Attempt::Done, sender.map(|sender| (sender, SERVED)))
             }
-        })
+        });
+        // Relaxed: set under the lock.
+        let observed = attempt == Attempt::Done && channel.observed.load(Ordering::Relaxed);
+        (attempt, other, observed)
     }
 
     /// Queues a wait; its node's slot is the element's place. It may be fired with [`SERVED`] or [`CLOSED`].
@@ -210,12 +214,12 @@ impl HandOff {
     }
 
     /// What follows an attempt when the lock is free.
-    pub fn finish(&self, done: bool, other: Other) {
+    pub fn finish(&self, observed: bool, other: Other) {
         if let Some((other, outcome)) = other {
             other.finish(outcome);
         }
-        if done {
-            self.changed();
+        if observed {
+            self.observers.tell();
         }
     }
 
@@ -233,8 +237,8 @@ impl HandOff {
     /// As for [`Locked::attempt`].
     pub unsafe fn attempt(&self, direction: Direction, element: *mut u8) -> Attempt {
         // SAFETY: promised by the caller.
-        let (attempt, other) = unsafe { self.lock().attempt(direction, element) };
-        self.finish(attempt == Attempt::Done, other);
+        let (attempt, other, observed) = unsafe { self.lock().attempt(direction, element) };
+        self.finish(observed, other);
         attempt
     }
 
@@ -260,11 +264,8 @@ impl HandOff {
         {
             let mut locked = self.lock();
             // SAFETY: promised by the caller.
-            let (attempt, other) = unsafe { locked.attempt(direction, element) };
+            let (attempt, other, observed) = unsafe { locked.attempt(direction, element) };
             if attempt != Attempt::WouldBlock || deadline == Deadline::Now {
-                // Whoever gets the element may be the last to know the channel, so when the lock is free it is left alone, or kept.
-                // Relaxed: set under the lock.
-                let observed = attempt == Attempt::Done && self.observed.load(Ordering::Relaxed);
                 if observed {
                     keep();
                 }

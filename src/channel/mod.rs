@@ -156,17 +156,18 @@ impl Channel {
         each!(self, flavour => flavour.waiting(direction))
     }
 
-    /// Sends an element of 8 or 16 bytes if nothing is in the way. No: use [`Channel::send`], or [`Channel::clear_up`].
+    /// Sends an element of 8 or 16 bytes if nothing is in the way. No: use [`Channel::send`], or [`Channel::clear_up`]. STREAM: it is an
+    /// occasion to keep apart from the other side ([`slip`](crate::sync::slip)), as a select's case is not.
     ///
     /// # Safety
     /// `element` points to a readable element of the channel's layout (any alignment).
     #[inline(always)]
-    pub unsafe fn fast_send(&self, element: *const u8) -> Fast {
+    pub unsafe fn fast_send<const STREAM: bool>(&self, element: *const u8) -> Fast {
         // SAFETY: promised by the caller; the size is compared.
         unsafe {
             match &self.flavour {
-                Flavour::Ring(queue) => fast_push(queue, element),
-                Flavour::List(queue) => fast_push(queue, element),
+                Flavour::Ring(queue) => fast_push::<_, STREAM>(queue, element),
+                Flavour::List(queue) => fast_push::<_, STREAM>(queue, element),
                 Flavour::HandOff(_) => Fast::No,
             }
         }
@@ -178,12 +179,12 @@ impl Channel {
     /// # Safety
     /// `element` points to a writable place of the channel's layout (any alignment).
     #[inline(always)]
-    pub unsafe fn fast_receive(&self, element: *mut u8) -> Fast {
+    pub unsafe fn fast_receive<const STREAM: bool>(&self, element: *mut u8) -> Fast {
         // SAFETY: promised by the caller; the size is compared.
         unsafe {
             match &self.flavour {
-                Flavour::Ring(queue) => fast_pop(queue, element),
-                Flavour::List(queue) => fast_pop(queue, element),
+                Flavour::Ring(queue) => fast_pop::<_, STREAM>(queue, element),
+                Flavour::List(queue) => fast_pop::<_, STREAM>(queue, element),
                 Flavour::HandOff(_) => Fast::No,
             }
         }
@@ -487,12 +488,12 @@ impl Channel {
 /// # Safety
 /// As for [`Channel::fast_send`].
 #[inline(always)]
-unsafe fn fast_push<S: Store>(queue: &Queue<S>, element: *const u8) -> Fast {
+unsafe fn fast_push<S: Store, const STREAM: bool>(queue: &Queue<S>, element: *const u8) -> Fast {
     // SAFETY: promised by the caller.
     unsafe {
         match queue.size_at(Direction::Send) {
-            8 => queue.fast_push::<u64>(element.cast()),
-            16 => queue.fast_push::<[u64; 2]>(element.cast()),
+            8 => queue.fast_push::<u64, STREAM>(element.cast()),
+            16 => queue.fast_push::<[u64; 2], STREAM>(element.cast()),
             _ => Fast::No,
         }
     }
@@ -504,8 +505,8 @@ unsafe fn fast_push_larger<S: Store>(queue: &Queue<S>, element: *const u8) -> Fa
     // SAFETY: promised by the caller.
     unsafe {
         match queue.size_at(Direction::Send) {
-            32 => queue.fast_push::<[u64; 4]>(element.cast()),
-            64 => queue.fast_push::<[u64; 8]>(element.cast()),
+            32 => queue.fast_push::<[u64; 4], true>(element.cast()),
+            64 => queue.fast_push::<[u64; 8], true>(element.cast()),
             _ => Fast::No,
         }
     }
@@ -514,12 +515,12 @@ unsafe fn fast_push_larger<S: Store>(queue: &Queue<S>, element: *const u8) -> Fa
 /// # Safety
 /// As for [`Channel::fast_receive`].
 #[inline(always)]
-unsafe fn fast_pop<S: Store>(queue: &Queue<S>, element: *mut u8) -> Fast {
+unsafe fn fast_pop<S: Store, const STREAM: bool>(queue: &Queue<S>, element: *mut u8) -> Fast {
     // SAFETY: promised by the caller.
     unsafe {
         match queue.size_at(Direction::Receive) {
-            8 => queue.fast_pop::<u64>(element.cast()),
-            16 => queue.fast_pop::<[u64; 2]>(element.cast()),
+            8 => queue.fast_pop::<u64, STREAM>(element.cast()),
+            16 => queue.fast_pop::<[u64; 2], STREAM>(element.cast()),
             _ => Fast::No,
         }
     }
@@ -531,8 +532,8 @@ unsafe fn fast_pop_larger<S: Store>(queue: &Queue<S>, element: *mut u8) -> Fast 
     // SAFETY: promised by the caller.
     unsafe {
         match queue.size_at(Direction::Receive) {
-            32 => queue.fast_pop::<[u64; 4]>(element.cast()),
-            64 => queue.fast_pop::<[u64; 8]>(element.cast()),
+            32 => queue.fast_pop::<[u64; 4], true>(element.cast()),
+            64 => queue.fast_pop::<[u64; 8], true>(element.cast()),
             _ => Fast::No,
         }
     }

@@ -24,7 +24,7 @@ fn channel(capacity: Capacity) -> Arc<Channel> {
 /// As the C ABI does it: the fast way first.
 fn send(channel: &Channel, value: u64, deadline: Deadline) -> Result<()> {
     let element = (&raw const value).cast();
-    match unsafe { channel.fast_send(element) } {
+    match unsafe { channel.fast_send::<true>(element) } {
         Fast::Done => Ok(()),
         Fast::Attend => {
             channel.attend(Direction::Send);
@@ -37,7 +37,7 @@ fn send(channel: &Channel, value: u64, deadline: Deadline) -> Result<()> {
 fn receive(channel: &Channel, deadline: Deadline) -> Result<u64> {
     let mut value = 0u64;
     let element = (&raw mut value).cast();
-    match unsafe { channel.fast_receive(element) } {
+    match unsafe { channel.fast_receive::<true>(element) } {
         Fast::Done => Ok(value),
         Fast::Attend => {
             channel.attend(Direction::Receive);

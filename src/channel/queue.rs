@@ -212,12 +212,13 @@ impl<S: Store> Queue<S> {
         self.waits.lock().of(direction).len()
     }
 
-    /// Pushes one element if nothing is in the way, and never waits.
+    /// Pushes one element if nothing is in the way, and never waits. STREAM: it may be an occasion to leave the other side more time,
+    /// which counts as being in the way.
     ///
     /// # Safety
     /// `element` is readable; the queue's elements have the size of a `T`.
     #[inline(always)]
-    pub unsafe fn fast_push<T: Copy>(&self, element: *const T) -> Fast {
+    pub unsafe fn fast_push<T: Copy, const STREAM: bool>(&self, element: *const T) -> Fast {
         let side = &self.producer;
         if !side.door.try_enter() {
             return Fast::No;
@@ -225,7 +226,7 @@ impl<S: Store> Queue<S> {
         // Relaxed: written inside only.
         let index = side.index.load(Ordering::Relaxed);
         // SAFETY: we are inside; as promised by the caller.
-        let pushed = unsafe { self.push_one(side.inside.get_mut().deref(), index, element) };
+        let pushed = unsafe { self.push_one::<T, STREAM>(side.inside.get_mut().deref(), index, element) };
         if pushed {
             #[cfg(weft_loom)]
             self.traces.written(index);
@@ -235,12 +236,12 @@ impl<S: Store> Queue<S> {
         Self::fast_end(side, pushed)
     }
 
-    /// Takes the oldest element out if nothing is in the way, and never waits.
+    /// Takes the oldest element out if nothing is in the way, and never waits. STREAM: as above.
     ///
     /// # Safety
     /// `element` is writable; the queue's elements have the size of a `T`.
     #[inline(always)]
-    pub unsafe fn fast_pop<T: Copy>(&self, element: *mut T) -> Fast {
+    pub unsafe fn fast_pop<T: Copy, const STREAM: bool>(&self, element: *mut T) -> Fast {
         let side = &self.consumer;
         if !side.door.try_enter() {
             return Fast::No;
@@ -248,7 +249,7 @@ impl<S: Store> Queue<S> {
         // Relaxed: written inside only.
         let index = side.index.load(Ordering::Relaxed);
         // SAFETY: we are inside; as promised by the caller.
-        let popped = unsafe { self.pop_one(side.inside.get_mut().deref(), index, element) };
+        let popped = unsafe { self.pop_one::<T, STREAM>(side.inside.get_mut().deref(), index, element) };
         if popped {
             // Release: the place has been read.
             side.index.store(index.wrapping_add(1), Ordering::Release);
@@ -258,13 +259,18 @@ impl<S: Store> Queue<S> {
 
     /// False: there is no room, or reason to wait for more.
     #[inline(always)]
-    unsafe fn push_one<T: Copy>(&self, inside: &mut Inside, index: usize, element: *const T) -> bool {
+    unsafe fn push_one<T: Copy, const STREAM: bool>(
+        &self,
+        inside: &mut Inside,
+        index: usize,
+        element: *const T,
+    ) -> bool {
         let Inside { run, other, slip } = inside;
         let capacity = self.producer.capacity;
         if index.wrapping_sub(*other) >= capacity {
             // Acquire pairs with the consumers' Release: the slots have been read.
             let seen = self.consumer.index.load(Ordering::Acquire);
-            if index.wrapping_sub(seen) >= capacity || !slip.lets_pass(seen.wrapping_sub(*other)) {
+            if index.wrapping_sub(seen) >= capacity || STREAM && !slip.lets_pass(seen.wrapping_sub(*other)) {
                 return false;
             }
             *other = seen;
@@ -283,12 +289,12 @@ impl<S: Store> Queue<S> {
 
     /// False: there is no element, or reason to wait for more.
     #[inline(always)]
-    unsafe fn pop_one<T: Copy>(&self, inside: &mut Inside, index: usize, element: *mut T) -> bool {
+    unsafe fn pop_one<T: Copy, const STREAM: bool>(&self, inside: &mut Inside, index: usize, element: *mut T) -> bool {
         let Inside { run, other, slip } = inside;
         if index == *other {
             // Acquire pairs with the producers' Release: the elements come with it.
             let seen = self.producer.index.load(Ordering::Acquire);
-            if index == seen || !slip.lets_pass(seen.wrapping_sub(*other)) {
+            if index == seen || STREAM && !slip.lets_pass(seen.wrapping_sub(*other)) {
                 return false;
             }
             *other = seen;

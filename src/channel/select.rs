@@ -38,8 +38,8 @@ unsafe impl Event for Case<'_> {
         // SAFETY: promised to `case`.
         let fast = unsafe {
             match self.direction {
-                Direction::Send => self.channel.fast_send(self.element),
-                Direction::Receive => self.channel.fast_receive(self.element),
+                Direction::Send => self.channel.fast_send::<false>(self.element),
+                Direction::Receive => self.channel.fast_receive::<false>(self.element),
             }
         };
         match fast {
@@ -68,14 +68,14 @@ unsafe impl Event for Case<'_> {
 
     unsafe fn meet(&self) -> Option<Met> {
         // SAFETY: the lock is held; the element as promised to `case`.
-        let (attempt, other) =
+        let (attempt, other, observed) =
             unsafe { self.channel.hand_off()?.held(|held| held.attempt(self.direction, self.element)) };
-        Some(Met { verdict: verdict(&attempt)?, other })
+        Some(Met { verdict: verdict(&attempt)?, other, observed })
     }
 
-    fn met(&self, Met { verdict, other }: Met) -> Verdict {
+    fn met(&self, Met { verdict, other, observed }: Met) -> Verdict {
         if let Some(hand_off) = self.channel.hand_off() {
-            hand_off.finish(verdict == Verdict::Done, other);
+            hand_off.finish(observed, other);
         }
         verdict
     }

@@ -100,7 +100,7 @@ fn a_single_side_tells_the_second_thread() {
     let place = (&raw mut element).cast::<u8>();
     // SAFETY: a u64's place.
     unsafe {
-        assert_eq!((channel.fast_send(place), channel.fast_receive(place)), (Fast::No, Fast::No));
+        assert_eq!((channel.fast_send::<true>(place), channel.fast_receive::<true>(place)), (Fast::No, Fast::No));
     }
     assert!(send(&channel, 2, Deadline::Never).is_err_and(|failure| failure.is(Status::Busy)));
     assert!(receive(&channel, Deadline::Never).is_err_and(|failure| failure.is(Status::Busy)));
@@ -126,12 +126,12 @@ fn observers_are_told_of_everything() {
         let place = (&raw mut element).cast::<u8>();
         // SAFETY: a u64's place. The fast way first, as the C ABI does it.
         unsafe {
-            if channel.fast_send(place) != Fast::No {
+            if channel.fast_send::<true>(place) != Fast::No {
                 channel.attend(Direction::Send);
             } else {
                 channel.send(place, Deadline::Now).unwrap();
             }
-            if channel.fast_receive(place) != Fast::No {
+            if channel.fast_receive::<true>(place) != Fast::No {
                 channel.attend(Direction::Receive);
             } else {
                 channel.receive(place, Deadline::Now).unwrap();

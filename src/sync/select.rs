@@ -99,6 +99,8 @@ pub struct Met {
     pub verdict: Verdict,
     /// The other side, and the outcome of its wait.
     pub other: Option<(Claimed, u32)>,
+    /// Somebody besides wants to know.
+    pub observed: bool,
 }
 
 /// The lock of a meeting. Its address is its place in the order of locks.
