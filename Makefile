@@ -51,7 +51,7 @@ soak: setup-demo
 
 bench: setup-bench
 	@$(CONFIGURE) >/dev/null
-	@cmake --build $(BUILD) --target bench_abi bench_breaker bench_idle bench_memory bench_link bench_forkjoin bench_instructions bench_tbb
+	@cmake --build $(BUILD) --target bench_abi bench_breaker bench_idle bench_memory bench_link bench_context bench_process bench_forkjoin bench_instructions bench_tbb
 	@cargo build --locked --release --package weft-peers --features channels,breakers
 	@$(BUILD)/benches/bench_abi
 	@$(BUILD)/benches/bench_breaker
@@ -60,6 +60,8 @@ bench: setup-bench
 	@$(BUILD)/benches/bench_idle
 	@$(BUILD)/benches/bench_memory
 	@$(BUILD)/benches/bench_link
+	@$(BUILD)/benches/bench_context
+	@$(BUILD)/benches/bench_process
 	@for program in $(BUILD)/benches/forkjoin_*_*; do echo "$${program##*/}"; $$program; done
 	@target/release/forkjoin
 	@$(BUILD)/benches/bench_tbb

@@ -18,7 +18,7 @@
 enum { DEFAULT_TOP = 20, REPEATS = 3, REFRESH_MS = 100 };
 enum { EXIT_TROUBLE = 1, EXIT_USAGE = 2, EXIT_INTERRUPTED = 130 };
 
-static const char usage[] = "usage: corpus [--workers N] [--top K|all] [--once] [--json] DIR...\n";
+static const char usage[] = "usage: corpus [--workers N] [--top K|all] [--once] [--json] [--isolate N [--chaos P]] DIR...\n";
 static const char help[] =
     "Counts the words in the text files under each DIR (or in a file named in its place).\n"
     "\n"
@@ -26,6 +26,8 @@ static const char help[] =
     "  --top K|all    print the K most frequent words (20), or all\n"
     "  --once         run once; else repeatedly, to measure the speed-up over one worker\n"
     "  --json         print one JSON object\n"
+    "  --isolate N    count in N processes, 1 to 1024: what happens to them costs nothing but time\n"
+    "  --chaos P      have such a process kill itself over a piece of text with probability P, below 1\n"
     "  --help         print this\n"
     "\n"
     "A word is a run of ASCII letters, folded to lower case. A file with a NUL byte in its first\n"
@@ -41,6 +43,8 @@ static const char help[] =
 
 struct options {
     int workers;            /* 0: let Weft choose */
+    int isolate;            /* 0: no processes */
+    double chaos;
     size_t top;
     bool once, json, progress;
     char *const *roots;
@@ -80,11 +84,21 @@ static unsigned long long number(const char *text, unsigned long long most, cons
     return value;
 }
 
+static double probability(const char *text)
+{
+    char *end;
+    double value = strtod(text, &end);
+    if (((text[0] < '0' || text[0] > '9') && text[0] != '.') || *end || !(value >= 0 && value < 1))
+        refuse("--chaos takes a number from 0 to below 1", text);
+    return value;
+}
+
 static struct options parse(int argc, char **argv)
 {
     static const struct option known[] = {
         {"workers", required_argument, NULL, 'w'}, {"top", required_argument, NULL, 't'}, {"once", no_argument, NULL, 'o'},
-        {"json", no_argument, NULL, 'j'},          {"help", no_argument, NULL, 'h'},      {NULL, 0, NULL, 0},
+        {"json", no_argument, NULL, 'j'},          {"help", no_argument, NULL, 'h'},      {"isolate", required_argument, NULL, 'i'},
+        {"chaos", required_argument, NULL, 'c'},   {NULL, 0, NULL, 0},
     };
     struct options options = {.top = DEFAULT_TOP};
     for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
@@ -102,6 +116,14 @@ static struct options parse(int argc, char **argv)
             break;
         case 'j':
             options.json = true;
+            break;
+        case 'i':
+            options.isolate = (int)number(optarg, MAX_WORKERS, "--isolate takes a number from 1 to 1024");
+            if (options.isolate == 0)
+                refuse("--isolate takes a number from 1 to 1024", optarg);
+            break;
+        case 'c':
+            options.chaos = probability(optarg);
             break;
         case 'h':
             printf("%s%s", usage, help);
@@ -123,6 +145,8 @@ static struct options parse(int argc, char **argv)
         if (stat(options.roots[i], &found) != 0)
             refuse(strerror(errno), options.roots[i]);
     }
+    if (options.chaos > 0 && options.isolate == 0)
+        refuse("needs --isolate", "--chaos");
     options.progress = isatty(STDERR_FILENO);
     return options;
 }
@@ -278,6 +302,8 @@ static bool measure(weft_runtime *all, weft_runtime *single, const struct option
 
 int main(int argc, char **argv)
 {
+    if (isolate_is_worker(argc, argv))
+        return isolate_work(argv);
     /* A closed standard output would be the number of the next file opened; a reader that has gone shall be an error like any other. */
     if (fcntl(STDOUT_FILENO, F_GETFD) < 0)
         give_up("standard output", strerror(errno));
@@ -285,6 +311,8 @@ int main(int argc, char **argv)
     struct options options = parse(argc, argv);
     watch_for_interrupt();
 
+    if (options.isolate)
+        check(isolate_start(options.isolate, options.chaos), "start processes");
     weft_runtime *all = start(options.workers);
     struct job first;
     struct report report = {.job = &first, .workers = weft_runtime_workers(all), .repeats = 1};
@@ -298,6 +326,7 @@ int main(int argc, char **argv)
             stop(single);
     }
     report.interrupted = atomic_load(&interrupted);
+    report.isolation = isolate_end();
 
     close_output(options.json ? report_json(&report, options.top) : report_text(&report, options.top));
     job_free(&first);

@@ -4,6 +4,8 @@
 //!
 //! ```text
 //! capi/                            the C ABI: conversion and nothing else
+//! context/                         where something runs: inline, thread, task, fork, isolated; pools of such
+//! process/                         pools of worker processes
 //! ipc/                             links: frames between processes
 //! parallel/   channel/  future/    join and loops; queues with two ends; results
 //! breaker/                         whether to call at all
@@ -29,12 +31,14 @@ compile_error!("Weft isolates panics by unwinding: build it with panic = \"unwin
 
 pub mod breaker;
 pub mod channel;
+pub mod context;
 pub mod error;
 pub mod future;
 pub mod ipc;
 pub mod memory;
 pub mod panics;
 pub mod platform;
+pub mod process;
 pub mod sync;
 pub mod time;
 

@@ -28,6 +28,8 @@ set(WEFT_C_TESTS
     channel_batches channel_counted channel_fd select select_poll
     breaker breaker_callbacks
     link link_waits link_death
+    process process_ends process_births process_hostile process_faults
+    context context_fork context_kinds context_pool context_process
     fork fork_waits ending scarcity misuse stress)
 set(WEFT_C_EXTRA_timers ticks.c)
 set(WEFT_C_EXTRA_timer_ends ticks.c)
@@ -37,10 +39,20 @@ set(WEFT_C_EXTRA_fd_watch_tasks descriptors.c)
 set(WEFT_C_EXTRA_fork_waits inherited.c descriptors.c)
 set(WEFT_C_EXTRA_misuse misuse_values.c misuse_runtime.c misuse_kinds.c misuse_tasks.c misuse_cancel.c misuse_locks.c misuse_timer.c
     misuse_futures.c misuse_waiting.c
-    misuse_channels.c misuse_select.c misuse_breaker.c misuse_link.c)
+    misuse_channels.c misuse_select.c misuse_breaker.c misuse_link.c misuse_process.c misuse_context.c)
+set(WEFT_C_EXTRA_context contexts.c)
+set(WEFT_C_EXTRA_context_fork contexts.c)
+set(WEFT_C_EXTRA_context_kinds contexts.c)
+set(WEFT_C_EXTRA_context_pool contexts.c)
+set(WEFT_C_EXTRA_context_process processes.c)
 set(WEFT_C_EXTRA_link links.c)
 set(WEFT_C_EXTRA_link_waits links.c)
 set(WEFT_C_EXTRA_link_death links.c)
+set(WEFT_C_EXTRA_process processes.c)
+set(WEFT_C_EXTRA_process_ends processes.c)
+set(WEFT_C_EXTRA_process_births processes.c)
+set(WEFT_C_EXTRA_process_hostile processes.c)
+set(WEFT_C_EXTRA_process_faults processes.c)
 set(WEFT_C_SUPPORT "${WEFT_C_DIRECTORY}/harness.c" "${WEFT_C_DIRECTORY}/support.c")
 set(WEFT_C_OPTIONS -Wall -Wextra -Wpedantic -Werror)
 set(WEFT_C_VALGRIND "--suppressions=${WEFT_C_DIRECTORY}/valgrind.supp"

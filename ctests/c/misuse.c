@@ -24,6 +24,26 @@ static void lend_worker(weft_worker *worker, void *arg)
 
 static _Alignas(64) unsigned char no_handle[512];
 
+static int32_t never_fork(int32_t fd, void *arg)
+{
+    (void)fd;
+    (void)arg;
+    CHECK(!"a worker was forked that nobody has asked for");
+    return -1;
+}
+
+/* A pool whose only worker waits for somebody to fork it. */
+static weft_process_pool *never_forked(void)
+{
+    weft_process_pool_options options;
+    weft_process_pool *pool = NULL;
+    OK(weft_process_pool_options_init(&options, sizeof options));
+    options.fork_fn = never_fork;
+    options.workers = 1;
+    OK(weft_process_pool_new(&options, &pool));
+    return pool;
+}
+
 struct zoo *zoo_new(void)
 {
     static const struct zoo empty = {.worker_lent = GATE_INIT, .worker_back = GATE_INIT};
@@ -43,6 +63,9 @@ struct zoo *zoo_new(void)
     OK(weft_mutex_new("zoo", &zoo->mutex));
     OK(weft_breaker_new(NULL, &zoo->breaker));
     OK(weft_link_pair(NULL, &zoo->link, &zoo->link_far_fd));
+    zoo->processes = never_forked();
+    OK(weft_context_new(NULL, WEFT_CONTEXT_THREAD, NULL, &zoo->context));
+    OK(weft_context_pool_new(NULL, WEFT_CONTEXT_THREAD, 2, NULL, &zoo->context_pool));
     OK(weft_spawn(zoo->runtime, lend_worker, zoo));
     gate_wait(&zoo->worker_lent);
     zoo->handle[BYTES] = zoo->bytes;
@@ -59,9 +82,18 @@ struct zoo *zoo_new(void)
     zoo->handle[MUTEX] = zoo->mutex;
     zoo->handle[BREAKER] = zoo->breaker;
     zoo->handle[LINK] = zoo->link;
+    zoo->handle[PROCESSES] = zoo->processes;
+    zoo->handle[CONTEXT] = zoo->context;
+    zoo->handle[CONTEXT_POOL] = zoo->context_pool;
     zoo->handle[WORKER] = zoo->worker;
     zoo->handle[NO_NOUN] = no_handle;
     return zoo;
+}
+
+static weft_status nothing_to_reply(const void *data, size_t len, weft_bytes **reply, void *arg)
+{
+    (void)data, (void)len, (void)reply, (void)arg;
+    return WEFT_OK;
 }
 
 void zoo_end(struct zoo *zoo)
@@ -100,6 +132,19 @@ void zoo_end(struct zoo *zoo)
     OK(weft_link_send(zoo->link, WEFT_FRAME_USER, 0, 1, NULL, 0, 0));
     weft_link_release(zoo->link);
     close(zoo->link_far_fd);
+    weft_process_pool_stats stats = {.size = sizeof stats};
+    OK(weft_process_pool_stats_get(zoo->processes, &stats));
+    CHECK(stats.workers == 1 && stats.calls == 0 && stats.born == 0);
+    OK(weft_process_pool_drain(zoo->processes, WEFT_FOREVER));
+    weft_process_pool_release(zoo->processes);
+    CHECK(!weft_context_is_alive(zoo->context));
+    OK(weft_context_execute(zoo->context, nothing_to_reply, NULL, NULL, NULL, NULL, 0));
+    OK(weft_context_wait(zoo->context, WEFT_FOREVER, NULL));
+    weft_context_release(zoo->context);
+    weft_context *pooled = NULL;
+    OK(weft_context_pool_acquire(zoo->context_pool, NULL, &pooled));
+    OK(weft_context_pool_put(zoo->context_pool, pooled));
+    weft_context_pool_release(zoo->context_pool);
     free(zoo);
 }
 

@@ -19,7 +19,7 @@
         CHECK_HAS(weft_error_message(), (part));      \
     } while (0)
 
-enum noun { BYTES, TOPOLOGY, RUNTIME, PROMISE, FUTURE, CHANNEL, SENDER, RECEIVER, TOKEN, TIMER, THREAD, MUTEX, BREAKER, LINK, WORKER, NO_NOUN, NOUNS };
+enum noun { BYTES, TOPOLOGY, RUNTIME, PROMISE, FUTURE, CHANNEL, SENDER, RECEIVER, TOKEN, TIMER, THREAD, MUTEX, BREAKER, LINK, PROCESSES, CONTEXT, CONTEXT_POOL, WORKER, NO_NOUN, NOUNS };
 
 /* A live handle of each kind, a worker that is alive while the zoo is, and memory that is no handle at all. */
 struct zoo {
@@ -39,6 +39,9 @@ struct zoo {
     weft_breaker *breaker;
     weft_link *link;
     int32_t link_far_fd;
+    weft_process_pool *processes;
+    weft_context *context;
+    weft_context_pool *context_pool;
     weft_worker *worker;
     gate worker_lent, worker_back;
 };

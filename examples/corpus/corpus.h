@@ -4,6 +4,7 @@
  *   walk.c     finds the files and hands them out in batches
  *   read.c     reads a batch into chunks of text that hold whole words only
  *   table.c    the words that one thread has counted
+ *   isolate.c  counts in worker processes, if that is asked for
  *   job.c      one run from walk to ranking: the place to start reading
  *   rank.c     merges the threads' tables and sorts the words
  *   report.c   prints
@@ -64,6 +65,8 @@ struct table {
 
 /* Counts the words of text, which must end in a byte that is no letter. Folds them to lower case in place. */
 weft_status table_count(struct table *table, unsigned char *text, size_t length);
+/* Adds a word that has been counted elsewhere: its letters, one at least, are folded. WEFT_PROTOCOL: they are none. */
+weft_status table_add(struct table *table, const unsigned char *letters, size_t length, uint64_t count);
 /* Adds to the count of a word whose letters outlive the shard. */
 weft_status shard_add(struct shard *shard, const struct word *word);
 void table_free(struct table *table);
@@ -160,6 +163,20 @@ void count_later(struct job *job, struct chunk *chunk);      /* by some worker, 
 bool count_next(struct job *job, struct table *table);       /* here and now, the chunk that waits longest; false: none does */
 weft_status rank(weft_worker *worker, struct job *job);      /* tables to words */
 
+/* ---- isolate.c */
+
+struct isolation {          /* what came of it */
+    int processes;          /* 0: there was none */
+    uint64_t calls, deaths, again;
+};
+
+bool isolate_is_worker(int argc, char **argv);               /* this process is one that isolate_start has made: */
+int isolate_work(char **argv);                               /* then this is its main */
+weft_status isolate_start(int workers, double chaos);        /* chaos: the chance that a worker dies over a chunk */
+bool isolate_is_on(void);
+weft_status isolate_count(struct table *table, const unsigned char *text, size_t length);   /* table_count, by a worker; text is as it was */
+struct isolation isolate_end(void);
+
 /* ---- report.c */
 
 struct run {                /* measurements of one run */
@@ -177,6 +194,7 @@ struct report {
     double single_seconds;  /* the median on one worker; 0 when it was not measured */
     int peak_reads;         /* of all runs */
     int repeats;
+    struct isolation isolation;
 };
 
 void report_progress(const struct job *job, const char *label);

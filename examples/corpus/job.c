@@ -219,7 +219,7 @@ bool count_next(struct job *job, struct table *table)
             job_fail(job, status, "take a chunk");
         return false;
     }
-    status = table_count(table, chunk->text, chunk->length);
+    status = isolate_is_on() ? isolate_count(table, chunk->text, chunk->length) : table_count(table, chunk->text, chunk->length);
     if (status != WEFT_OK)
         job_fail(job, status, "count words");
     chunk_reset(chunk);

@@ -178,6 +178,10 @@ bool report_text(const struct report *report, size_t top)
     if (report->single_seconds > 0)
         printf("speed-up over one worker: %.2f (%.3f s; medians of %d runs each, warmed, in turn)\n",
                per_second(report->single_seconds, run->seconds), report->single_seconds, report->repeats);
+    if (report->isolation.processes > 0)
+        printf("counted in %d process%s: %s calls, %s deaths, %s sent again\n", report->isolation.processes,
+               report->isolation.processes == 1 ? "" : "es", grouped(report->isolation.calls), grouped(report->isolation.deaths),
+               grouped(report->isolation.again));
     if (report->changed)
         printf("the files changed while they were counted again; the words are those of the first run\n");
     if (report->partial)
@@ -236,6 +240,8 @@ bool report_json(const struct report *report, size_t top)
                per_second(report->single_seconds, run->seconds));
     else
         printf("  \"repeats\": %d,\n  \"single_seconds\": null,\n  \"speedup\": null,\n", report->repeats);
+    printf("  \"processes\": %d,\n  \"calls\": %" PRIu64 ",\n  \"deaths\": %" PRIu64 ",\n  \"sent_again\": %" PRIu64 ",\n",
+           report->isolation.processes, report->isolation.calls, report->isolation.deaths, report->isolation.again);
     printf("  \"top\": [");
     for (size_t i = 0; i < job->distinct && i < top; i++)
         printf("%s    {\"count\": %" PRIu64 ", \"word\": \"%.*s\"}", i ? ",\n" : "\n", job->words[i].count, (int)job->words[i].length,

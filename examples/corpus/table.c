@@ -119,6 +119,36 @@ weft_status shard_add(struct shard *shard, const struct word *word)
     return WEFT_OK;
 }
 
+/* Counts a word whose key is known. */
+static inline weft_status add(struct table *table, uint64_t key, const unsigned char *letters, size_t length, uint64_t count)
+{
+    uint64_t hash = hash_of(key);
+    struct shard *shard = shard_of(table, hash);
+    if (!shard_has_room(shard))
+        return weft_error_set(WEFT_NOMEM, "out of memory for words");
+    struct word *slot = find(shard, hash, key, letters, length);
+    if (slot->count == 0) {
+        const char *copy = arena_copy(&table->arena, letters, length);
+        if (!copy)
+            return weft_error_set(WEFT_NOMEM, "out of memory for words");
+        *slot = (struct word){.key = key, .letters = copy, .length = length};
+        shard->used++;
+    }
+    slot->count += count;
+    return WEFT_OK;
+}
+
+weft_status table_add(struct table *table, const unsigned char *letters, size_t length, uint64_t count)
+{
+    uint64_t key = 0;
+    for (size_t i = 0; i < length; i++) {
+        if (letters[i] < 'a' || letters[i] > 'z')
+            return weft_error_set(WEFT_PROTOCOL, "a word of something else than letters");
+        key = key_with(key, letters[i]);
+    }
+    return add(table, key, letters, length, count);
+}
+
 weft_status table_count(struct table *table, unsigned char *text, size_t length)
 {
     const unsigned char *end = text + length;
@@ -135,20 +165,9 @@ weft_status table_count(struct table *table, unsigned char *text, size_t length)
             key = key_with(key, folded);
         }
 
-        uint64_t hash = hash_of(key);
-        struct shard *shard = shard_of(table, hash);
-        if (!shard_has_room(shard))
-            return weft_error_set(WEFT_NOMEM, "out of memory for words");
-        size_t letters = (size_t)(at - begin);
-        struct word *slot = find(shard, hash, key, begin, letters);
-        if (slot->count == 0) {
-            const char *copy = arena_copy(&table->arena, begin, letters);
-            if (!copy)
-                return weft_error_set(WEFT_NOMEM, "out of memory for words");
-            *slot = (struct word){.key = key, .letters = copy, .length = letters};
-            shard->used++;
-        }
-        slot->count++;
+        weft_status status = add(table, key, begin, (size_t)(at - begin), 1);
+        if (status != WEFT_OK)
+            return status;
     }
 }
 

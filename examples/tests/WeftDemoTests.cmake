@@ -17,7 +17,7 @@
 set(WEFT_DEMO_DIRECTORY "${CMAKE_CURRENT_LIST_DIR}")
 get_target_property(WEFT_DEMO_SOURCES corpus SOURCES)
 list(TRANSFORM WEFT_DEMO_SOURCES PREPEND "${WEFT_DEMO_DIRECTORY}/../")
-set(WEFT_DEMO_TESTS hello stages event_loop words special changing interrupt memory arguments output progress speedup)
+set(WEFT_DEMO_TESTS hello stages event_loop words isolate special changing interrupt memory arguments output progress speedup)
 find_program(WEFT_DEMO_BASH bash REQUIRED)
 
 function(weft_demo_program target)

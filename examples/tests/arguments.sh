@@ -17,6 +17,13 @@ refused 'which directories?' --json --top 3
 for workers in 0 -1 +1 1025 99999999999999999999 x 2x 1.5 '' ' 1' 0x2; do
     refused '--workers takes a number from 1 to 1024' --workers "$workers" tree
 done
+for processes in 0 -1 1025 x; do
+    refused '--isolate takes a number from 1 to 1024' --isolate "$processes" tree
+done
+for chaos in 1 -0.1 nan inf x 0.5x ''; do
+    refused '--chaos takes a number from 0 to below 1' --isolate 2 --chaos "$chaos" tree
+done
+refused 'needs --isolate' --chaos 0.5 tree
 for top in -1 x '' 99999999999999999999999 1e3 ALL; do
     refused '--top takes a number, or all' --top "$top" tree
 done

@@ -69,6 +69,15 @@ typedef struct weft_cancel_token weft_cancel_token;
 /* A queue with two ends. */
 typedef struct weft_channel weft_channel;
 
+/* Where something runs. */
+typedef struct weft_context weft_context;
+
+/* A run of a context of a registered kind. */
+typedef struct weft_context_job weft_context_job;
+
+/* Contexts of which so many run at once. */
+typedef struct weft_context_pool weft_context_pool;
+
 /* Why a future failed. Belongs to the future. */
 typedef struct weft_error weft_error;
 
@@ -80,6 +89,9 @@ typedef struct weft_link weft_link;
 
 /* A lock that knows its holder. */
 typedef struct weft_mutex weft_mutex;
+
+/* Processes that run calls. */
+typedef struct weft_process_pool weft_process_pool;
 
 /* The end of a result that settles it. */
 typedef struct weft_promise weft_promise;
@@ -2415,6 +2427,697 @@ weft_link *weft_link_retain(weft_link *link);
  that have been received stay. Never blocks.
  */
 void weft_link_release(weft_link *link);
+
+/* What worker processes run --------------------------------------------------------------------------------------- */
+
+/*
+ Answers a call, in a worker process: WEFT_OK and *reply, whose reference the library takes over (NULL, as it is
+ before: no bytes); or a failure. To fail with a message: return weft_error_set(...); with more: return
+ weft_handler_fail(...). `data` is aligned to 8 bytes, and good until the return.
+ */
+typedef weft_status (*weft_handler_fn)(const void *data, size_t len, weft_bytes **reply, void *arg);
+
+/*
+ A worker's main loop: has `handler` answer the calls of the pool at the other end of `fd`, one after the other, on
+ the calling thread. `fd` is the descriptor that a weft_process_fork_fn gets; -1: what the pool has put into the
+ environment of a program that it has started (WEFT_LINK_FD). Returns WEFT_OK when the pool has told the worker to
+ leave, or has ended; WEFT_DIED: the pool's process has died. Then the process is to end. A program that a pool has
+ started is killed when the pool's process dies, wherever it is; a process that the host has forked is told when it
+ comes back here. What this library logs in the worker goes to the log of the pool's process, if that has one.
+ WEFT_INVALID: fd is not such a descriptor, or no pool has started this process. WEFT_BUSY: called from a handler.
+ Blocks for as long as it serves.
+ */
+weft_status weft_serve(int32_t fd, weft_handler_fn handler, void *arg);
+
+/*
+ In a handler: whether its caller wants no answer any more (weft_future_cancel, a token), or the pool has gone. Then
+ it may return early, with WEFT_CANCELLED or what it has: its answer still counts. Looks each time, at the cost of a
+ system call or two. Outside handlers, and on other threads, false. Never blocks.
+ */
+bool weft_serve_cancelled(void);
+
+/*
+ In a handler: the how manieth attempt at this call it is, from 1. More than 1 only for calls that may be begun again
+ (weft_process_call_options.attempts): a worker had the call before, and has died. 0 outside handlers and on other
+ threads. Never blocks.
+ */
+uint32_t weft_serve_attempt(void);
+
+/*
+ As weft_error_set, for handlers that have more to say: `backtrace` (NULL: none) and `payload` (NULL: none; a reference
+ is taken) come back with the error of the call's future. Returns `status`, for the handler to return; WEFT_INVALID if
+ payload is none. Outside handlers the rest is forgotten.
+ */
+weft_status weft_handler_fail(weft_status status, const char *message, const char *backtrace, weft_bytes *payload);
+
+/* Pools of worker processes --------------------------------------------------------------------------------------- */
+
+/* A limit on a resource of workers, as of setrlimit. */
+typedef struct weft_process_limit {
+  /* RLIMIT_AS, RLIMIT_CPU and so on, from <sys/resource.h>. */
+  int32_t resource;
+  /* Not used. */
+  int32_t reserved;
+  /* What counts at first; UINT64_MAX: RLIM_INFINITY. */
+  uint64_t soft;
+  /* How far a worker may raise it. */
+  uint64_t hard;
+} weft_process_limit;
+
+/*
+ Forks the calling process: in the child, calls weft_after_fork, then weft_serve(fd, ...), and ends with _exit or
+ whatever the language has for it, never by returning; in the parent, returns the child's number. Less than 1: there
+ is no child; weft_error_set may say why. `fd` is the library's in the parent.
+ */
+typedef int32_t (*weft_process_fork_fn)(int32_t fd, void *arg);
+
+/*
+ What a pool is made with. Fill in with weft_process_pool_options_init, then change what matters: argv or fork_fn has
+ to be set, and not both.
+ */
+typedef struct weft_process_pool_options {
+  /* sizeof(weft_process_pool_options). */
+  size_t size;
+  /* For logs, errors and the names of threads; NULL: "pool". Copied. */
+  const char *name;
+  /* How many worker processes, 1 to 4096; 0: as many as weft_optimal_worker_count says of computing. */
+  uint32_t workers;
+  /*
+   How many calls a worker is given at a time, 1 to 65536: it runs them one after the other, and with more than one
+   it need not wait for the next. init sets 1.
+   */
+  uint32_t window;
+  /*
+   A program and its arguments, ended by NULL, copied: executed for each worker, it calls weft_serve(-1, ...). It may
+   be this program again. argv[0] is looked for in PATH if it has no slash. Its signals are as by default.
+   */
+  const char *const *argv;
+  /*
+   The program's environment, ended by NULL, copied; NULL: that of this process, as it is now. Of the library's own
+   are WEFT_LINK_FD and WEFT_POOL_PID.
+   */
+  const char *const *env;
+  /* Where the program begins; NULL: where this process is then. Copied. */
+  const char *directory;
+  /* What the program is called in lists of processes: its argv[0], instead of argv[0] here. NULL: argv[0]. Copied. */
+  const char *title;
+  /* Added to the niceness of this process for programs; less than 0 needs the right to. */
+  int32_t nice;
+  /*
+   Whether fork_fn may be called on threads of the library's. WEFT_ON: it is, and weft_process_pool_tend is not
+   needed. WEFT_OFF (the default): only from weft_process_pool_tend.
+   */
+  int32_t fork_anywhere;
+  /* Limits for programs, set before they get any call; NULL: none. Copied. */
+  const struct weft_process_limit *limits;
+  /* How many limits. */
+  size_t limits_len;
+  /* Forks a worker. The host's memory is the worker's then. See weft_process_pool_tend. */
+  weft_process_fork_fn fork_fn;
+  /* For fork_fn. */
+  void *fork_arg;
+  /*
+   How long a call may take, waiting included; it fails with WEFT_TIMEOUT then, and the worker that may have begun it
+   is killed and replaced. init sets WEFT_FOREVER.
+   */
+  int64_t call_timeout_ns;
+  /*
+   How many calls may wait for a worker, beyond those that workers have; further ones are refused with WEFT_REJECTED.
+   init sets SIZE_MAX: any number.
+   */
+  size_t max_waiting;
+  /* A worker leaves in good order after so many calls, and is replaced; 0: never. init sets 0. */
+  uint64_t max_calls;
+  /*
+   A worker that occupies more bytes of memory than this is replaced, between two calls if that is when it shows;
+   one that is at work is looked at every 20 ms, and killed. 0: no limit. init sets 0. RLIMIT_AS is a limit that
+   cannot be passed at all.
+   */
+  size_t max_rss;
+  /*
+   How often a call may be begun. 1: a call whose worker dies after it has begun fails with WEFT_DIED. More: it is
+   sent to another one, up to so many times in all; for handlers that may run twice. init sets 1.
+   */
+  uint32_t attempts;
+  /*
+   So many workers of a seat in a row may die without having answered a call, within restart_window_ns; when one more
+   does, the seat is given up. If all are, calls fail with WEFT_DIED; weft_process_pool_resize gives seats another
+   chance. init sets 10; UINT32_MAX: no limit.
+   */
+  uint32_t restart_limit;
+  /* Not used. */
+  uint32_t reserved;
+  /* See restart_limit. init sets a minute. */
+  int64_t restart_window_ns;
+  /*
+   A worker that has answered calls is replaced at once; else after this time, and twice as long each time, ... init
+   sets 10 ms.
+   */
+  int64_t backoff_ns;
+  /* ... up to this. init sets 5 s. */
+  int64_t backoff_max_ns;
+  /* How long a worker may take until it serves, before it is killed. init sets a minute. */
+  int64_t start_timeout_ns;
+  /* How long a worker that is to leave may take before it gets SIGTERM, and again before SIGKILL. init sets 2 s. */
+  int64_t grace_ns;
+  /* Bytes of shared memory for each worker and direction, see weft_link_options; 0: 4 MiB. */
+  size_t ring_size;
+  /* The longest call and answer, see weft_link_options; 0: 1 GiB. */
+  size_t max_frame;
+} weft_process_pool_options;
+
+/* How one call is made. Fill in with weft_process_call_options_init. */
+typedef struct weft_process_call_options {
+  /* sizeof(weft_process_call_options). */
+  size_t size;
+  /* How long it may take, see weft_process_pool_options.call_timeout_ns; 0: as the pool says. */
+  int64_t timeout_ns;
+  /* Asks it to stop when it is triggered, as weft_future_cancel does; NULL: none. */
+  weft_cancel_token *cancel;
+  /* How often it may be begun; 0: as the pool says. */
+  uint32_t attempts;
+  /* Not used. */
+  uint32_t reserved;
+} weft_process_call_options;
+
+/* What has come of a pool so far. */
+typedef struct weft_process_pool_stats {
+  /* Set by the caller: sizeof(weft_process_pool_stats). */
+  size_t size;
+  /* Workers that there should be. */
+  size_t workers;
+  /* Workers that serve. */
+  size_t ready;
+  /* Calls that wait for a worker. */
+  size_t waiting;
+  /* Calls that workers have. */
+  size_t outstanding;
+  /* Calls that were accepted: each is, or will be, one of the next seven. */
+  uint64_t calls;
+  /* Calls that were answered with a result. */
+  uint64_t succeeded;
+  /* Calls that were answered with a failure, by their handlers. */
+  uint64_t failed;
+  /* Calls that have lost their worker, or for which there was none. */
+  uint64_t died;
+  /* Calls that were not answered in time. */
+  uint64_t timed_out;
+  /* Calls that were asked to stop before they had begun. */
+  uint64_t cancelled;
+  /* Calls that were open when the pool ended. */
+  uint64_t closed;
+  /* Calls for which there was no memory, or whose answer was too large. */
+  uint64_t refused;
+  /* How often calls were sent again, after the death of a worker. */
+  uint64_t sent_again;
+  /* Answers that came when the call was over. */
+  uint64_t late;
+  /* Worker processes that were made. */
+  uint64_t born;
+  /* Worker processes that ended without having been told to. */
+  uint64_t deaths;
+  /* Worker processes that left as they were told to. */
+  uint64_t left;
+  /* Bytes of memory that workers occupied when they said so last, once a second if they have calls. */
+  uint64_t resident;
+} weft_process_pool_stats;
+
+/* Fills in the defaults. `size` is sizeof *options as the caller knows it. */
+weft_status weft_process_pool_options_init(struct weft_process_pool_options *options, size_t size);
+
+/* Fills in the defaults. `size` is sizeof *options as the caller knows it. */
+weft_status weft_process_call_options_init(struct weft_process_call_options *options, size_t size);
+
+/*
+ A pool of worker processes that answer calls, each with its own memory: what a handler does to its process (a crash,
+ a leak, an endless loop) costs the call that it was at. A worker that dies is replaced. Returns before the workers
+ run; calls wait for them. Children of the library's are reaped by it alone: a program that reaps all children
+ (waitpid(-1), SIGCHLD ignored) takes away how they ended. Each worker has a thread here, which sleeps. WEFT_INVALID;
+ WEFT_OS: no thread for one. Never blocks.
+ */
+weft_status weft_process_pool_new(const struct weft_process_pool_options *options, weft_process_pool **out);
+
+/*
+ Has a worker answer a call. *out is the future of a weft_bytes, whose reference is the future's (weft_future_get) or
+ goes to who takes it (weft_future_take). `data` is copied or sent before this returns; NULL if `len` is 0. The call
+ goes to the worker with the fewest, by the calling thread, or waits until one has room. The future fails with
+   the handler's status, message, backtrace and payload, from "process 4711";
+   WEFT_DIED: its worker has died after it may have begun (weft_error_text says of what: a signal, an exit, the pool's
+     own limits; weft_error_origin: "process 4711, signal 9"), or there will be no worker;
+   WEFT_PROTOCOL: its worker has sent nonsense;
+   WEFT_TIMEOUT: it has taken too long; a worker that may have begun it is killed;
+   WEFT_CANCELLED: it was asked to stop before it had been sent, or the worker says so. One that has been sent settles
+     when its worker has answered: weft_serve_cancelled tells the handler;
+   WEFT_SHUTDOWN: the pool has ended.
+ It is settled once. NULL options: the pool's. WEFT_CLOSED: the pool drains; WEFT_REJECTED: max_waiting; WEFT_DIED: all
+ seats are given up; WEFT_TOO_LARGE: longer than max_frame. Does not wait for workers. Any thread.
+ */
+weft_status weft_process_pool_call(weft_process_pool *pool,
+                                   const void *data,
+                                   size_t len,
+                                   const struct weft_process_call_options *options,
+                                   weft_future **out);
+
+/*
+ How often the call behind a future has been begun so far, as far as is known: more than once only if it may be
+ (weft_process_pool_options.attempts). 0: it has not been sent, the future is of something else, or none. Never
+ blocks.
+ */
+uint32_t weft_process_call_attempts(const weft_future *future);
+
+/*
+ Waits until a worker is due and has fork_fn make it, here, on the calling thread: for hosts whose threads are not to
+ be anybody's. One worker, then it returns; call it over and over, on a thread that stays: that of a program whose
+ workers are to end with it. WEFT_FAILED: fork_fn has made none; it is asked again after a pause. WEFT_CLOSED: the
+ pool ends. WEFT_UNSUPPORTED: its workers are programs. WEFT_TIMEOUT, WEFT_WOULD_BLOCK, WEFT_INTERRUPTED,
+ WEFT_CANCELLED: none was due. Blocks.
+ */
+weft_status weft_process_pool_tend(weft_process_pool *pool, int64_t timeout_ns);
+
+/*
+ Changes how many workers there are, 1 to 4096, while they run. Those that are too many finish what they have been
+ given, and leave. Seats that had been given up get another chance. WEFT_CLOSED: the pool ends. WEFT_OS: no thread for
+ all of them. Never blocks; any thread.
+ */
+weft_status weft_process_pool_resize(weft_process_pool *pool, uint32_t workers);
+
+/*
+ Ends the pool: from now on it accepts no calls. Those that it has are finished, for at most this time; then the rest
+ fails with WEFT_SHUTDOWN. Workers that have nothing to do are told to leave; one that does not gets SIGTERM after
+ grace_ns, and SIGKILL after that time again; once the time is over, SIGTERM at once. Returns when all of them have
+ gone and been reaped: WEFT_OK; WEFT_TIMEOUT or WEFT_WOULD_BLOCK: calls were open when the time was over; or
+ WEFT_INTERRUPTED, WEFT_CANCELLED: the wait has been given up, and the rest goes on without. Again: waits again. Blocks.
+ */
+weft_status weft_process_pool_drain(weft_process_pool *pool, int64_t timeout_ns);
+
+/* What has come of the pool so far, in *out, whose size the caller has set. Never blocks; any thread. */
+weft_status weft_process_pool_stats_get(weft_process_pool *pool, struct weft_process_pool_stats *out);
+
+/* One more reference. Returns its argument; NULL on a bad handle. */
+weft_process_pool *weft_process_pool_retain(weft_process_pool *pool);
+
+/*
+ One reference less. The last one ends the pool as weft_process_pool_drain does with timeout 0, and does not wait for
+ it: calls that are open fail with WEFT_SHUTDOWN, workers are ended and reaped by the pool's threads. Never blocks.
+ */
+void weft_process_pool_release(weft_process_pool *pool);
+
+/* Contexts: where something runs ---------------------------------------------------------------------------------- */
+
+/*
+ On the thread that executes, before weft_context_execute returns: for tests, and for finding faults. Can be
+ executed again.
+ */
+#define WEFT_CONTEXT_INLINE 1
+/* On a thread of its own. For one use. */
+#define WEFT_CONTEXT_THREAD 2
+/* As a task of the runtime. For one use. */
+#define WEFT_CONTEXT_TASK 3
+
+/*
+ In a child that is forked by weft_context_execute, on the thread that calls it, and has a copy of the whole memory as it
+ is then (the pages are copied as they are written to). For one use. The function's reply comes back, of any size.
+ The child has that one thread, and may do what other threads' locks, held at that moment for ever, do not prevent:
+ compute, malloc (with glibc), raw system calls; weft_after_fork has been called there, so Weft's objects can be
+ made; those that were inherited are WEFT_FORKED. It leaves by returning: what it has not flushed of stdio is not
+ written, exit handlers do not run. It begins with the caller's signal mask, SIGTERM let through and set to its
+ default. Its end is noticed by its pidfd, and it is reaped by that: no other child of the program's ever is. If the
+ program reaps it first (wait for any child, SIGCHLD ignored), the reply is there all the same, but not how it died.
+ If this process dies, the child finishes its function first; nobody hears of it. Forking copies page tables, which
+ takes longer the more memory this process uses; huge pages (madvise with MADV_HUGEPAGE) make that many times faster.
+ */
+#define WEFT_CONTEXT_FORK 4
+
+/*
+ On a thread of its own that stays, and shares nothing by way of Weft: its function has no argument, and the data and the
+ reply are copied. Can be executed again: the same thread, with its thread-local state, gets one message after the
+ other.
+ */
+#define WEFT_CONTEXT_ISOLATED 5
+
+/*
+ As a call of weft_context_options.process_pool, whose handler answers: weft_context_execute has no function. Can be
+ executed again; consecutive runs may be answered by different workers.
+ */
+#define WEFT_CONTEXT_PROCESS 6
+/* Kinds that weft_context_kind_register gives have this number or a higher one. */
+#define WEFT_CONTEXT_REGISTERED 100
+
+/* What a context is made with. Fill in with weft_context_options_init, then change what matters. */
+typedef struct weft_context_options {
+  /* sizeof(weft_context_options). */
+  size_t size;
+  /* For messages, logs and threads; NULL: none. Copied. */
+  const char *name;
+  /*
+   What its runs are asked to stop by; it takes a reference of its own. NULL: what the task or thread that executes
+   goes by, if anything. A child of FORK gets SIGTERM then.
+   */
+  weft_cancel_token *cancel;
+  /* Bytes of stack for a thread of its own; 0: 2 MiB. Below 64 KiB: WEFT_INVALID. */
+  size_t stack_size;
+  /* Of a PROCESS: who answers. It is not kept: when the pool has ended, runs fail with WEFT_SHUTDOWN, or what it says. */
+  weft_process_pool *process_pool;
+  /* Of a TASK: WEFT_PRIORITY_NORMAL, _HIGH, _CRITICAL or _LOW. */
+  int32_t priority;
+  /*
+   A WEFT_ON, _OFF or _DEFAULT (off). On: a kind that there is not on this system (FORK where pidfds are missing, a
+   registered kind whose probe fails) is WEFT_UNSUPPORTED. Off: a THREAD takes its place, which is logged once per
+   kind, and told by weft_context_kind.
+   */
+  int32_t exact;
+} weft_context_options;
+
+/* What a context has done so far. */
+typedef struct weft_context_stats {
+  /* Set by the caller: sizeof(weft_context_stats). */
+  size_t size;
+  /* Runs that have begun. */
+  uint64_t executed;
+  /* Those of them that failed. */
+  uint64_t failed;
+  /*
+   Of the run that goes on, or of the last one: nanoseconds from the call of weft_context_execute to that of the
+   function; 0: not called yet.
+   */
+  int64_t start_ns;
+  /* Nanoseconds from that to the end of the run; 0: it goes on. */
+  int64_t run_ns;
+  /* FORK: the most memory that the child had, in bytes, what it shared with this process included; 0: not known. */
+  uint64_t peak_rss;
+} weft_context_stats;
+
+/* Fills in the defaults. `size` is sizeof *options as the caller knows it. */
+weft_status weft_context_options_init(struct weft_context_options *options, size_t size);
+
+/*
+ A context of this kind, a WEFT_CONTEXT_ constant or the number of a registered one (another number: WEFT_INVALID).
+ Nothing is started. `runtime` is for TASK (NULL as everywhere), and of no account for others. NULL options: none.
+ Never blocks; any thread.
+ */
+weft_status weft_context_new(weft_runtime *runtime,
+                             int32_t kind,
+                             const struct weft_context_options *options,
+                             weft_context **out);
+
+/*
+ Has fn(data, len, &reply, arg) called once, where contexts of its kind have it called. INLINE: here and now; whatever
+ comes of it, this is WEFT_OK, and weft_context_wait tells. Others go on while it runs. The data are copied (FORK: with
+ everything else; INLINE: not). drop(ctx, arg) is called once, when fn has returned or will not be called, before anybody
+ is told that the run is over (of a FORK: here, as soon as the child has its copy); NULL: none. `arg` is NULL for
+ ISOLATED, else WEFT_INVALID. A failure, an uncaught panic included, is the run's. `fn` is NULL for PROCESS, and
+ where the kind is a registered one that does without; arg and drop are of no account then. Blocks for a place in the pool, if it is of one (see weft_context_pool_acquire), and inside a task
+ passes the turn on meanwhile; otherwise never. On failure nothing was called, and all is as before: WEFT_BUSY (it is
+ being executed; or was, and is for one use), WEFT_CLOSED (it was terminated; or the pool was closed), WEFT_SHUTDOWN
+ (the runtime takes no more), WEFT_OS (no thread, no process, no descriptor), WEFT_NOMEM, or what a registered kind
+ says. Any thread.
+ */
+weft_status weft_context_execute(weft_context *context,
+                                 weft_handler_fn fn,
+                                 void *arg,
+                                 weft_drop_fn drop,
+                                 void *ctx,
+                                 const void *data,
+                                 size_t len);
+
+/*
+ Waits for the end of the run, and tells what came of it, the same each time: WEFT_OK and one reference to the reply in
+ *reply (NULL reply: not wanted), or the status and message of its failure: what the function returned, WEFT_PANIC,
+ WEFT_CANCELLED (asked to stop before it began, or a FORK that was), WEFT_BROKEN (dropped unrun by its runtime), and of a
+ FORK WEFT_DIED (exited or died without a reply; the message says how). WEFT_INVALID: it was never executed.
+ WEFT_DEADLOCK: the run is what calls this. Blocks; inside a task the thread's turn passes to another, or the thread
+ runs the TASK that it waits for. WEFT_TIMEOUT, WEFT_WOULD_BLOCK, WEFT_INTERRUPTED, WEFT_CANCELLED and WEFT_SHUTDOWN
+ (the caller's): the run goes on. Any thread, any number of them.
+ */
+weft_status weft_context_wait(weft_context *context,
+                              int64_t timeout_ns,
+                              weft_bytes **reply);
+
+/* Whether a run goes on; false on a bad handle. Never blocks; any thread. */
+bool weft_context_is_alive(const weft_context *context);
+
+/*
+ Ends the context: it is not executed any more (WEFT_CLOSED), and a run that goes on is asked to stop: its token is
+ triggered, so that its waits end and weft_cancelled says true; a FORK gets SIGTERM. Waits for the end, `grace_ns` at
+ most; after that a FORK, or a registered kind that can, is killed, and waited for. WEFT_OK: nothing runs any more; what
+ came of the run, weft_context_wait tells. WEFT_TIMEOUT: it still runs; a thread is never killed, and goes on (which is
+ logged); wait for it, or call this again. WEFT_DEADLOCK: the run is what calls this; it has been asked to stop.
+ WEFT_INTERRUPTED, WEFT_CANCELLED, WEFT_SHUTDOWN: the caller's wait was ended; it has been asked to stop. Any thread,
+ any number of times.
+ */
+weft_status weft_context_terminate(weft_context *context, int64_t grace_ns);
+
+/*
+ What it is: a WEFT_CONTEXT_ constant, or a registered kind's number; another one than was asked for if there was none
+ such. -1 on a bad handle. Never blocks.
+ */
+int32_t weft_context_kind(const weft_context *context);
+
+/* The kind that was asked for; -1 on a bad handle. Never blocks. */
+int32_t weft_context_kind_asked(const weft_context *context);
+
+/* Its name; "" if it has none, and on a bad handle. Belongs to the context. Never blocks. */
+const char *weft_context_name(const weft_context *context);
+
+/*
+ Why the last run failed; NULL unless it did, and on a bad handle. The error is the context's, until it is executed again or
+ goes. Never blocks.
+ */
+const weft_error *weft_context_error(const weft_context *context);
+
+/* What it has done so far, in *out, whose size the caller has set. Never blocks; any thread. */
+weft_status weft_context_stats_get(const weft_context *context, struct weft_context_stats *out);
+
+/* One more reference. Returns its argument; NULL on a bad handle. */
+weft_context *weft_context_retain(weft_context *context);
+
+/*
+ One reference less. A run that goes on is finished, and a child reaped, though nobody will know what came of it; to end it,
+ call weft_context_terminate before. Never blocks.
+ */
+void weft_context_release(weft_context *context);
+
+/* Kinds of contexts of the program's ------------------------------------------------------------------------------ */
+
+/*
+ Takes a run: WEFT_OK, and it has the one reference to `job`, for which it calls weft_context_job_run or
+ weft_context_job_finish some time, on whatever thread, and weft_context_job_release. Anything else (WEFT_WOULD_BLOCK
+ of a queue that is full, say): weft_context_execute fails with that, and `job` has gone. Called on the thread that
+ executes, with no lock held.
+ */
+typedef weft_status (*weft_context_submit_fn)(void *arg, weft_context_job *job);
+
+/*
+ A run is to stop (kill 0), or to be ended by force (kill 1). WEFT_OK: it will end; anything else: it cannot be. It does not
+ wait for that. Called on the thread that asks, with no lock held; `job` is good until it returns.
+ */
+typedef weft_status (*weft_context_stop_fn)(void *arg, weft_context_job *job, int32_t kill);
+
+/*
+ Whether contexts of the kind can be had at the moment: WEFT_OK, or why not. Called by weft_context_new and
+ weft_context_pool_acquire.
+ */
+typedef weft_status (*weft_context_probe_fn)(void *arg);
+
+/* The kind was taken back, and the last context of it has gone. */
+typedef void (*weft_context_destroy_fn)(void *arg);
+
+/* How a kind of the program's does what contexts do. Zeroes stand for what is not there. */
+typedef struct weft_context_vtable {
+  /* sizeof(weft_context_vtable). */
+  size_t size;
+  /* Handed to all functions. They may be called on any thread, several at once. */
+  void *arg;
+  /* Takes a run. */
+  weft_context_submit_fn submit;
+  /* NULL: a run that has begun only has its token. */
+  weft_context_stop_fn stop;
+  /* NULL: they can always be had. */
+  weft_context_probe_fn probe;
+  /* NULL: nothing. */
+  weft_context_destroy_fn destroy;
+} weft_context_vtable;
+
+/* Fills in zeroes, and the size: sizeof *vtable as the caller knows it. */
+weft_status weft_context_vtable_init(struct weft_context_vtable *vtable, size_t size);
+
+/*
+ Registers a kind of contexts under this name (UTF-8, copied; WEFT_BUSY: there is one of that name), which gets a number, in
+ *kind. The vtable is copied; submit must be there. Never blocks; any thread.
+ */
+weft_status weft_context_kind_register(const char *name,
+                                       const struct weft_context_vtable *vtable,
+                                       int32_t *kind);
+
+/*
+ Takes a kind back: there are no new contexts of it. Its destroy is called when the last of those that there are has gone, which
+ may be here and now. WEFT_INVALID: there is no such kind, or none of the program's. Never blocks; any thread.
+ */
+weft_status weft_context_kind_unregister(int32_t kind);
+
+/*
+ The number of the kind with this name ("inline", "thread", "task", "fork", "isolated", and registered ones), in *kind.
+ WEFT_NOT_FOUND: there is none. Never blocks; any thread.
+ */
+weft_status weft_context_kind_find(const char *name, int32_t *kind);
+
+/*
+ What the run works on, as weft_context_execute was given it; *len bytes, good as long as the job. `len` may be NULL. NULL on
+ a bad handle. Never blocks; any thread.
+ */
+const void *weft_context_job_data(const weft_context_job *job,
+                                  size_t *len);
+
+/* Whether the run has been asked to stop; false on a bad handle. Never blocks; any thread. */
+bool weft_context_job_cancelled(const weft_context_job *job);
+
+/*
+ Calls the function of the run here, and ends the run with what it gives; WEFT_OK whatever that is. WEFT_BUSY: somebody has
+ run or finished it. Blocks as long as the function. Any thread.
+ */
+weft_status weft_context_job_run(weft_context_job *job);
+
+/*
+ Ends the run with a reply that something else than its function has given (WEFT_OK; a reference of its own is taken to
+ `reply`, NULL: no bytes), or with a failure (any other status, and `message`, copied; NULL: the status' name).
+ WEFT_BUSY: somebody has run or finished it. Never blocks; any thread.
+ */
+weft_status weft_context_job_finish(weft_context_job *job, weft_status status, const char *message, weft_bytes *reply);
+
+/* One more reference. Returns its argument; NULL on a bad handle. */
+weft_context_job *weft_context_job_retain(weft_context_job *job);
+
+/*
+ One reference less. A run whose last reference goes before it was run or finished fails with WEFT_BROKEN, or
+ WEFT_CANCELLED if it was asked to stop. Never blocks.
+ */
+void weft_context_job_release(weft_context_job *job);
+
+/* Pools of contexts ----------------------------------------------------------------------------------------------- */
+
+/* How a context is acquired. Fill in with weft_context_acquire_options_init, then change what matters. */
+typedef struct weft_context_acquire_options {
+  /* sizeof(weft_context_acquire_options). */
+  size_t size;
+  /* Its name; NULL: the pool's, or "context", with a number. Copied. A context that is used again keeps its own. */
+  const char *name;
+  /*
+   How long to wait for a place: weft_context_execute, or if `strict` weft_context_pool_acquire. The default is
+   WEFT_FOREVER; 0 or less does not wait (WEFT_WOULD_BLOCK).
+   */
+  int64_t timeout_ns;
+  /*
+   The order of those that wait for a place: WEFT_PRIORITY_CRITICAL first, then _HIGH, _NORMAL and _LOW; among equals
+   who came first. Of a new TASK its priority as well.
+   */
+  int32_t priority;
+  /*
+   A WEFT_ON, _OFF or _DEFAULT (off). Off: the context takes its place when it is executed, so there may be any number
+   of contexts. On: it takes it now, for its first execute.
+   */
+  int32_t strict;
+} weft_context_acquire_options;
+
+/*
+ Told of each context: WEFT_OK, or the status and message of its failure, which are good until it returns, as is the
+ context. Called on the thread that waits, with no lock held.
+ */
+typedef void (*weft_context_told_fn)(weft_context *context, weft_status status, const char *message, void *arg);
+
+/* What a pool has done so far. */
+typedef struct weft_context_pool_stats {
+  /* Set by the caller: sizeof(weft_context_pool_stats). */
+  size_t size;
+  /* How many places there are. */
+  uint32_t max;
+  /* Those that are taken: by runs that go on, and by contexts that were acquired strictly. */
+  uint32_t active;
+  /* Those that are free. */
+  uint32_t available;
+  /* Who waits for one. */
+  uint32_t waiting;
+  /* The most that were taken at once. */
+  uint32_t peak;
+  /* Not used. */
+  uint32_t reserved;
+  /* Contexts that are out: acquired, and neither put back nor gone. */
+  uint64_t out;
+  /* Contexts given out so far. */
+  uint64_t acquired;
+  /* Those of them that had been used before. */
+  uint64_t reused;
+  /* Runs that are over. */
+  uint64_t executed;
+  /* Those of them that failed. */
+  uint64_t failed;
+} weft_context_pool_stats;
+
+/*
+ A pool: of its contexts at most `max_size` run at once. 0: 5 (THREAD, TASK and registered kinds), 4 (ISOLATED),
+ 2 (FORK and PROCESS), 1 (INLINE). `kind`, `runtime` and `options` are those of its contexts, as for weft_context_new; the
+ name in the options is what theirs begin with. Nothing is started. Never blocks; any thread.
+ */
+weft_status weft_context_pool_new(weft_runtime *runtime,
+                                  int32_t kind,
+                                  uint32_t max_size,
+                                  const weft_context_options *options,
+                                  weft_context_pool **out);
+
+/* Fills in the defaults. `size` is sizeof *options as the caller knows it. */
+weft_status weft_context_acquire_options_init(struct weft_context_acquire_options *options, size_t size);
+
+/*
+ A context of the pool, with one reference; NULL options: none. It has a place while it is executed, and gives it back
+ when the run is over, whether anybody waits for that or not: so it may be executed, waited for and released like any
+ other. By default there is always a context, and weft_context_execute waits for a place; so a hundred contexts of a
+ pool of ten can be executed one after the other. Strictly, this waits for the place: blocks, inside a task passing the
+ turn on; WEFT_WOULD_BLOCK, WEFT_TIMEOUT, WEFT_INTERRUPTED, WEFT_CANCELLED, WEFT_SHUTDOWN; WEFT_DEADLOCK: the pool's
+ places are all those of functions that this thread is in. WEFT_CLOSED: the pool was closed. Any thread.
+ */
+weft_status weft_context_pool_acquire(weft_context_pool *pool,
+                                      const struct weft_context_acquire_options *options,
+                                      weft_context **out);
+
+/*
+ Gives a context back, with the caller's reference, and the place that it had if it was not executed. An INLINE one is given
+ out again; the others leave too much of a run behind, and go. WEFT_BUSY: it is being executed. WEFT_INVALID: it is
+ not of this pool. On failure the reference is still the caller's. Releasing it instead is as good. Never blocks.
+ */
+weft_status weft_context_pool_put(weft_context_pool *pool,
+                                  weft_context *context);
+
+/*
+ Waits for the end of all contexts that are out and have been executed, `timeout_ns` at most for all together; a failure
+ of one is no hindrance. fn(context, status, message, arg) is told of each, NULL: nobody. WEFT_OK: all went well.
+ Else the status of the first that failed, WEFT_TIMEOUT or WEFT_WOULD_BLOCK if that goes on. WEFT_INTERRUPTED,
+ WEFT_CANCELLED, WEFT_SHUTDOWN: possibly the caller's wait was ended; not all were told of. Contexts that are executed
+ meanwhile may be missed. Blocks as weft_context_wait does. Any thread.
+ */
+weft_status weft_context_pool_wait_all(weft_context_pool *pool, int64_t timeout_ns, weft_context_told_fn fn, void *arg);
+
+/*
+ weft_context_terminate of all contexts that are out: all are asked to stop, and have `grace_ns` together. What is told of
+ each, and returned, is what that says. The pool stays open. Blocks as weft_context_terminate does. Any thread.
+ */
+weft_status weft_context_pool_terminate_all(weft_context_pool *pool,
+                                            int64_t grace_ns,
+                                            weft_context_told_fn fn,
+                                            void *arg);
+
+/*
+ Nobody gets a context or a place any more, and who waits for one is sent home: WEFT_CLOSED. What runs goes on. Again:
+ nothing. Never blocks; any thread.
+ */
+void weft_context_pool_close(weft_context_pool *pool);
+
+/* What it has done so far, in *out, whose size the caller has set. Never blocks; any thread. */
+weft_status weft_context_pool_stats_get(const weft_context_pool *pool, struct weft_context_pool_stats *out);
+
+/* One more reference. Returns its argument; NULL on a bad handle. */
+weft_context_pool *weft_context_pool_retain(weft_context_pool *pool);
+
+/* One reference less. The last one closes the pool; its contexts stay, and what runs goes on. Never blocks. */
+void weft_context_pool_release(weft_context_pool *pool);
 
 #ifdef __cplusplus
 } /* extern "C" */

@@ -60,6 +60,7 @@
 #include "cpp/loop.hpp"
 #include "cpp/mutex.hpp"
 #include "cpp/poll.hpp"
+#include "cpp/process.hpp"
 #include "cpp/runtime.hpp"
 #include "cpp/select.hpp"
 #include "cpp/task.hpp"

@@ -96,6 +96,26 @@ pub struct weft_link {
     _private: [u8; 0],
 }
 
+/// Processes that run calls.
+pub struct weft_process_pool {
+    _private: [u8; 0],
+}
+
+/// Where something runs.
+pub struct weft_context {
+    _private: [u8; 0],
+}
+
+/// A run of a context of a registered kind.
+pub struct weft_context_job {
+    _private: [u8; 0],
+}
+
+/// Contexts of which so many run at once.
+pub struct weft_context_pool {
+    _private: [u8; 0],
+}
+
 /// A flag of options, as the init function leaves it: what the member's comment says.
 pub const WEFT_DEFAULT: i32 = 0;
 /// A flag of options: yes.

@@ -38,6 +38,11 @@ pub trait Origin<T>: Send + Sync {
         None
     }
 
+    /// How often what is behind it has been begun, if it may be begun again; else 0.
+    fn attempts(&self) -> u32 {
+        0
+    }
+
     /// Whether the value belongs to another future, which this one keeps.
     fn lends(&self) -> bool {
         false

@@ -97,6 +97,12 @@ impl Current {
     }
 }
 
+/// The level that is wanted, as a number; 0: none.
+pub fn level() -> i32 {
+    // Relaxed: as in `log`.
+    LEVEL.load(Ordering::Relaxed)
+}
+
 /// Where a record comes from.
 #[derive(Clone, Copy)]
 pub struct Origin<'a> {

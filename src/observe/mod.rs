@@ -9,7 +9,7 @@ mod kept;
 mod log;
 
 #[cfg(not(weft_loom))]
-pub use log::{Level, Origin, Outlet, Record, Sink, log, next, set_outlet};
+pub use log::{Level, Origin, Outlet, Record, Sink, level, log, next, set_outlet};
 
 /// In a forked child nobody is told of anything yet.
 #[cfg(not(weft_loom))]

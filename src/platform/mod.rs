@@ -1,16 +1,22 @@
-//! The only room with raw system calls: futexes, the clock, the alarm, descriptors, sockets, shared memory, affinity, signals,
+//! The only room with raw system calls: futexes, the clock, the alarm, descriptors, sockets, shared memory, children, affinity, signals,
 //! what a fork changes, and a few facts about the machine. Everything else in the crate is portable Rust.
 
 pub mod affinity;
 pub mod alarm;
+#[cfg(not(weft_loom))]
+pub mod child;
 pub mod clock;
 pub mod epoll;
 pub mod eventfd;
 pub mod fork;
+#[cfg(not(weft_loom))]
+pub mod forking;
 pub mod futex;
 #[cfg(not(weft_loom))]
 pub mod local;
 pub mod membarrier;
+#[cfg(not(weft_loom))]
+pub mod parcel;
 #[cfg(not(weft_loom))]
 pub mod readiness;
 #[cfg(not(weft_loom))]

@@ -28,6 +28,13 @@ impl Blocked {
         }
     }
 
+    /// The same, with one signal let through.
+    pub fn without(mut self, signal: i32) -> Self {
+        // SAFETY: a set that was filled.
+        unsafe { libc::sigdelset(&mut self.0, signal) };
+        self
+    }
+
     /// Makes them those of the calling thread.
     pub fn apply(&self) {
         // SAFETY: a set that was filled.

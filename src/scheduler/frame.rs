@@ -148,6 +148,33 @@ pub fn leave(token: Option<&Token>) -> Result<()> {
     })
 }
 
+/// Runs `body` by this token. What it has entered and not left is left when it returns.
+pub fn under<R>(token: Token, body: impl FnOnce() -> R) -> R {
+    struct Leave(*const Frame, *const Frame);
+    impl Drop for Leave {
+        fn drop(&mut self) {
+            with_innermost(|innermost| {
+                // SAFETY: all that is further in was entered by the body. In a forked child there is nothing.
+                while innermost.get() != self.0 && !innermost.get().is_null() {
+                    unsafe { pop(innermost) };
+                }
+                innermost.set(self.1);
+            });
+        }
+    }
+    if Worker::current().is_none() {
+        park::set_hook(Some(park::Hook { before: || {}, after: || {}, sources: outside_sources }));
+    }
+    let outer = with_innermost(Cell::get);
+    // SAFETY: in place while it is linked.
+    let context = unsafe { outer.as_ref() }.map(|frame| frame.context.clone()).unwrap_or_default();
+    let context = Context { token: Some(token), ..context };
+    let frame = Frame { context, base: head(), outer, entered: false };
+    let _leave = Leave(&frame, outer);
+    with_innermost(|innermost| innermost.set(&frame));
+    body()
+}
+
 /// Frees the innermost frame.
 ///
 /// # Safety

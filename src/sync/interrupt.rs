@@ -129,6 +129,14 @@ extern "C" fn end(thread: *mut c_void) {
     drop(unsafe { Box::from_raw(thread.cast::<Arc<Thread>>()) });
 }
 
+/// The calling thread in a model; the result outlives what it does.
+#[cfg(all(test, weft_loom))]
+pub(crate) fn carried() -> Box<Arc<Thread>> {
+    let thread = Box::new(Thread::new());
+    CURRENT.with(|current| current.set(&raw const *thread));
+    thread
+}
+
 #[cfg(all(test, weft_loom))]
 mod models {
     use super::*;

@@ -39,6 +39,11 @@ const SECTIONS: &[(&str, &str)] = &[
     ("breaker", "Circuit breakers"),
     ("breaker_watch", "What breakers tell"),
     ("link", "Links between processes"),
+    ("serve", "What worker processes run"),
+    ("process_pool", "Pools of worker processes"),
+    ("context", "Contexts: where something runs"),
+    ("context_kind", "Kinds of contexts of the program's"),
+    ("context_pool", "Pools of contexts"),
 ];
 
 /// The types that src/capi/types.rs defines for the other files; cbindgen leaves out what a file itself does not use.
@@ -62,6 +67,10 @@ const TYPES: &[&str] = &[
     "weft_receiver",
     "weft_breaker",
     "weft_link",
+    "weft_process_pool",
+    "weft_context",
+    "weft_context_job",
+    "weft_context_pool",
     "weft_task_fn",
     "weft_call_fn",
     "weft_drop_fn",
