@@ -152,7 +152,7 @@ impl<A: Answer> Attendant<A> {
         self.pool.expire();
         if last {
             self.pool.fail_rest();
-            self.pool.ended.open();
+            self.pool.all_gone();
         }
     }
 
