@@ -32,8 +32,11 @@ require_relative "weft/native_function"
 require_relative "weft/runtime"
 require_relative "weft/pool"
 require_relative "weft/remote"
+require_relative "weft/child"
 require_relative "weft/server"
 require_relative "weft/process_pool"
+require_relative "weft/context"
+require_relative "weft/context_pool"
 require_relative "weft/fork"
 
 module Weft

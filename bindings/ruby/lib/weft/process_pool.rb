@@ -49,6 +49,7 @@ module Weft
 
       @trusted = trusted
       @codec = Remote.codec(codec, trusted)
+      @window = options[:window] || 1
       options = Options.new(argv, **options)
       Wait.undisturbed do
         pointer = options.native { |native| Native.make { |out| Native.weft_process_pool_new(native, out) } }
@@ -111,7 +112,7 @@ module Weft
     def map(requests, **how)
       open = []
       replies = []
-      most = 2 * stats[:workers] * @window ||= 1
+      most = 2 * stats[:workers] * @window
       requests.each do |request|
         replies.push(take(open)) if open.size >= most
         open.push(async(request, **how))
@@ -119,7 +120,7 @@ module Weft
       replies.push(take(open)) until open.empty?
       replies
     ensure
-      open.each(&:cancel)
+      open&.each(&:cancel)
     end
 
     # Changes how many workers there are. Those that are too many finish what they have, and leave.
@@ -145,7 +146,6 @@ module Weft
     # @return [self]
     # @raise [TimeoutError] the time was over; the workers are gone all the same
     def drain(timeout: nil)
-      # A timeout of 0 also waits, for the workers to go: each attempt does so from the start.
       deadline = Deadline.in(timeout)
       status = @handle.use do |pool|
         Wait.released(deadline) { |left| Native::Blocking.weft_process_pool_drain(pool, left) }

@@ -52,10 +52,11 @@ module Weft
         @values.each do |name, value|
           member = TIMES.fetch(name, name)
           number = TIMES.key?(name) ? Deadline.nanoseconds(Deadline.checked(value)) : Integer(value)
-          number = Native::FOREVER if number > Native::FOREVER
+          raise ArgumentError, "#{name} must not be negative: #{value}" if number.negative?
+
           options[member] = number
         rescue RangeError
-          raise ArgumentError, "#{name}: #{value} is out of range"
+          raise ArgumentError, "#{name}: #{value} is too large"
         end
       end
 
