@@ -93,6 +93,16 @@ class ContextTest < WeftTest::Case
     assert_equal [1, 2], [inline.execute { 1 }.wait, inline.execute { 2 }.wait]
   end
 
+  def test_a_thread_that_is_killed
+    %i[thread task isolated].each do |kind|
+      context = Weft::Context.new(kind).execute { Thread.current.kill }
+      assert_status(Weft::BrokenError) { context.wait }
+    end
+    isolated = Weft::Context.new(:isolated).execute { Thread.current.kill }
+    isolated.wait rescue nil
+    assert_equal 1, isolated.execute { 1 }.wait
+  end
+
   # 18
   def test_of_many_that_execute_one_does
     each_of(%i[thread task fork]) do |context|

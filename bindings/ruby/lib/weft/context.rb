@@ -132,14 +132,8 @@ module Weft
     # @raise [DeadlockError] the run is what calls this; it has been asked to stop
     def terminate(grace: 2)
       deadline = Deadline.in(grace)
-      run = @lock.synchronize do
-        @closed = true
-        @run
-      end
-      @place.close
+      run = ask
       return self if run.nil? || run.over?
-
-      run.future.cancel
       raise DeadlockError, "#{self} cannot wait for its own end" if run.here?
       return self if run.future.wait(timeout: grace.nil? ? nil : deadline.wait? ? deadline.left / 1e9 : 0)
 
@@ -171,8 +165,22 @@ module Weft
     end
 
     # @api private
-    # @yieldparam failed [Boolean] called once, when a run is over and before anybody is told; for {ContextPool}
-    attr_writer :when_over
+    # Whether it may be used again, by others: nobody knows what is left on threads.
+    def again?
+      @kind == :inline && @lock.synchronize { !@closed && (@run.nil? || @run.over?) }
+    end
+
+    # @api private
+    # The first half of {#terminate}.
+    def ask
+      run = @lock.synchronize do
+        @closed = true
+        @run
+      end
+      @place.close
+      run.future.cancel unless run.nil? || run.over?
+      run
+    end
 
     private
 
@@ -180,10 +188,7 @@ module Weft
     def admitted
       before = nil
       run = @lock.synchronize do
-        raise ClosedError, "#{self} was terminated" if @closed
-        raise BusyError, "#{self} is being executed" if @run && !@run.over?
-        raise BusyError, "#{self} is for one use" if @run && !@place.again?
-
+        check
         before = @run
         @executed += 1
         @run = @place.run(@cancel || CancelToken.current, method(:over))
@@ -199,9 +204,15 @@ module Weft
       end
     end
 
+    # Under the lock: that it may be executed.
+    def check
+      raise ClosedError, "#{self} was terminated" if @closed
+      raise BusyError, "#{self} is being executed" if @run && !@run.over?
+      raise BusyError, "#{self} is for one use" if @run && !@place.again?
+    end
+
     def over(failed)
       @lock.synchronize { @failed += 1 } if failed
-      @when_over&.call(failed)
     end
   end
 end

@@ -20,24 +20,60 @@ module Weft
       end
       private_constant :Copied
 
-      # The thread holds on to the queue, and the queue to what is to be run: not to the context.
-      def self.thread(name, queue)
-        Wait.thread(name) do
-          while (work = Wait.disturbed { queue.pop })
+      # What is to be run, and the thread that does. It does not hold on to the context.
+      class Line
+        def initialize(name)
+          @name = name
+          @lock = ::Mutex.new
+          @queue = ::Thread::Queue.new
+          @manned = false
+        end
+
+        def push(work)
+          @lock.synchronize do
+            man unless @manned
+            @queue.push(work)
+          end
+        end
+
+        # May be called by a finaliser.
+        def close
+          @queue.close
+        end
+
+        private
+
+        # Under the lock.
+        def man
+          Wait.thread(@name) { work }
+          @manned = true
+        end
+
+        def work
+          while (work = Wait.disturbed { @queue.pop })
             work.call
             work = nil
           end
+        ensure
+          # Killed, it leaves what has come meanwhile to another one.
+          @lock.synchronize do
+            @manned = false
+            man unless @queue.empty?
+          rescue ThreadError
+            nil # the next one that comes tries again
+          end
         end
+      end
+      private_constant :Line
+
+      def self.closer(line)
+        proc { line.close }
       end
 
       def initialize(name, process_pool)
         super
-        @queue = ::Thread::Queue.new
-        ObjectSpace.define_finalizer(self, Isolated.closer(@queue))
-      end
-
-      def self.closer(queue)
-        proc { queue.close }
+        @line = Line.new(name)
+        ObjectSpace.define_finalizer(self, Isolated.closer(@line))
       end
 
       def again?
@@ -49,8 +85,7 @@ module Weft
       end
 
       def start(_run, &work)
-        @thread = Isolated.thread(@name, @queue) unless @thread&.alive?
-        @queue.push(work)
+        @line.push(work)
       rescue ThreadError => e
         raise SystemError, e.message
       rescue ClosedQueueError
@@ -58,7 +93,7 @@ module Weft
       end
 
       def close
-        @queue.close
+        @line.close
       end
     end
     private_constant :Isolated
