@@ -88,7 +88,8 @@ module Weft
 
       codec = Remote.codec(codec, trusted)
       trap("INT", "IGNORE")
-      Server.new(-1, codec, trusted).run(&handler)
+      @server = Server.new(-1, codec, trusted)
+      @server.run(&handler)
     end
 
     # @return [Pool] the pool that {async} uses; made on first use, and anew in a forked child

@@ -26,14 +26,14 @@ module Weft
       end
     end
 
-    # Serves until there is no more to do.
+    # Serves until there is no more to do. What ends it otherwise ends the process: the link stays open until then, since the
+    # pool kills who hangs up, and how the process has ended would not be known.
     # @return [nil]
     def run(&handler)
       Server.current = self
       while (request = take)
         break unless answer(request, handler)
       end
-    ensure
       Server.current = nil
       @handle.release
     end

@@ -19,7 +19,8 @@ module Weft
         Child.run do
           surround(**@surroundings)
           @setup&.call
-          Server.new(descriptor, @codec, @trusted).run(&@handler)
+          @server = Server.new(descriptor, @codec, @trusted)
+          @server.run(&@handler)
         end
       end
 
