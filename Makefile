@@ -17,7 +17,7 @@ CONFIGURE = cmake -S . -B $(BUILD) -G Ninja -DCMAKE_BUILD_TYPE=$(BUILD_TYPE)
 help:
 	@echo 'make demo             install what is missing, build, and run the demo on real files'
 	@echo 'make test             install what is missing, build, and run every test'
-	@echo 'make soak             install what is missing, and mix everything at random for SOAK_SECONDS (600), and attack links'
+	@echo 'make soak             install what is missing, and mix everything at random for SOAK_SECONDS (600), and attack and fuzz links'
 	@echo 'make bench            install what is missing, build, and run the benchmarks'
 	@echo 'make bench-channels   of these, channels and futures beside their peers (WEFT_BENCH_QUICK=1: a quick look)'
 	@echo 'make build            build libweft.so and libweft.a in $(BUILD) (BUILD_TYPE=Debug for a debug build)'
@@ -48,6 +48,10 @@ SOAK_SECONDS ?= 600
 soak: setup-demo
 	@WEFT_STRESS_SECONDS=$(SOAK_SECONDS) cargo test --locked --release --package weft --test stress -- $(SOAK_SEED)
 	@WEFT_FUZZ_SECONDS=$$(($(SOAK_SECONDS) / 5)) cargo test --locked --release --package weft --lib garbage_from_fixed_seeds
+	@fuzz/run.sh long $$(($(SOAK_SECONDS) / 5))
+	@$(CONFIGURE) -DBUILD_TESTING=ON >/dev/null
+	@cmake --build $(BUILD) --target weft_c_process_faults
+	@WEFT_SOAK_SECONDS=$$(($(SOAK_SECONDS) / 5)) $(BUILD)/ctests/weft_c_process_faults
 
 bench: setup-bench
 	@$(CONFIGURE) >/dev/null

@@ -1,17 +1,21 @@
-/* A link between two processes beside a pair of pipes: round trips and one way, frames of 64 bytes to 1 MiB. The two take turns, round
- * by round, and medians are printed; round trips also after idling. WEFT_BENCH_QUICK=1 only looks whether it all runs. */
+/* A link between two processes beside a pair of pipes and a pair of sockets: round trips and one way, frames of 64 bytes to 1 MiB. They
+ * take turns, round by round, and medians are printed; round trips also after idling. Then how long it takes to learn that the other
+ * process was killed. WEFT_BENCH_PIN=1 gives each side a CPU of its own; WEFT_BENCH_QUICK=1 only looks whether it all runs. */
 #define _GNU_SOURCE
 #include <poll.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 #include <weft/weft.h>
 
-enum { ROUNDS = 7, SIZES = 4, LARGEST = 1 << 20 };
+enum { ROUNDS = 7, SIZES = 4, CONTESTANTS = 5, DEATHS = 100, LARGEST = 1 << 20 };
 
 static const size_t sizes[SIZES] = {64, 4 << 10, 64 << 10, 1 << 20};
 static char buffer[LARGEST];
@@ -99,14 +103,35 @@ static void obey(struct contestant *one, int orders)
     _exit(0);
 }
 
+/* Instead of a transport: no link, but one of these. */
+enum { PIPES = -1, SOCKETS = -2 };
+
+static void pin(int cpu)
+{
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    CPU_SET(cpu, &cpus);
+    if (getenv("WEFT_BENCH_PIN") && sched_setaffinity(0, sizeof cpus, &cpus))
+        fail("cannot pin");
+}
+
 /* The child makes its end anew: of what its parent has it can use nothing. */
 static struct contestant start(const char *name, int32_t transport, int in_place, int *orders)
 {
     int there[2], back[2], order[2];
     int32_t far_fd = -1;
     weft_link *near = NULL;
-    if (pipe(there) || pipe(back) || pipe(order))
+    if (pipe(order))
         fail("no pipes");
+    if (transport == SOCKETS) {
+        int ends[2];
+        if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends))
+            fail("no sockets");
+        there[1] = back[0] = ends[0];
+        there[0] = back[1] = ends[1];
+    } else if (pipe(there) || pipe(back)) {
+        fail("no pipes");
+    }
     if (transport >= 0) {
         weft_link_options options;
         check(weft_link_options_init(&options, sizeof options));
@@ -118,6 +143,7 @@ static struct contestant start(const char *name, int32_t transport, int in_place
     if (child < 0)
         fail("cannot fork");
     if (child == 0) {
+        pin(1);
         struct contestant far = {name, NULL, there[0], back[1], in_place};
         close(order[1]);
         if (transport >= 0) {
@@ -181,38 +207,76 @@ static double one_way(struct contestant *one, int orders, size_t len)
     return (double)count / (now() - begin);
 }
 
+/* Microseconds from SIGKILL to WEFT_DIED in a thread that waits. */
+static void deaths(void)
+{
+    static double times[DEATHS];
+    size_t n = quick ? 1 : DEATHS;
+    for (size_t i = 0; i < n; i++) {
+        weft_link *near, *far;
+        weft_frame frame;
+        int32_t far_fd;
+        check(weft_link_pair(NULL, &near, &far_fd));
+        pid_t child = fork();
+        if (child < 0)
+            fail("cannot fork");
+        if (child == 0) {
+            check(weft_after_fork());
+            check(weft_link_adopt(far_fd, &far));
+            check(weft_link_send(far, WEFT_FRAME_USER, 0, 0, NULL, 0, WEFT_FOREVER));
+            for (;;)
+                pause();
+        }
+        close(far_fd);
+        check(weft_link_recv(near, WEFT_FOREVER, &frame));
+        weft_bytes_release(frame.bytes);
+        double begin = now();
+        kill(child, SIGKILL);
+        if (weft_link_recv(near, WEFT_FOREVER, &frame) != WEFT_DIED)
+            fail("the death was not told");
+        times[i] = (now() - begin) * 1e6;
+        weft_link_release(near);
+        waitpid(child, NULL, 0);
+    }
+    double p50 = middle(times, n);
+    printf("from SIGKILL to WEFT_DIED, us, p50/p99: %.0f / %.0f\n", p50, times[n * 99 / 100]);
+}
+
 int main(void)
 {
-    int orders[4];
-    struct contestant all[4];
+    int orders[CONTESTANTS];
+    struct contestant all[CONTESTANTS];
     quick = getenv("WEFT_BENCH_QUICK") != NULL;
+    pin(0);
     all[0] = start("link", WEFT_LINK_SHARED, 0, &orders[0]);
     all[1] = start("link, looked at in place", WEFT_LINK_SHARED, 1, &orders[1]);
     all[2] = start("link over its socket", WEFT_LINK_SOCKET, 0, &orders[2]);
-    all[3] = start("pipe pair", -1, 0, &orders[3]);
+    all[3] = start("pipe pair", PIPES, 0, &orders[3]);
+    all[4] = start("socketpair stream", SOCKETS, 0, &orders[4]);
     printf("%-26s %8s %18s %14s %12s %10s\n", "", "bytes", "round trip p50/p99", "after idling", "one way M/s", "GB/s");
     for (int s = 0; s < SIZES; s++) {
-        static double p50[4][ROUNDS], p99[4][ROUNDS], idle[4][ROUNDS], rate[4][ROUNDS];
+        static double p50[CONTESTANTS][ROUNDS], p99[CONTESTANTS][ROUNDS], idle[CONTESTANTS][ROUNDS], rate[CONTESTANTS][ROUNDS];
         double unused;
         int rounds = quick ? 1 : ROUNDS;
         for (int r = 0; r < rounds; r++)
-            for (int c = 0; c < 4; c++) {
+            for (int c = 0; c < CONTESTANTS; c++) {
                 round_trips(&all[c], orders[c], sizes[s], 0, &p50[c][r], &p99[c][r]);
                 round_trips(&all[c], orders[c], sizes[s], 0.001, &idle[c][r], &unused);
                 rate[c][r] = one_way(&all[c], orders[c], sizes[s]);
             }
-        for (int c = 0; c < 4; c++) {
+        for (int c = 0; c < CONTESTANTS; c++) {
             double per_s = middle(rate[c], (size_t)rounds);
             printf("%-26s %8zu %8.2f /%8.2f %14.1f %12.3f %10.2f\n", all[c].name, sizes[s], middle(p50[c], (size_t)rounds),
                    middle(p99[c], (size_t)rounds), middle(idle[c], (size_t)rounds), per_s * 1e-6,
                    per_s * (double)sizes[s] * 1e-9);
         }
     }
-    for (int c = 0; c < 4; c++)
+    for (int c = 0; c < CONTESTANTS; c++)
         close(orders[c]);
     while (wait(NULL) > 0)
         ;
-    for (int c = 0; c < 3; c++)
+    for (int c = 0; c < CONTESTANTS; c++)
         weft_link_release(all[c].link);
+    deaths();
     return 0;
 }

@@ -250,7 +250,13 @@ static weft_status use_inherited(const void *data, size_t len, weft_bytes **repl
     struct inherited *all = arg;
     weft_context *own = NULL;
     weft_status status = WEFT_OK;
+    weft_context_stats stats = {.size = sizeof stats};
     (void)data, (void)len;
+    if (weft_context_stats_get(all->context, &stats) != WEFT_FORKED || weft_context_error(all->context) != NULL ||
+        weft_context_name(all->context)[0] != '\0' || weft_context_kind_asked(all->context) != -1 ||
+        weft_context_retain(all->context) != NULL)
+        return weft_error_set(WEFT_FAILED, "something inherited is not WEFT_FORKED");
+    weft_context_release(all->context);
     if (weft_bytes_len(all->bytes) != 0 || weft_context_wait(all->context, WEFT_FOREVER, NULL) != WEFT_FORKED ||
         weft_context_is_alive(all->context) || weft_context_kind(all->context) != -1 ||
         weft_context_execute(all->context, echo, NULL, NULL, NULL, NULL, 0) != WEFT_FORKED ||

@@ -279,6 +279,46 @@ TEST(a_kind_that_was_taken_back_stays_for_its_contexts)
     CHECK_INT(device.destroyed, 1);
 }
 
+static void use_in_the_child(void *arg)
+{
+    weft_context_job *job = arg;
+    weft_context_vtable vtable;
+    int32_t kind = 77;
+    CHECK_REFUSED(weft_context_job_run(job), WEFT_FORKED, "fork");
+    CHECK_REFUSED(weft_context_job_finish(job, WEFT_OK, NULL, NULL), WEFT_FORKED, "fork");
+    CHECK_NULL(weft_context_job_data(job, NULL), "fork");
+    CHECK_NEUTRAL(weft_context_job_cancelled(job), false, "fork");
+    CHECK_NULL(weft_context_job_retain(job), "fork");
+    weft_context_job_release(job);
+    OK(weft_context_vtable_init(&vtable, sizeof vtable));
+    vtable.submit = device_submit;
+    CHECK_REFUSED(weft_context_kind_register("child's", &vtable, &kind), WEFT_FORKED, "fork");
+    CHECK_REFUSED(weft_context_kind_find("thread", &kind), WEFT_FORKED, "fork");
+    CHECK_REFUSED(weft_context_kind_unregister(WEFT_CONTEXT_REGISTERED), WEFT_FORKED, "fork");
+    /* The parent's kinds are not the child's. */
+    OK(weft_after_fork());
+    CHECK_STATUS(weft_context_kind_find("inherited device", &kind), WEFT_NOT_FOUND);
+    CHECK_INT(kind, 77);
+    OK(weft_context_kind_register("inherited device", &vtable, &kind));
+}
+
+CHILD_WITHOUT_LEAK_CHECK(inherits_a_job)
+{
+    struct device device;
+    int32_t kind = device_start(&device, "inherited device");
+    weft_context *context = NULL;
+    device_hold(&device, true);
+    OK(weft_context_new(NULL, kind, NULL, &context));
+    execute_on_device(context, "\1");
+    in_forked_child(use_in_the_child, device.queue[0]);
+    device_hold(&device, false);
+    check_reply(context, "\2");
+    weft_context_release(context);
+    device_end(&device, kind);
+}
+
+TEST(an_inherited_job_answers_forked) { child_succeeds("inherits_a_job"); }
+
 /* ---- fallbacks */
 
 static atomic_int warnings;
@@ -415,7 +455,53 @@ TEST(a_runtime_that_ends_drops_what_has_not_begun)
     weft_context_release(third);
 }
 
+/* What waits in a queue ends as soon as it is terminated. */
+TEST(a_task_that_has_not_begun_is_terminated_at_once)
+{
+    weft_runtime *runtime = runtime_new_limited(1, 1);
+    weft_context *first = NULL, *second = NULL;
+    struct drops drops = {0};
+    gate began = GATE_INIT;
+    OK(weft_context_new(runtime, WEFT_CONTEXT_TASK, NULL, &first));
+    OK(weft_context_new(runtime, WEFT_CONTEXT_TASK, NULL, &second));
+    OK(weft_context_execute(first, wait_to_be_stopped, &began, NULL, NULL, NULL, 0));
+    gate_wait(&began);
+    OK(weft_context_execute(second, echo, NULL, drop_count, &drops, NULL, 0));
+    OK(weft_context_terminate(second, 0));
+    CHECK_REFUSED(weft_context_wait(second, 0, NULL), WEFT_CANCELLED, "terminated");
+    CHECK_INT(drops.count, 1);
+    OK(weft_context_terminate(first, WEFT_FOREVER));
+    weft_context_release(first);
+    weft_context_release(second);
+    runtime_end(runtime);
+}
+
 /* ---- ISOLATED */
+
+static void terminate_it(void *arg)
+{
+    OK(weft_context_terminate(arg, WEFT_FOREVER));
+}
+
+/* A terminate beside executes, at whatever moment: what was executed has an end, and what was refused was not called. */
+TEST(a_terminate_beside_executes_of_an_isolated_context)
+{
+    for (int i = 0; i < (under_a_tool() ? 20 : 300); i++) {
+        weft_context *context = context_new(WEFT_CONTEXT_ISOLATED, NULL);
+        struct thread thread;
+        weft_status status;
+        execute_text(context, echo, "first");
+        check_reply(context, "first");
+        thread_start(&thread, terminate_it, context);
+        while ((status = weft_context_execute(context, echo, NULL, NULL, NULL, "more", 4)) == WEFT_OK) {
+            status = weft_context_wait(context, WEFT_FOREVER, NULL);
+            CHECK(status == WEFT_OK || status == WEFT_CANCELLED);
+        }
+        CHECK_INT(status, WEFT_CLOSED);
+        thread_join(&thread);
+        weft_context_release(context);
+    }
+}
 
 static _Thread_local uint64_t calls_here;
 

@@ -11,6 +11,11 @@
 const int32_t context_kinds[5] = {WEFT_CONTEXT_INLINE, WEFT_CONTEXT_THREAD, WEFT_CONTEXT_TASK, WEFT_CONTEXT_FORK,
                                   WEFT_CONTEXT_ISOLATED};
 
+bool context_kind_is_here(int32_t kind)
+{
+    return kind != WEFT_CONTEXT_FORK || !under_valgrind();
+}
+
 weft_context *context_new(int32_t kind, const char *name)
 {
     weft_context_options options;

@@ -4,11 +4,13 @@
 
 #include "support.h"
 
-/* Kinds that are always there. */
 extern const int32_t context_kinds[5];
+/* Whether there is such a kind: valgrind knows no pidfds, so there is no FORK under it. */
+bool context_kind_is_here(int32_t kind);
+/* For each kind that is here. */
 #define FOR_KINDS(kind)                         \
     for (size_t kind_at_ = 0; kind_at_ < 5; kind_at_++) \
-        for (int32_t kind = context_kinds[kind_at_], kind_once_ = 1; kind_once_; kind_once_ = 0)
+        for (int32_t kind = context_kinds[kind_at_], kind_once_ = context_kind_is_here(kind); kind_once_; kind_once_ = 0)
 
 /* Of the default runtime, without options but the name. */
 weft_context *context_new(int32_t kind, const char *name);

@@ -235,6 +235,72 @@ TEST(workers_are_forked_anywhere)
     no_children();
 }
 
+/* The parent of forked workers is killed: none of them keeps another one, or itself, from seeing that. */
+CHILD_WITHOUT_LEAK_CHECK(forks_workers_and_dies)
+{
+    weft_process_pool *pool = forking(3, WEFT_ON);
+    POOL_UNTIL(pool, stats, stats.ready == 3);
+    kill(getpid(), SIGKILL);
+}
+
+TEST(forked_workers_end_with_their_parent)
+{
+    if (under_thread_sanitizer())
+        return; /* As above. */
+    int ends[2];
+    REQUIRE(pipe(ends) == 0);
+    pid_t pid = child_start("forks_workers_and_dies", -1);
+    int status = child_end(pid);
+    close(ends[1]);
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    /* The workers have the other end as long as they live. */
+    char byte;
+    CHECK(read(ends[0], &byte, 1) == 0);
+    close(ends[0]);
+}
+
+/* What the library logs in a worker comes to the log here. */
+static weft_status loses_a_mutex(const void *data, size_t len, weft_bytes **reply, void *arg)
+{
+    (void)data, (void)len, (void)reply, (void)arg;
+    weft_cancel_token *token = NULL;
+    OK(weft_cancel_token_new(NULL, &token));
+    weft_link_options options;
+    weft_link *link = NULL;
+    int32_t fd = -1;
+    struct rlimit none = {0, 0};
+    OK(weft_link_options_init(&options, sizeof options));
+    /* No memory file of any size: links fall back on their sockets, and say so. */
+    signal(SIGXFSZ, SIG_IGN);
+    REQUIRE(setrlimit(RLIMIT_FSIZE, &none) == 0);
+    OK(weft_link_pair(&options, &link, &fd));
+    close(fd);
+    weft_link_release(link);
+    weft_cancel_token_release(token);
+    return WEFT_OK;
+}
+
+CHILD_WITHOUT_LEAK_CHECK(logs)
+{
+    alarm(0);
+    CHECK_STATUS(weft_serve(-1, loses_a_mutex, NULL), WEFT_OK);
+}
+
+TEST(a_workers_log_comes_to_the_pools)
+{
+    OK(weft_log_set(NULL, NULL, WEFT_LOG_WARN));
+    weft_process_pool_options options = pool_options_of("logs", 1);
+    weft_process_pool *pool = pool_with(&options);
+    answers(ask(pool, 'x'), NULL, 0);
+    pool_end(pool);
+    weft_log_record record = {.size = sizeof record};
+    OK(weft_log_next(&record, WEFT_FOREVER));
+    CHECK_INT(record.level, WEFT_LOG_WARN);
+    CHECK_HAS(record.message, "pid ");
+    CHECK_HAS(record.message, ": a link goes through its socket alone");
+    OK(weft_log_set(NULL, NULL, WEFT_LOG_OFF));
+}
+
 static int32_t refuse_to_fork(int32_t fd, void *arg)
 {
     (void)fd;

@@ -275,6 +275,24 @@ TEST(workers_die_with_the_pools_process)
     close(ends[0]);
 }
 
+static void drain_in_callback(weft_future *future, void *arg)
+{
+    (void)future;
+    CHECK_STATUS(weft_process_pool_drain(arg, WEFT_FOREVER), WEFT_DEADLOCK);
+}
+
+TEST(a_callback_cannot_wait_for_its_own_thread)
+{
+    begin_pipe();
+    weft_process_pool *pool = pool_new(1);
+    weft_future *future = ask(pool, STOPS);
+    begun(1);
+    OK(weft_future_on_settled(future, drain_in_callback, pool, NULL, NULL, NULL));
+    weft_future_cancel(future);
+    fails(future, WEFT_CANCELLED, "it has stopped");
+    pool_end(pool);
+}
+
 static void use_inherited(void *arg)
 {
     weft_process_pool *pool = arg;

@@ -16,7 +16,7 @@
 # For example: weft_cpp_tests(VARIANT asan LINK weft_asan OPTIONS -fsanitize=address -O1 TIMEOUT 600)
 
 set(WEFT_CPP_DIRECTORY "${CMAKE_CURRENT_LIST_DIR}")
-set(WEFT_CPP_TESTS runtime waiting default_runtime timers forkjoin loops mutex deadlock futures combinators poll descriptors channels ends select breaker processes unhandled callback_exception)
+set(WEFT_CPP_TESTS runtime waiting default_runtime timers forkjoin loops mutex deadlock futures combinators poll descriptors channels ends select breaker links processes contexts unhandled callback_exception)
 # Those in C++20, for what the compiler has of it.
 set(WEFT_CPP_20 coroutines)
 if(NOT (CMAKE_CXX_COMPILER_ID STREQUAL Clang AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 15))

@@ -2395,9 +2395,9 @@ weft_status weft_link_recv(weft_link *link, int64_t timeout_ns, struct weft_fram
 
 /*
  The next frame as it lies in shared memory, without a copy, good until weft_link_consume; a frame that came in
- pieces is put together first. out->bytes is NULL. For one thread at a time: until the frame is consumed, further calls
- of this and of weft_link_recv are WEFT_BUSY. WEFT_UNSUPPORTED: the link was not made with options->trusted. Otherwise
- as weft_link_recv.
+ pieces is put together first, and one that came over a socket is a copy. out->bytes is NULL. For one thread at a
+ time: until the frame is consumed, further calls of this and of weft_link_recv are WEFT_BUSY. WEFT_UNSUPPORTED: the
+ link was not made with options->trusted. Otherwise as weft_link_recv.
  */
 weft_status weft_link_peek(weft_link *link, int64_t timeout_ns, struct weft_frame *out);
 
@@ -2447,13 +2447,14 @@ typedef weft_status (*weft_handler_fn)(const void *data, size_t len, weft_bytes 
  A worker's main loop: has `handler` answer the calls of the pool at the other end of `fd`, one after the other, on
  the calling thread. `fd` is the descriptor that a weft_process_fork_fn gets; -1: what the pool has put into the
  environment of a program that it has started (WEFT_LINK_FD). Returns WEFT_OK when the pool has told the worker to
- leave, or has ended; WEFT_DIED: the pool's process has died. Then the process is to end. A program that a pool has
- started is killed when the pool's process dies, wherever it is; a process that the host has forked is told when it
- comes back here. What this library logs in the worker goes to the log of the pool's process, if that has one.
+ leave, or has ended; WEFT_DIED: the pool's process has died. Then the process is to end. A worker is killed
+ when the pool's process dies, wherever it is; one that the host has forked, when the thread ends that has forked it. What this library logs in the worker goes to the log of the pool's process, if that has one.
  WEFT_INVALID: fd is not such a descriptor, or no pool has started this process. WEFT_BUSY: called from a handler.
  Blocks for as long as it serves.
  */
-weft_status weft_serve(int32_t fd, weft_handler_fn handler, void *arg);
+weft_status weft_serve(int32_t fd,
+                       weft_handler_fn handler,
+                       void *arg);
 
 /*
  In a handler: whether its caller wants no answer any more (weft_future_cancel, a token), or the pool has gone. Then
@@ -2693,12 +2694,13 @@ uint32_t weft_process_call_attempts(const weft_future *future);
 
 /*
  Waits until a worker is due and has fork_fn make it, here, on the calling thread: for hosts whose threads are not to
- be anybody's. One worker, then it returns; call it over and over, on a thread that stays: that of a program whose
- workers are to end with it. WEFT_FAILED: fork_fn has made none; it is asked again after a pause. WEFT_CLOSED: the
+ be anybody's. One worker, then it returns; call it over and over, on a thread that stays: a worker
+ is killed when the thread ends that has forked it. WEFT_FAILED: fork_fn has made none; it is asked again after a pause. WEFT_CLOSED: the
  pool ends. WEFT_UNSUPPORTED: its workers are programs. WEFT_TIMEOUT, WEFT_WOULD_BLOCK, WEFT_INTERRUPTED,
  WEFT_CANCELLED: none was due. Blocks.
  */
-weft_status weft_process_pool_tend(weft_process_pool *pool, int64_t timeout_ns);
+weft_status weft_process_pool_tend(weft_process_pool *pool,
+                                   int64_t timeout_ns);
 
 /*
  Changes how many workers there are, 1 to 4096, while they run. Those that are too many finish what they have been
@@ -2711,10 +2713,11 @@ weft_status weft_process_pool_resize(weft_process_pool *pool, uint32_t workers);
  Ends the pool: from now on it accepts no calls. Those that it has are finished, for at most this time; then the rest
  fails with WEFT_SHUTDOWN. Workers that have nothing to do are told to leave; one that does not gets SIGTERM after
  grace_ns, and SIGKILL after that time again; once the time is over, SIGTERM at once. Returns when all of them have
- gone and been reaped: WEFT_OK; WEFT_TIMEOUT or WEFT_WOULD_BLOCK: calls were open when the time was over; or
+ gone and been reaped: WEFT_OK; WEFT_TIMEOUT or WEFT_WOULD_BLOCK: calls were open when the time was over; WEFT_DEADLOCK: called from a callback that one of the pool's threads runs; or
  WEFT_INTERRUPTED, WEFT_CANCELLED: the wait has been given up, and the rest goes on without. Again: waits again. Blocks.
  */
-weft_status weft_process_pool_drain(weft_process_pool *pool, int64_t timeout_ns);
+weft_status weft_process_pool_drain(weft_process_pool *pool,
+                                    int64_t timeout_ns);
 
 /* What has come of the pool so far, in *out, whose size the caller has set. Never blocks; any thread. */
 weft_status weft_process_pool_stats_get(weft_process_pool *pool, struct weft_process_pool_stats *out);
@@ -2747,7 +2750,7 @@ weft_status weft_process_birth_begin(weft_process_pool *pool,
                                      weft_process_birth **out);
 
 /*
- The descriptor that the worker serves at. Ask before forking. In the parent it is the library's, until
+ The descriptor that the worker serves at. Ask on the thread that forks, right before it does. In the parent it is the library's, until
  weft_process_birth_end. -1 on a bad handle. Never blocks.
  */
 int32_t weft_process_birth_fd(const weft_process_birth *birth);

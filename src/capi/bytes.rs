@@ -7,12 +7,30 @@ use super::boundary::{boundary, boundary_value};
 use super::handle::{Handle, Noun};
 use super::types::{weft_bytes, weft_drop_fn, weft_status};
 use crate::error::{Failure, Result, Status};
-use crate::memory::Bytes;
+use crate::memory::{BYTES_TAG, Bytes, COUNTED};
 
 impl Noun for Bytes {
     type Opaque = weft_bytes;
-    const TAG: u32 = u32::from_le_bytes(*b"Wbyt");
+    const TAG: u32 = BYTES_TAG;
     const NAME: &'static str = "bytes";
+
+    unsafe fn free(handle: *mut Handle<Self>) {
+        // SAFETY: promised by the caller. A handle whose value leads to itself was made as bytes, all others as handles.
+        unsafe {
+            if (*handle).value().is_itself(handle) {
+                Bytes::free(handle.cast());
+            } else {
+                drop(Box::from_raw(handle));
+            }
+        }
+    }
+}
+
+/// A handle of bytes that nobody else has, without an allocation of its own.
+pub fn own(bytes: Bytes) -> *mut weft_bytes {
+    // What counts its references has everything that a handle has, in the same places.
+    const { assert!(COUNTED[0] == Handle::<Bytes>::PLACES[0] && COUNTED[1] == Handle::<Bytes>::PLACES[1]) };
+    bytes.into_counted().cast()
 }
 
 fn check(data: *const c_void, len: usize) -> Result<()> {

@@ -22,6 +22,15 @@ pub trait Noun: Sized {
 
     /// The last reference has gone while somebody waits.
     fn abandoned(&self) {}
+
+    /// Frees the handle.
+    ///
+    /// # Safety
+    /// Nobody has it any more but the caller; it is not on a stack.
+    unsafe fn free(handle: *mut Handle<Self>) {
+        // SAFETY: promised by the caller; made as a box.
+        drop(unsafe { Box::from_raw(handle) });
+    }
 }
 
 /// The bits of a count that are references; above them it counts pins.
@@ -128,6 +137,11 @@ impl<T: Noun> Handle<T> {
     unsafe fn let_go(handle: *mut Self) {
         // SAFETY: promised by the caller. AcqRel: every holder's use comes before the drop.
         unsafe {
+            // Nobody else can have it, or get it, where there is one reference: no exchange needs to say so. Acquire pairs with
+            // the exchanges below.
+            if (*handle).count.load(Ordering::Acquire) == 1 {
+                return Self::free(handle);
+            }
             // The last reference becomes a pin as long as there are others.
             let next = |count| Some(if count > PIN && count & REFERENCES == 1 { count - 1 + PIN } else { count - 1 });
             match (*handle).count.fetch_update(Ordering::AcqRel, Ordering::Relaxed, next) {
@@ -148,8 +162,16 @@ impl<T: Noun> Handle<T> {
         unsafe {
             // A later use of the dangling pointer is likelier to be noticed.
             (*handle).header.tag = 0;
-            drop(Box::from_raw(handle));
+            T::free(handle);
         }
+    }
+
+    /// Where count and value are.
+    pub const PLACES: [usize; 2] = [std::mem::offset_of!(Self, count), std::mem::offset_of!(Self, value)];
+
+    /// The value, for [`Noun::free`].
+    pub fn value(&self) -> &T {
+        &self.value
     }
 
     /// Keeps the object in place through a wait.

@@ -9,7 +9,7 @@ use super::boundary::{boundary, boundary_value};
 use super::handle::{Handle, Noun};
 use super::types::{WEFT_DEFAULT, weft_bytes, weft_link, weft_status};
 use crate::error::Result;
-use crate::ipc::{self, Frame, Head, Link, Options, Patience, Transport};
+use crate::ipc::{self, Frame, Head, Link, Options, Patience, Sink, Transport};
 use crate::memory::Bytes;
 
 /// Frames travel in shared memory, and if the system refuses that, over the socket, with a warning in the log.
@@ -237,6 +237,35 @@ pub unsafe extern "C" fn weft_link_send(
     })
 }
 
+/// A place for a frame, writable by contract.
+struct Out(*mut weft_frame);
+
+impl Out {
+    #[inline(always)]
+    fn write(&self, head: Head, bytes: Bytes) {
+        let (data, len) = (bytes.as_slice().as_ptr().cast(), bytes.as_slice().len());
+        let bytes = super::bytes::own(bytes);
+        // SAFETY: the place is writable.
+        unsafe { self.0.write(weft_frame { kind: head.kind, flags: head.flags, id: head.id, data, len, bytes }) };
+    }
+}
+
+impl Sink for Out {
+    type Taken = ();
+
+    #[inline(always)]
+    unsafe fn copy(&self, head: Head, data: *const u8, len: usize) -> Option<()> {
+        // SAFETY: promised by the caller.
+        let bytes = unsafe { Bytes::copy_from(data, len) }?;
+        self.write(head, bytes);
+        Some(())
+    }
+
+    fn own(&self, frame: Frame) {
+        self.write(frame.head, frame.bytes);
+    }
+}
+
 /// The next frame, in *out, with bytes of its own: a copy that the peer cannot change. Waits for one. Whatever the peer
 /// had sent before it closed or died is received first; then WEFT_CLOSED or WEFT_DIED. WEFT_PROTOCOL: the peer has sent
 /// nonsense, and nothing from it is received any more. WEFT_NOMEM: no memory for the frame, which is still there. Other
@@ -250,22 +279,14 @@ pub unsafe extern "C" fn weft_link_recv(link: *mut weft_link, timeout_ns: i64, o
         let pin = OnceCell::new();
         // SAFETY: as in weft_link_send.
         let begins = || drop(pin.set(unsafe { Handle::<Link>::pin(link) }));
-        let Frame { head, bytes } = object.receive(&Patience::telling(timeout_ns, &begins))?;
-        let bytes = Handle::create(bytes);
-        // SAFETY: just made; `out` is writable by contract.
-        unsafe {
-            let slice = Handle::<Bytes>::get(bytes, "bytes")?.as_slice();
-            let (data, len) = (slice.as_ptr().cast(), slice.len());
-            out.write(weft_frame { kind: head.kind, flags: head.flags, id: head.id, data, len, bytes });
-        }
-        Ok(())
+        object.receive_to(&Out(out), &Patience::telling(timeout_ns, &begins))
     })
 }
 
 /// The next frame as it lies in shared memory, without a copy, good until weft_link_consume; a frame that came in
-/// pieces is put together first. out->bytes is NULL. For one thread at a time: until the frame is consumed, further calls
-/// of this and of weft_link_recv are WEFT_BUSY. WEFT_UNSUPPORTED: the link was not made with options->trusted. Otherwise
-/// as weft_link_recv.
+/// pieces is put together first, and one that came over a socket is a copy. out->bytes is NULL. For one thread at a
+/// time: until the frame is consumed, further calls of this and of weft_link_recv are WEFT_BUSY. WEFT_UNSUPPORTED: the
+/// link was not made with options->trusted. Otherwise as weft_link_recv.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_link_peek(link: *mut weft_link, timeout_ns: i64, out: *mut weft_frame) -> weft_status {
     boundary(|| {

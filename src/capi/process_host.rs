@@ -12,7 +12,7 @@ use super::types::{weft_bytes, weft_process_birth, weft_process_pool, weft_serve
 use crate::error::{Failure, Result, Status};
 use crate::ipc::{Link, Patience};
 use crate::memory::Bytes;
-use crate::process::host::Begun;
+use crate::process::host::{self, Begun};
 use crate::process::serve::{self, Service};
 use crate::process::wire::Failed;
 use crate::sync::Deadline;
@@ -103,7 +103,7 @@ pub unsafe extern "C" fn weft_process_birth_begin(
     })
 }
 
-/// The descriptor that the worker serves at. Ask before forking. In the parent it is the library's, until
+/// The descriptor that the worker serves at. Ask on the thread that forks, right before it does. In the parent it is the library's, until
 /// weft_process_birth_end. -1 on a bad handle. Never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_process_birth_fd(birth: *const weft_process_birth) -> i32 {
@@ -150,6 +150,9 @@ pub unsafe extern "C" fn weft_server_new(fd: i32, out: *mut *mut weft_server) ->
         let out = place(out, "out")?;
         may_create()?;
         let fd = if fd == -1 { serve::from_environment()? } else { fd };
+        if !host::begin_in_child(fd) {
+            return Err(Failure::new(Status::Died, "the process of the pool has died"));
+        }
         // SAFETY: the descriptor is the caller's to give, by contract.
         let service = Service::new(unsafe { Link::adopt(fd)? })?;
         // SAFETY: writable by contract.

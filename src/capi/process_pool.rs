@@ -525,8 +525,8 @@ pub unsafe extern "C" fn weft_process_call_attempts(future: *const weft_future) 
 }
 
 /// Waits until a worker is due and has fork_fn make it, here, on the calling thread: for hosts whose threads are not to
-/// be anybody's. One worker, then it returns; call it over and over, on a thread that stays: that of a program whose
-/// workers are to end with it. WEFT_FAILED: fork_fn has made none; it is asked again after a pause. WEFT_CLOSED: the
+/// be anybody's. One worker, then it returns; call it over and over, on a thread that stays: a worker
+/// is killed when the thread ends that has forked it. WEFT_FAILED: fork_fn has made none; it is asked again after a pause. WEFT_CLOSED: the
 /// pool ends. WEFT_UNSUPPORTED: its workers are programs. WEFT_TIMEOUT, WEFT_WOULD_BLOCK, WEFT_INTERRUPTED,
 /// WEFT_CANCELLED: none was due. Blocks.
 #[unsafe(no_mangle)]
@@ -556,7 +556,7 @@ pub unsafe extern "C" fn weft_process_pool_resize(pool: *mut weft_process_pool, 
 /// Ends the pool: from now on it accepts no calls. Those that it has are finished, for at most this time; then the rest
 /// fails with WEFT_SHUTDOWN. Workers that have nothing to do are told to leave; one that does not gets SIGTERM after
 /// grace_ns, and SIGKILL after that time again; once the time is over, SIGTERM at once. Returns when all of them have
-/// gone and been reaped: WEFT_OK; WEFT_TIMEOUT or WEFT_WOULD_BLOCK: calls were open when the time was over; or
+/// gone and been reaped: WEFT_OK; WEFT_TIMEOUT or WEFT_WOULD_BLOCK: calls were open when the time was over; WEFT_DEADLOCK: called from a callback that one of the pool's threads runs; or
 /// WEFT_INTERRUPTED, WEFT_CANCELLED: the wait has been given up, and the rest goes on without. Again: waits again. Blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_process_pool_drain(pool: *mut weft_process_pool, timeout_ns: i64) -> weft_status {

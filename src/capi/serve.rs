@@ -14,8 +14,8 @@ use crate::error::{Failure, Result, Status};
 use crate::ipc::Link;
 use crate::memory::Bytes;
 use crate::panics;
-use crate::process::serve;
 use crate::process::wire::Failed;
+use crate::process::{host, serve};
 
 /// Answers a call, in a worker process: WEFT_OK and *reply, whose reference the library takes over (NULL, as it is
 /// before: no bytes); or a failure. To fail with a message: return weft_error_set(...); with more: return
@@ -105,9 +105,8 @@ pub(super) unsafe fn handle(handler: Handler, arg: *mut c_void, data: &[u8]) -> 
 /// A worker's main loop: has `handler` answer the calls of the pool at the other end of `fd`, one after the other, on
 /// the calling thread. `fd` is the descriptor that a weft_process_fork_fn gets; -1: what the pool has put into the
 /// environment of a program that it has started (WEFT_LINK_FD). Returns WEFT_OK when the pool has told the worker to
-/// leave, or has ended; WEFT_DIED: the pool's process has died. Then the process is to end. A program that a pool has
-/// started is killed when the pool's process dies, wherever it is; a process that the host has forked is told when it
-/// comes back here. What this library logs in the worker goes to the log of the pool's process, if that has one.
+/// leave, or has ended; WEFT_DIED: the pool's process has died. Then the process is to end. A worker is killed
+/// when the pool's process dies, wherever it is; one that the host has forked, when the thread ends that has forked it. What this library logs in the worker goes to the log of the pool's process, if that has one.
 /// WEFT_INVALID: fd is not such a descriptor, or no pool has started this process. WEFT_BUSY: called from a handler.
 /// Blocks for as long as it serves.
 #[unsafe(no_mangle)]
@@ -120,6 +119,9 @@ pub unsafe extern "C" fn weft_serve(fd: i32, handler: weft_handler_fn, arg: *mut
         }
         let served = (|| {
             let fd = if fd == -1 { serve::from_environment()? } else { fd };
+            if !host::begin_in_child(fd) {
+                return Err(Failure::new(Status::Died, "the process of the pool has died"));
+            }
             // SAFETY: the descriptor is the caller's to give, by contract.
             let link = unsafe { Link::adopt(fd)? };
             // SAFETY: the handler is given for these calls.

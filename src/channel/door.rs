@@ -232,7 +232,7 @@ impl Door {
 
     #[cold]
     fn lock_contended(&self) {
-        if spin::until(|| self.word.load(Ordering::Relaxed) == FREE) && self.take_if_free() {
+        if spin::back_off(|| self.take_if_free()) {
             return;
         }
         self.sleep_until(|| self.take_if_free());

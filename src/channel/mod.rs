@@ -26,7 +26,6 @@ mod observers;
 pub mod queue;
 mod ring;
 pub mod select;
-mod slip;
 #[cfg(weft_loom)]
 mod trace;
 

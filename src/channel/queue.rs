@@ -29,10 +29,10 @@ use super::door::{Door, Entered, OBSERVED, QUEUED, TOLD, WAITERS};
 use super::list::Block;
 use super::memory::copy;
 use super::observers::{Observer, Observers};
-use super::slip::Slip;
 use crate::error::{Failure, Result, Status};
 use crate::platform::clock::now_ns;
 use crate::sync::atomic::{AtomicBool, AtomicUsize, Ordering, UnsafeCell};
+use crate::sync::slip::Slip;
 use crate::sync::wait::{Ended, WaitList, WaitNode, Waiter};
 use crate::sync::{Deadline, Lock, park, spin};
 

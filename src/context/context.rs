@@ -124,16 +124,16 @@ impl Context {
         };
         let run = begun.run.clone();
         let job = Job::new(self, &run, data, handler, promise);
-        let admitted = self.membership.as_ref().map_or(Ok(()), |member| member.enter(&run.token));
+        let admitted = self.membership.as_ref().map_or(Ok(false), |member| member.enter(&run.token));
         let started = match admitted {
             Err(failure) => Err((failure, Some(job))),
-            Ok(()) => {
+            Ok(had_place) => {
                 // Before it begins, so that whoever has its result finds it counted.
                 self.executed.fetch_add(1, Ordering::Relaxed);
                 self.kind.start(job).inspect_err(|(_, job)| {
                     if job.is_some() {
                         self.executed.fetch_sub(1, Ordering::Relaxed);
-                        self.leave();
+                        self.membership.iter().for_each(|member| member.turn_back(had_place));
                     }
                 })
             }
@@ -158,12 +158,6 @@ impl Context {
                 format!("a context of the kind {} is for one use, and has been executed", self.kind.name()),
             ),
             Refusal::Terminated => Failure::new(Status::Closed, "the context was terminated"),
-        }
-    }
-
-    fn leave(&self) {
-        if let Some(member) = &self.membership {
-            member.leave();
         }
     }
 
@@ -259,6 +253,10 @@ impl Context {
         let run = self.life.terminate();
         if let Some(run) = &run {
             run.token.trigger(c"the context was terminated");
+            // A task that has not begun ends here, and says why; its queue finds nothing.
+            if let Some(job) = run.queued().and_then(|ticket| ticket.take()) {
+                job.run();
+            }
         }
         self.kind.close();
         run

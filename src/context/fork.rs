@@ -92,6 +92,11 @@ impl Child {
 
 /// Forks.
 pub(super) fn start(mut job: Job) -> Start {
+    if job.handle().token.is_triggered() {
+        // It does not begin, and says why.
+        job.run();
+        return Ok(());
+    }
     let os = |what: &str, error: std::io::Error| Failure::with(Status::Os, format!("{what}: {error}"));
     let prepared = time::prepare()
         .and_then(|_| Parcel::new().map_err(|error| os("no memory file for the result of a fork", error)));

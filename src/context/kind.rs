@@ -151,8 +151,8 @@ impl Kind {
     /// What a run works on: a copy, unless the run is over, or has a copy of the whole process, before the caller goes on.
     pub(super) fn take_in(&self, data: &[u8]) -> Result<Bytes> {
         match self {
-            // SAFETY: not used after the start, which the caller waits for.
             Kind::Inline | Kind::Fork => {
+                // SAFETY: not used after the start, which the caller waits for.
                 Ok(unsafe { Bytes::adopt(data.as_ptr().cast_mut(), data.len(), None, std::ptr::null_mut()) })
             }
             _ => Bytes::copy(data).ok_or(Failure::new(Status::NoMemory, "no memory for a copy of the data")),

@@ -21,6 +21,7 @@ pub mod isolate;
 #[cfg(not(weft_loom))]
 pub mod kind;
 pub mod life;
+pub mod mailbox;
 pub mod permits;
 #[cfg(not(weft_loom))]
 pub mod pool;

@@ -113,20 +113,30 @@ impl Membership {
         &self.pool
     }
 
-    /// Takes a permit for a run. The token ends the wait, too.
-    pub(super) fn enter(&self, token: &Token) -> Result<()> {
+    /// Takes a permit for a run. The token ends the wait, too. Whether it had one already.
+    pub(super) fn enter(&self, token: &Token) -> Result<bool> {
         // Relaxed: the permit carries nothing.
         if self.reserved.swap(false, Ordering::Relaxed) {
-            return Ok(());
+            return Ok(true);
         }
         let (priority, timeout_ns) = (self.priority.load(Ordering::Relaxed), self.timeout_ns.load(Ordering::Relaxed));
-        match self.pool.take(priority, Deadline::Now) {
+        let taken = match self.pool.take(priority, Deadline::Now) {
             Err(failure) if failure.is(Status::WouldBlock) && timeout_ns > 0 => {
                 let both = Token::new([Some(token), frame::token().as_ref()]);
                 let deadline = Deadline::after(timeout_ns);
                 frame::under(both, || self.pool.take(priority, deadline))
             }
             other => other,
+        };
+        taken.map(|()| false)
+    }
+
+    /// There is no run after all: what `enter` did is undone.
+    pub(super) fn turn_back(&self, had_one: bool) {
+        if had_one {
+            self.reserved.store(true, Ordering::Relaxed);
+        } else {
+            self.leave();
         }
     }
 

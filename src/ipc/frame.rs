@@ -90,10 +90,42 @@ impl Header {
 /// What is wrong with what the peer has sent.
 pub type Nonsense = &'static str;
 
+/// Takes frames. Most are in one piece, and copied from where that lies to where they will stay, without a stop in between.
+pub trait Sink {
+    /// A frame that was taken.
+    type Taken;
+
+    /// Copies a frame that others may be writing to; None when there is no memory for it.
+    ///
+    /// # Safety
+    /// `data` leads to `len` readable bytes.
+    unsafe fn copy(&self, head: Head, data: *const u8, len: usize) -> Option<Self::Taken>;
+
+    /// Takes a frame that has been copied before.
+    fn own(&self, frame: Frame) -> Self::Taken;
+}
+
+/// Takes them as they are.
+pub struct Frames;
+
+impl Sink for Frames {
+    type Taken = Frame;
+
+    #[inline(always)]
+    unsafe fn copy(&self, head: Head, data: *const u8, len: usize) -> Option<Frame> {
+        // SAFETY: promised by the caller.
+        unsafe { Bytes::copy_from(data, len) }.map(|bytes| Frame { head, bytes })
+    }
+
+    fn own(&self, frame: Frame) -> Frame {
+        frame
+    }
+}
+
 /// What a piece came to.
-pub enum Step {
-    /// A frame is complete.
-    Frame(Frame),
+pub enum Step<T = Frame> {
+    /// A frame is complete; and its bytes.
+    Frame(T, usize),
     /// More pieces are needed.
     Pending,
     /// The peer has closed.
@@ -148,7 +180,12 @@ impl Assembly {
     /// # Safety
     /// `data` leads to `header.len` readable bytes, which others may be writing to.
     #[inline(always)]
-    pub unsafe fn take(&mut self, header: Header, data: *const u8) -> Result<Step, Refusal> {
+    pub unsafe fn take<S: Sink>(
+        &mut self,
+        header: Header,
+        data: *const u8,
+        sink: &S,
+    ) -> Result<Step<S::Taken>, Refusal> {
         if header.control == 0 && self.partial.is_none() {
             if !is_kind(header.head.kind) {
                 return Err("a frame of no kind".into());
@@ -157,12 +194,16 @@ impl Assembly {
                 return Err("a frame longer than the limit".into());
             }
             // SAFETY: promised by the caller.
-            let bytes = unsafe { Bytes::copy_from(data, header.len as usize) };
-            let bytes = bytes.ok_or_else(|| no_memory(header.len.into()))?;
-            return Ok(Step::Frame(Frame { head: header.head, bytes }));
+            let taken = unsafe { sink.copy(header.head, data, header.len as usize) };
+            let taken = taken.ok_or_else(|| no_memory(header.len.into()))?;
+            return Ok(Step::Frame(taken, header.len as usize));
         }
         // SAFETY: promised by the caller.
-        unsafe { self.take_part(header, data) }
+        Ok(match unsafe { self.take_part(header, data)? } {
+            Step::Frame(frame, len) => Step::Frame(sink.own(frame), len),
+            Step::Pending => Step::Pending,
+            Step::Goodbye => Step::Goodbye,
+        })
     }
 
     /// # Safety
@@ -201,7 +242,8 @@ impl Assembly {
                     return Err("a frame shorter than announced".into());
                 }
                 let partial = self.partial.take().expect("it is there");
-                Ok(Step::Frame(Frame { head: partial.head, bytes: Bytes::from_vec(partial.bytes) }))
+                let len = partial.bytes.len();
+                Ok(Step::Frame(Frame { head: partial.head, bytes: Bytes::from_vec(partial.bytes) }, len))
             }
             (control, Some(_)) if control == REST | WITHDRAWN && len == 0 => {
                 self.partial = None;
@@ -241,7 +283,7 @@ mod tests {
         let header = Header { len: data.len() as u32, control, head };
         assert_eq!(Header::from_bytes(header.to_bytes()), header);
         // SAFETY: the slice.
-        unsafe { assembly.take(header, data.as_ptr()) }.map_err(|refusal| match refusal {
+        unsafe { assembly.take(header, data.as_ptr(), &Frames) }.map_err(|refusal| match refusal {
             Refusal::Nonsense(nonsense) => nonsense,
             Refusal::Failed(failure) => panic!("{failure:?}"),
         })
@@ -254,7 +296,7 @@ mod tests {
         for _ in 0..2 {
             assert!(matches!(take(&mut assembly, MORE, HEAD, &first), Ok(Step::Pending)));
             assert!(matches!(take(&mut assembly, REST | MORE, HEAD, &[2; 3]), Ok(Step::Pending)));
-            let Ok(Step::Frame(frame)) = take(&mut assembly, REST, HEAD, &[3; 3]) else { panic!("complete") };
+            let Ok(Step::Frame(frame, _)) = take(&mut assembly, REST, HEAD, &[3; 3]) else { panic!("complete") };
             assert_eq!((frame.head, frame.bytes.as_slice()), (HEAD, &[1, 1, 1, 1, 2, 2, 2, 3, 3, 3][..]));
             assert!(matches!(take(&mut assembly, MORE, HEAD, &first), Ok(Step::Pending)));
             assert!(matches!(take(&mut assembly, REST | WITHDRAWN, HEAD, &[]), Ok(Step::Pending)));

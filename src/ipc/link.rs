@@ -228,6 +228,11 @@ impl Link {
         if self.wire.segment().is_some() { Transport::Shared } else { Transport::Socket }
     }
 
+    /// The number of this end's socket, which is the link's: for children that are forked, and are not to keep it open.
+    pub fn socket(&self) -> RawFd {
+        self.wire.fd()
+    }
+
     /// What has passed so far.
     pub fn stats(&self) -> Stats {
         self.counters.read()

@@ -45,7 +45,7 @@ mod view;
 mod wire;
 
 #[cfg(not(weft_loom))]
-pub use frame::{Frame, Head};
+pub use frame::{Frame, Head, Sink};
 #[cfg(not(weft_loom))]
 pub use link::{Link, Options, Patience, Transport, pair};
 

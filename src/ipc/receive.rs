@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
-use super::frame::{Assembly, Frame, Refusal, Step};
+use super::frame::{Assembly, Frame, Frames, Refusal, Sink, Step};
 use super::link::{Link, Patience, failure, gone};
 use super::sleep::{RECEIVER, SENDER, spin};
 use super::view::Viewed;
@@ -61,8 +61,14 @@ impl Link {
     /// The next frame, waiting for one. What the peer had sent before it went is received before that is told.
     #[inline(always)]
     pub fn receive(&self, patience: &Patience<'_>) -> Result<Frame> {
+        self.receive_to(&Frames, patience)
+    }
+
+    /// The same, to somewhere else.
+    #[inline(always)]
+    pub fn receive_to<S: Sink>(&self, sink: &S, patience: &Patience<'_>) -> Result<S::Taken> {
         let mut turn = self.turn_to_receive(patience)?;
-        let result = self.receive_in_turn(&mut turn, patience);
+        let result = self.receive_in_turn(&mut turn, sink, patience);
         self.keep_descriptor(&mut turn);
         result
     }
@@ -76,17 +82,17 @@ impl Link {
     }
 
     #[inline(always)]
-    fn receive_in_turn(&self, inward: &mut Inward, patience: &Patience<'_>) -> Result<Frame> {
+    fn receive_in_turn<S: Sink>(&self, inward: &mut Inward, sink: &S, patience: &Patience<'_>) -> Result<S::Taken> {
         if inward.viewed.is_some() {
             return Err(Failure::new(Status::Busy, "a frame has been looked at and not consumed"));
         }
         loop {
             self.check()?;
             if let Some(frame) = inward.pop() {
-                return Ok(frame);
+                return Ok(sink.own(frame));
             }
-            match self.pull(inward)? {
-                Some(frame) => return Ok(frame),
+            match self.pull(inward, sink)? {
+                Some(taken) => return Ok(taken),
                 None => self.wait_for_data(inward, patience)?,
             }
         }
@@ -94,7 +100,7 @@ impl Link {
 
     /// The next frame from the wire, if it is there; or pieces of it, and `goes_on` if that was not all.
     #[inline(always)]
-    pub(super) fn pull(&self, inward: &mut Inward) -> Result<Option<Frame>> {
+    pub(super) fn pull<S: Sink>(&self, inward: &mut Inward, sink: &S) -> Result<Option<S::Taken>> {
         let mut pieces = 0;
         loop {
             // Before the look: what it had sent is seen by that.
@@ -105,16 +111,16 @@ impl Link {
                 Err(fault) => return Err(self.fault(fault)),
             };
             // SAFETY: the wire gives as many bytes as the header says.
-            let step = match unsafe { inward.assembly.take(piece.header, piece.data) } {
+            let step = match unsafe { inward.assembly.take(piece.header, piece.data, sink) } {
                 Ok(step) => step,
                 Err(Refusal::Nonsense(nonsense)) => return Err(self.nonsense(nonsense)),
                 Err(Refusal::Failed(failure)) => return Err(failure),
             };
             self.wire.done(&mut inward.wire, piece.header);
             match step {
-                Step::Frame(frame) => {
-                    self.counters.received.frame(frame.bytes.as_slice().len());
-                    return Ok(Some(frame));
+                Step::Frame(taken, len) => {
+                    self.counters.received.frame(len);
+                    return Ok(Some(taken));
                 }
                 Step::Pending => {}
                 Step::Goodbye => self.wire.note_goodbye(),
@@ -130,7 +136,7 @@ impl Link {
     /// Takes in what has come, on behalf of those who will receive, and has the peer tell of more.
     #[cold]
     pub(super) fn take_in(&self, inward: &mut Inward) -> Result<Taken> {
-        if inward.viewed.is_some() {
+        if matches!(inward.viewed, Some(Viewed::There(_))) {
             return Ok(Taken::Enough);
         }
         let mut taken = Taken::All;
@@ -143,7 +149,7 @@ impl Link {
                 if taken == Taken::Enough {
                     break;
                 }
-                match self.pull(inward) {
+                match self.pull(inward, &Frames) {
                     Ok(Some(frame)) => {
                         inward.cost += frame.cost();
                         inward.taken_in.push_back(frame);

@@ -3,10 +3,14 @@
 //! Each side has its own index (bytes that have passed), which it keeps in memory of its own and only ever *writes* to the
 //! shared [`Lane`]; from there it reads the other's, once, and checks it before it believes anything: an index that goes back, or
 //! further than the ring is long, is [`Garbage`]. The other's index is remembered, so that its cache line is read only when
-//! the ring seems full (or empty).
+//! the ring seems full (or empty). A consumer close behind a producer would still read it for each block; it lets the producer
+//! get ahead instead ([`crate::sync::slip`]).
 //!
 //! The producer tells of each block that it has written. The consumer tells of room when an eighth of the ring has been
 //! read, and before it says that there is nothing: so whoever waits for room gets it as long as somebody reads.
+//!
+//! The memory behind a block is fetched for the next one ([`Memory::prepare`]): the consumer has had it, a lap ago, and the
+//! producer would wait for its lines when it tells.
 //!
 //! **Sleeping.** Who finds nothing to do says so in a word of the lane (`data_wanted`, `room_wanted`), fences, and looks
 //! once more. The other side writes its index, fences, and reads that word: one of them sees the other. Only then does telling
@@ -14,6 +18,7 @@
 //! sleep must end it.
 
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
+use crate::sync::slip::Slip;
 
 /// What the two sides of a ring share besides the bytes: each word on a cache line (two, as they are fetched in pairs) of
 /// its own. All zeros at first.
@@ -46,6 +51,9 @@ pub trait Memory {
 
     /// Copies bytes from this place of the ring, and around its end.
     fn read(&self, at: usize, bytes: &mut [u8]);
+
+    /// What is at this place of the ring, and around its end, will be written soon.
+    fn prepare(&self, at: usize);
 
     /// Ends the other side's sleep, or the next one.
     fn wake(&self);
@@ -119,6 +127,7 @@ impl Producer {
         let lane = memory.lane();
         // Release: the bytes come with it.
         lane.head.0.store(self.head, Ordering::Release);
+        memory.prepare(self.head as usize & mask);
         tell(memory, &lane.data_wanted.0);
         Ok(true)
     }
@@ -140,6 +149,9 @@ pub struct Consumer {
     tail: u64,
     told_tail: u64,
     seen_head: u64,
+    /// What the last block took.
+    last: usize,
+    slip: Slip,
 }
 
 impl Consumer {
@@ -147,13 +159,21 @@ impl Consumer {
     #[inline(always)]
     pub fn available(&mut self, memory: &impl Memory) -> Result<usize, Garbage> {
         if self.seen_head == self.tail {
-            self.tell_tail(memory);
-            // Acquire pairs with the producer's Release: the bytes are there.
-            let head = memory.lane().head.0.load(Ordering::Acquire);
-            if head < self.tail || head - self.tail > memory.capacity() as u64 {
-                return Err(Garbage);
+            let capacity = memory.capacity();
+            let load = || {
+                // Acquire pairs with the producer's Release: the bytes are there.
+                let head = memory.lane().head.0.load(Ordering::Acquire);
+                if head < self.tail || head - self.tail > capacity as u64 {
+                    Err(Garbage)
+                } else {
+                    Ok((head - self.tail) as usize)
+                }
+            };
+            let there = self.slip.look_at_bytes(self.last.max(ALIGN), capacity, load)?;
+            if there == 0 {
+                self.tell_tail(memory);
             }
-            self.seen_head = head;
+            self.seen_head = self.tail + there as u64;
         }
         Ok((self.seen_head - self.tail) as usize)
     }
@@ -168,7 +188,8 @@ impl Consumer {
     #[inline(always)]
     pub fn advance(&mut self, memory: &impl Memory, len: usize) {
         // Rounded up it is still available, if the producer pads; if not, the next look says that this is garbage.
-        self.tail = (self.tail + padded(len) as u64).min(self.seen_head);
+        self.last = padded(len);
+        self.tail = (self.tail + self.last as u64).min(self.seen_head);
         if self.tail - self.told_tail >= memory.capacity() as u64 / 8 {
             self.tell_tail(memory);
         }
@@ -247,6 +268,7 @@ mod models {
                 *byte = self.0.bytes[(at + i) % CAPACITY].with(|place| unsafe { *place });
             }
         }
+        fn prepare(&self, _: usize) {}
         fn wake(&self) {
             let call = &self.0.calls[1 - self.1];
             call.store(1, Ordering::Release);
@@ -327,6 +349,7 @@ mod tests {
         fn read(&self, at: usize, bytes: &mut [u8]) {
             bytes.iter_mut().enumerate().for_each(|(i, byte)| *byte = self.1.borrow()[(at + i) % 64]);
         }
+        fn prepare(&self, _: usize) {}
         fn wake(&self) {}
     }
 

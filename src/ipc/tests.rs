@@ -333,6 +333,44 @@ fn looking_is_for_the_trusted() {
     }
 }
 
+/// A frame that is being looked at does not hide what comes behind it.
+#[test]
+fn a_close_behind_a_frame_that_is_looked_at() {
+    for options in both() {
+        let [near, far] = ends(Options { trusted: true, ..options });
+        send(&far, 1, &[1; 100], FOREVER).unwrap();
+        let view = near.peek(&Patience::new(FOREVER)).unwrap();
+        far.close();
+        // It finds room at first.
+        let failure = (0..100_000).find_map(|id| send(&near, id, &[2; 900], FOREVER).err()).unwrap();
+        assert!(failure.is(Status::Closed), "{failure:?}");
+        // SAFETY: good until it is consumed.
+        assert_eq!(unsafe { std::slice::from_raw_parts(view.data, view.len) }, [1; 100]);
+        near.consume().unwrap();
+        fails(receive(&near, FOREVER), Status::Closed);
+    }
+}
+
+/// The system may have less room for packets than packets are long.
+#[test]
+fn large_frames_through_a_socket_with_little_room() {
+    let (near, far) = pair(Options { transport: Transport::Socket, ..Options::default() }).unwrap();
+    let (little, len): (libc::c_int, _) = (1, size_of::<libc::c_int>() as libc::socklen_t);
+    let far = far.into_raw_fd();
+    // SAFETY: a number and its length; the descriptor was just made, and is given away.
+    let far = unsafe {
+        assert_eq!(libc::setsockopt(far, libc::SOL_SOCKET, libc::SO_SNDBUF, (&raw const little).cast(), len), 0);
+        Link::adopt(far).unwrap()
+    };
+    for len in [100, 1000, 5000, 1 << 20] {
+        let data = filled(len);
+        thread::scope(|scope| {
+            scope.spawn(|| send(&far, len as u64, &data, FOREVER).unwrap());
+            assert_eq!(receive(&near, FOREVER).unwrap(), (len as u64, data.clone()));
+        });
+    }
+}
+
 #[test]
 fn the_descriptor_says_whether_there_is_something() {
     fn readable(fd: i32) -> bool {

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use super::frame::{Frame, Head, Header, is_kind};
+use super::frame::{Frame, Frames, Head, Header, is_kind};
 use super::link::{Link, Patience};
 use crate::error::{Failure, Result, Status};
 
@@ -44,13 +44,14 @@ impl Link {
                 header.control == 0 && is_kind(header.head.kind) && u64::from(header.len) <= self.options.max
             };
             match self.wire.next(&mut inward.wire).map_err(|fault| self.fault(fault))? {
-                Some(piece) if whole(&piece.header) && inward.assembly.is_empty() => {
+                // Out of a socket it is copied: in its place there is room for one packet, and behind it may be what ends the link.
+                Some(piece) if self.wire.segment().is_some() && whole(&piece.header) && inward.assembly.is_empty() => {
                     let header = piece.header;
                     inward.viewed = Some(Viewed::There(header));
                     self.is_viewed.store(true, Ordering::Release);
                     return Ok(View { head: header.head, data: piece.data, len: header.len as usize });
                 }
-                _ => match self.pull(inward)? {
+                _ => match self.pull(inward, &Frames)? {
                     Some(frame) => break Viewed::Here(frame),
                     None => self.wait_for_data(inward, patience)?,
                 },

@@ -18,8 +18,14 @@ use crate::time::reactor::{self, FdWatch, Interest};
 
 /// Bytes of a piece, its header not counted, where that is larger than a frame.
 const PIECE: usize = 64 << 10;
-/// The same for a socket, whose buffer holds a few of them, header and announced length counted.
+/// No packet is longer where there is no ring, header and announced length counted.
 const PACKET: usize = 32 << 10;
+
+/// Packets of this length the system has room for, however little that is.
+const SHORTEST: usize = 1024;
+
+/// How far ahead memory is fetched that will be written.
+const AHEAD: usize = 256;
 
 /// What a byte in the socket says.
 const WAKE: u8 = b'w';
@@ -39,6 +45,8 @@ pub enum Way {
 pub struct Wire {
     way: Way,
     socket: OwnedFd,
+    /// The longest packet that is sent, header counted.
+    packet: usize,
     /// THERE, or why it is gone: a status.
     gone: Arc<AtomicU32>,
     /// The reactor's, by which those learn of the end that do not wait for anything.
@@ -113,6 +121,13 @@ impl Memory for Half<'_> {
         unsafe { ptr::copy_nonoverlapping(self.base.as_ptr().add(at), bytes.as_mut_ptr(), bytes.len()) };
     }
 
+    #[inline(always)]
+    fn prepare(&self, at: usize) {
+        for line in [0, 64] {
+            crate::platform::prefetch_to_write(self.base.as_ptr().wrapping_add(at + AHEAD + line));
+        }
+    }
+
     #[cold]
     fn wake(&self) {
         self.wire.wake();
@@ -127,7 +142,9 @@ impl Wire {
         // That the other end is gone is always told.
         let nothing = Interest { readable: false, writable: false };
         let watch = reactor::watch(fd, nothing, Box::new(move |_| note(&noted, Status::Died)))?;
-        Ok(Wire { way, socket: socket()?, gone, _watch: watch })
+        // The system refuses packets that are longer than all its room, which it may be short of; a few are to fit in.
+        let packet = PACKET.min(socket::room(fd) / 4).max(SHORTEST);
+        Ok(Wire { way, socket: socket()?, packet, gone, _watch: watch })
     }
 
     /// Its memory, if it has any.
@@ -148,7 +165,7 @@ impl Wire {
         match &self.way {
             Way::Shared(segment) if whole => segment.ring() / 2 - HEADER,
             Way::Shared(segment) => PIECE.min(segment.ring() / 4),
-            Way::Socket => PACKET - HEADER,
+            Way::Socket => self.packet - HEADER,
         }
     }
 

@@ -3,5 +3,5 @@
 mod bytes;
 mod header;
 
-pub use bytes::Bytes;
+pub use bytes::{BYTES_TAG, Bytes, COUNTED};
 pub use header::Header;

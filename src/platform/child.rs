@@ -250,6 +250,12 @@ pub fn die_with_parent(parent: i32) -> bool {
     }
 }
 
+/// Closes a descriptor whose owner is in the parent of this forked process, and is not used here.
+pub fn close(fd: RawFd) {
+    // SAFETY: a number; whoever owns it does nothing in this process.
+    unsafe { libc::close(fd) };
+}
+
 /// This process' number.
 pub fn own_pid() -> i32 {
     // SAFETY: no arguments.

@@ -32,6 +32,23 @@ pub fn yield_now() {
     unsafe { libc::sched_yield() };
 }
 
+/// Has the processor fetch the cache line of an address for writing, if it can; any address will do.
+#[inline(always)]
+pub fn prefetch_to_write(address: *const u8) {
+    // SAFETY: a hint, which never faults. Processors without this one take it for nothing.
+    #[cfg(target_arch = "x86_64")]
+    unsafe {
+        std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_ET0 }>(address.cast());
+    }
+    // SAFETY: as above.
+    #[cfg(target_arch = "aarch64")]
+    unsafe {
+        std::arch::asm!("prfm pstl1keep, [{}]", in(reg) address, options(nostack, preserves_flags));
+    }
+    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+    let _ = address;
+}
+
 /// CPUs that are online, at least 1; asked of the system once.
 pub fn online_cpus() -> u32 {
     use std::sync::atomic::{AtomicU32, Ordering};
@@ -46,6 +63,12 @@ pub fn online_cpus() -> u32 {
         }
         cpus => cpus,
     }
+}
+
+/// The CPU that the calling thread runs on at the moment; a negative number where the system does not say.
+pub fn this_cpu() -> i32 {
+    // SAFETY: reads a word of the thread's own.
+    unsafe { libc::sched_getcpu() }
 }
 
 /// Whether the kernel has the private expedited membarrier.

@@ -27,6 +27,11 @@ fn option(fd: RawFd, name: libc::c_int) -> Option<libc::c_int> {
     (done == 0).then_some(value)
 }
 
+/// Bytes of room for what is sent from here, the system's own included.
+pub fn room(fd: RawFd) -> usize {
+    option(fd, libc::SO_SNDBUF).unwrap_or(0).max(0) as usize
+}
+
 /// Has room for what is sent from here grow, as far as the system allows.
 pub fn grow(fd: &OwnedFd) {
     let Some(now) = option(fd.as_raw_fd(), libc::SO_SNDBUF) else { return };

@@ -3,17 +3,18 @@
 //! It sleeps in the receive of the link, and in nothing else for long. What is not a frame (a call that is overdue, a worker that
 //! has ended although somebody else keeps its socket open, the end of the pool) pokes it: see [`super::poke`].
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread;
+use std::{ptr, thread};
 
-use super::birth::{self, Birth, Newborn, Stillbirth, Wish};
-use super::pool::{self, Answer, Death, Pool, Seat};
+use super::birth::{self, Birth, Listed, Newborn, Stillbirth, Wish};
+use super::pool::{self, Answer, Death, Pool, Seat, State};
 use super::restarts::{Next, Restarts};
 use super::wire::{self, Failed, Log};
 use crate::error::{Failure, Result, Status};
 use crate::ipc::frame::Nonsense;
-use crate::ipc::{Frame, Head, Link, Patience};
+use crate::ipc::{Frame, Head, Patience};
 use crate::memory::Bytes;
 use crate::observe::{self, Level, Origin};
 use crate::platform::child::{Child, End, signal_name};
@@ -25,6 +26,16 @@ use crate::time::reactor::{self, Interest};
 
 /// How often the memory of a worker that is at work is looked at, if there is a limit.
 const LOOK_NS: i64 = 20_000_000;
+
+thread_local! {
+    /// The pool that the thread is of.
+    static SEAT_OF: Cell<*const ()> = const { Cell::new(ptr::null()) };
+}
+
+/// Whether this is a thread of the pool's, which cannot wait for its end.
+pub(super) fn is_of<A: Answer>(pool: &Pool<A>) -> bool {
+    SEAT_OF.get() == ptr::from_ref(pool).cast()
+}
 
 /// Starts the thread of a seat.
 pub(super) fn start<A: Answer>(pool: &Arc<Pool<A>>, seat: Arc<Seat>) -> Result<()> {
@@ -68,12 +79,13 @@ struct Life {
 impl<A: Answer> Attendant<A> {
     fn run(mut self) {
         self.seat.sit_down();
+        SEAT_OF.set(Arc::as_ptr(&self.pool).cast());
         let mut restarts = Restarts::default();
         let mut at = Some(0);
         loop {
             self.look();
-            if self.is_to_leave() {
-                break;
+            if let Some(last) = self.leave() {
+                return self.end(last);
             }
             let Some(time) = at.filter(|_| !self.is_down()).or_else(|| self.revived(&mut restarts)) else {
                 Waiter::new().wait(Deadline::Never);
@@ -103,7 +115,6 @@ impl<A: Answer> Attendant<A> {
                 }
             };
         }
-        self.leave_seat();
     }
 
     /// Sees to what the seat was poked for.
@@ -116,12 +127,21 @@ impl<A: Answer> Attendant<A> {
     }
 
     /// Whether the seat goes. While calls wait it does not, unless they are to end.
-    fn is_to_leave(&self) -> bool {
-        let state = self.pool.state.lock();
+    fn is_to_leave(&self, state: &State<A>) -> bool {
+        let desk = &state.books.desks[self.seat.index];
         let is_empty = state.books.waiting() == 0;
-        state.aborting
-            || (state.closing && (is_empty || state.books.desks[self.seat.index].down.is_some()))
-            || state.books.desks[self.seat.index].leaving
+        state.aborting || (state.closing && (is_empty || desk.down.is_some())) || desk.leaving
+    }
+
+    /// Leaves the seat, if it goes: whether as the last of a pool that ends. From then on somebody else may be put there.
+    fn leave(&self) -> Option<bool> {
+        let mut state = self.pool.state.lock();
+        if !self.is_to_leave(&state) {
+            return None;
+        }
+        state.books.desks[self.seat.index].taken = false;
+        state.alive -= 1;
+        Some(state.closing && state.alive == 0)
     }
 
     fn is_down(&self) -> bool {
@@ -142,13 +162,8 @@ impl<A: Answer> Attendant<A> {
         self.pool.fail_if_hopeless();
     }
 
-    fn leave_seat(&self) {
-        let last = {
-            let mut state = self.pool.state.lock();
-            state.books.desks[self.seat.index].taken = false;
-            state.alive -= 1;
-            state.closing && state.alive == 0
-        };
+    fn end(&self, last: bool) {
+        // Whoever was told of a call that is overdue was told before.
         self.pool.expire();
         if last {
             self.pool.fail_rest();
@@ -176,7 +191,8 @@ impl<A: Answer> Attendant<A> {
                 return Some(born);
             }
             self.look();
-            if self.is_to_leave() && self.pool.nursery.withdraw(&wish) {
+            let leaves = self.is_to_leave(&self.pool.state.lock());
+            if leaves && self.pool.nursery.withdraw(&wish) {
                 return None;
             }
             if let Some(born) = wish.take() {
@@ -254,7 +270,7 @@ impl<A: Answer> Attendant<A> {
     }
 
     /// Receives until there is nothing more to receive, or the worker is to go.
-    fn listen(&mut self, link: &Arc<Link>, child: &Child) -> Over {
+    fn listen(&mut self, link: &Arc<Listed>, child: &Child) -> Over {
         let begun_ns = now_ns();
         loop {
             if (self.look() || !self.ready)
@@ -340,7 +356,7 @@ impl<A: Answer> Attendant<A> {
     }
 
     /// What the seat was poked for, as far as it concerns the worker.
-    fn orders(&self, link: &Arc<Link>) -> Option<Over> {
+    fn orders(&self, link: &Arc<Listed>) -> Option<Over> {
         let index = self.seat.index;
         loop {
             let (unsent, stops) = {
@@ -387,7 +403,7 @@ impl<A: Answer> Attendant<A> {
     }
 
     /// A frame from the worker; false: it has answered, and may have done its share.
-    fn take(&mut self, link: &Arc<Link>, child: &Child, Frame { head, bytes }: Frame) -> Result<bool, Nonsense> {
+    fn take(&mut self, link: &Arc<Listed>, child: &Child, Frame { head, bytes }: Frame) -> Result<bool, Nonsense> {
         match head.kind {
             wire::REPLY => self.answered(child, head.id, Ok(bytes)).map(|()| false),
             wire::ERROR => {
@@ -416,7 +432,7 @@ impl<A: Answer> Attendant<A> {
         }
     }
 
-    fn begin_service(&mut self, link: &Arc<Link>) {
+    fn begin_service(&mut self, link: &Arc<Listed>) {
         if !std::mem::replace(&mut self.ready, true) {
             {
                 let mut state = self.pool.state.lock();
@@ -490,7 +506,7 @@ impl<A: Answer> Attendant<A> {
     }
 
     /// Has the worker leave, and makes it if it does not. Returns when it has ended, or is about to.
-    fn see_off(&mut self, link: &Arc<Link>, child: &Child, abort: bool) {
+    fn see_off(&mut self, link: &Arc<Listed>, child: &Child, abort: bool) {
         let grace = self.pool.options.grace_ns;
         let _ = link.send(Head { kind: wire::SHUTDOWN, flags: 0, id: 0 }, &[], &Patience::new(0));
         let mut next = libc::SIGTERM;

@@ -4,17 +4,19 @@
 //! that they do not know. So a seat's thread leaves its wish in the [`Nursery`], and a thread of the host's, in a call for that, takes
 //! it up. A wish that has been taken up is waited for, whatever happens meanwhile; one that has not can be withdrawn.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::ffi::CString;
-use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::ops::Deref;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
+use std::{io, ptr};
 
 use super::wire::{FD_VARIABLE, PARENT_VARIABLE};
 use crate::error::{Failure, Result, Status};
 use crate::ipc::{self, Link};
 use crate::platform::child::{self, Child, Program};
-use crate::platform::fork;
+use crate::platform::fork::{self, ForkCell};
 use crate::sync::{Bell, Deadline, Lock};
 
 /// Forks the process: the child serves at the descriptor and ends, the parent returns the child's number.
@@ -36,7 +38,7 @@ pub enum Birth {
 /// A worker that nobody has spoken to yet.
 pub struct Newborn {
     /// The way to it.
-    pub link: Link,
+    pub link: Listed,
     /// The process.
     pub child: Child,
 }
@@ -58,7 +60,7 @@ impl From<Failure> for Stillbirth {
 
 /// Has a worker made by a program.
 pub fn execute(program: &Program, link: ipc::Options) -> Result<Newborn, Stillbirth> {
-    let (near, far) = ipc::pair(link)?;
+    let (near, far) = Listed::pair(link)?;
     let mut program = program.clone();
     let variable = |name: &str, number: i32| CString::new(format!("{name}={number}")).unwrap_or_default();
     program.env.push(variable(FD_VARIABLE, far.as_raw_fd()));
@@ -77,14 +79,77 @@ fn is_final(error: &io::Error) -> bool {
     error.raw_os_error().is_some_and(|number| never.contains(&number))
 }
 
-/// Has the host fork a worker, on this thread.
+/// The sockets of this process' ends of links to workers. A child that is forked has them, too, and as long as it does, workers
+/// (itself among them) do not see this process die.
+static NEAR_ENDS: ForkCell<Lock<Vec<RawFd>>> = ForkCell::new();
+
+/// What a forked child has of its parent.
+pub(super) struct Inherited {
+    parent: i32,
+    sockets: Vec<RawFd>,
+}
+
+impl Inherited {
+    /// By a child that is forked now.
+    pub(super) fn now() -> Self {
+        Inherited { parent: child::own_pid(), sockets: NEAR_ENDS.get().lock().clone() }
+    }
+
+    /// In the child.
+    pub(super) fn begin(&self) -> bool {
+        self.sockets.iter().for_each(|&socket| child::close(socket));
+        child::die_with_parent(self.parent)
+    }
+}
+
+thread_local! {
+    /// While a child is being forked here: what it is to close.
+    static TO_CLOSE: Cell<*const Inherited> = const { Cell::new(ptr::null()) };
+}
+
+/// In a forked child, before it serves: lets go of what its parent's pools have open, and ends with the thread that has forked it.
+/// False: that has ended.
+pub fn begin_in_child() -> bool {
+    // SAFETY: set by `fork` on this thread, whose frame is still there: it is where this child was forked.
+    unsafe { TO_CLOSE.replace(ptr::null()).as_ref() }.is_none_or(Inherited::begin)
+}
+
+/// A link whose end here is in the list, from before there is somebody at its other end.
+pub struct Listed(Link);
+
+impl Listed {
+    pub(super) fn pair(options: ipc::Options) -> Result<(Listed, OwnedFd)> {
+        let (near, far) = ipc::pair(options)?;
+        NEAR_ENDS.get().lock().push(near.socket());
+        Ok((Listed(near), far))
+    }
+}
+
+impl Deref for Listed {
+    type Target = Link;
+    fn deref(&self) -> &Link {
+        &self.0
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        NEAR_ENDS.get().lock().retain(|&socket| socket != self.0.socket());
+    }
+}
+
+/// Has the host fork a worker, on this thread, with which it ends. Of what other threads have open the child closes what is in the list; what
+/// comes into the list meanwhile, and the duplicates that the reactor has, it keeps.
 pub fn fork(fork: &Fork, link: ipc::Options) -> Result<Newborn, Stillbirth> {
-    let (near, far) = ipc::pair(link)?;
+    let (near, far) = Listed::pair(link)?;
     let epoch = fork::epoch();
+    let inherited = Inherited::now();
+    TO_CLOSE.set(&raw const inherited);
     let pid = fork(far.as_raw_fd());
     if fork::epoch() != epoch {
         fork::refuse_to_return();
     }
+    TO_CLOSE.set(ptr::null());
     let child = Child::of(pid?).map_err(|error| {
         Failure::with(Status::Os, format!("the process that the fork function returned is no child: {error}"))
     })?;

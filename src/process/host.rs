@@ -2,15 +2,30 @@
 //!
 //! Virtual machines want no frames of other languages below the code that runs in the child, and between theirs.
 
+use std::cell::RefCell;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
 
-use super::birth::{Birth, Newborn, Stillbirth, Wish};
+use super::birth::{self, Birth, Inherited, Listed, Newborn, Stillbirth, Wish};
 use super::pool::{Answer, Pool};
 use crate::error::{Failure, Result, Status};
-use crate::ipc::{self, Link};
 use crate::platform::child::Child;
+use crate::platform::fork;
 use crate::sync::{Deadline, Lock};
+
+thread_local! {
+    /// In which process, and for a worker at which descriptor, this thread is about to fork; and what it had open when it said so.
+    static ABOUT: RefCell<Option<(u32, RawFd, Inherited)>> = const { RefCell::new(None) };
+}
+
+/// In a forked child, before it serves at `fd`: see [`birth::begin_in_child`].
+pub fn begin_in_child(fd: RawFd) -> bool {
+    let is_here = |(epoch, at, _): &mut (u32, RawFd, Inherited)| *epoch != fork::epoch() && *at == fd;
+    match ABOUT.with_borrow_mut(|about| about.take_if(is_here)) {
+        Some((_, _, inherited)) => inherited.begin(),
+        None => birth::begin_in_child(),
+    }
+}
 
 /// A birth that has been taken up. Dropped unfinished it has failed.
 pub struct Begun {
@@ -20,7 +35,7 @@ pub struct Begun {
 
 struct Open {
     wish: Arc<Wish>,
-    near: Link,
+    near: Listed,
     far: OwnedFd,
 }
 
@@ -31,7 +46,7 @@ impl<A: Answer> Pool<A> {
             return Err(Failure::new(Status::Unsupported, "the pool's workers are not forked by the host"));
         }
         let wish = self.nursery.next(deadline)?;
-        match ipc::pair(self.options.link) {
+        match Listed::pair(self.options.link) {
             Ok((near, far)) => Ok(Begun { fd: far.as_raw_fd(), open: Lock::new(Some(Open { wish, near, far })) }),
             Err(failure) => {
                 wish.come_true(Err(failure.clone().into()));
@@ -42,8 +57,11 @@ impl<A: Answer> Pool<A> {
 }
 
 impl Begun {
-    /// Where the worker serves.
+    /// Where the worker serves: asked by the thread that is about to fork it.
     pub fn fd(&self) -> RawFd {
+        if self.open.lock().is_some() {
+            ABOUT.set(Some((fork::epoch(), self.fd, Inherited::now())));
+        }
         self.fd
     }
 
@@ -52,6 +70,7 @@ impl Begun {
         let Some(Open { wish, near, far }) = self.open.lock().take() else {
             return Err(Failure::new(Status::Busy, "the birth has ended"));
         };
+        ABOUT.set(None);
         // The worker's is its own copy: with this one open its end would not show.
         drop(far);
         let child = pid.and_then(|pid| {

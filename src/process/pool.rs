@@ -4,14 +4,14 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use super::attendant;
-use super::birth::{Birth, Nursery};
+use super::birth::{Birth, Listed, Nursery};
 use super::call::{self, Sent, Stop};
 use super::dispatch::{Books, Dispatch, Fallen};
 use super::options::Options;
 use super::poke::Poke;
 use super::wire;
 use crate::error::{Error, Failure, Result, Status};
-use crate::ipc::{Head, Link, Patience};
+use crate::ipc::{Head, Patience};
 use crate::memory::Bytes;
 use crate::platform::child::Child;
 use crate::platform::clock::now_ns;
@@ -128,7 +128,7 @@ pub struct Stats {
 }
 
 pub(super) struct State<A: Answer> {
-    pub books: Books<A, Bytes, Arc<Link>>,
+    pub books: Books<A, Bytes, Arc<Listed>>,
     /// One for each desk.
     pub posts: Vec<Post>,
     /// Threads of seats that there are.
@@ -300,7 +300,7 @@ impl<A: Answer> Pool<A> {
     }
 
     /// Sends a call to the worker that it has been given to, without waiting. `data` is what it carries; None: it is kept.
-    pub(super) fn deliver(&self, dispatch: Dispatch<A, Bytes, Arc<Link>>, data: Option<&[u8]>) {
+    pub(super) fn deliver(&self, dispatch: Dispatch<A, Bytes, Arc<Listed>>, data: Option<&[u8]>) {
         let Dispatch { seat, link, call } = dispatch;
         let kept = if data.is_none() { call.request.lock().clone() } else { None };
         let Some(data) = data.or(kept.as_ref().map(Bytes::as_slice)) else {
@@ -320,14 +320,14 @@ impl<A: Answer> Pool<A> {
     }
 
     /// Sends a call.
-    pub(super) fn send(&self, link: &Link, call: &Call<A>, data: &[u8], timeout_ns: i64) -> Result<()> {
+    pub(super) fn send(&self, link: &Listed, call: &Call<A>, data: &[u8], timeout_ns: i64) -> Result<()> {
         let tell = if self.options.window > 1 { wire::TELL } else { 0 };
         let flags = call.attempts().min(wire::TELL - 1) | tell;
         link.send(Head { kind: wire::REQUEST, flags, id: call.id }, data, &Patience::new(timeout_ns))
     }
 
     /// The link has no room. The thread of the seat waits for it.
-    fn leave_to_seat(&self, seat: usize, link: &Arc<Link>, call: &Arc<Call<A>>, data: &[u8]) {
+    fn leave_to_seat(&self, seat: usize, link: &Arc<Listed>, call: &Arc<Call<A>>, data: &[u8]) {
         if call.request.lock().is_none()
             && let Err(failure) = keep(call, data)
         {
@@ -350,7 +350,7 @@ impl<A: Answer> Pool<A> {
     }
 
     /// A call has gone out; what has come up meanwhile is seen to.
-    pub(super) fn has_gone_out(&self, seat: usize, link: &Arc<Link>, call: &Arc<Call<A>>) {
+    pub(super) fn has_gone_out(&self, seat: usize, link: &Arc<Listed>, call: &Arc<Call<A>>) {
         match call.sent() {
             Sent::Done => {}
             Sent::Stop => self.tell_to_stop(seat, link, call.id),
@@ -359,7 +359,7 @@ impl<A: Answer> Pool<A> {
     }
 
     /// A call has not gone out, and will not.
-    pub(super) fn not_sent(&self, seat: usize, link: &Arc<Link>, call: &Arc<Call<A>>, failure: Failure) {
+    pub(super) fn not_sent(&self, seat: usize, link: &Arc<Listed>, call: &Arc<Call<A>>, failure: Failure) {
         let is_its_own = failure.is(Status::TooLarge) || failure.is(Status::NoMemory);
         {
             let mut state = self.state.lock();
@@ -488,7 +488,7 @@ impl<A: Answer> Pool<A> {
         }
     }
 
-    fn tell_to_stop(&self, seat: usize, link: &Arc<Link>, id: u64) {
+    fn tell_to_stop(&self, seat: usize, link: &Arc<Listed>, id: u64) {
         let told = link.send(Head { kind: wire::CANCEL, flags: 0, id }, &[], &Patience::new(0));
         if told.is_err_and(|failure| failure.is(Status::WouldBlock)) {
             let is_there = {
@@ -601,6 +601,10 @@ impl<A: Answer> Pool<A> {
     /// Accepts nothing any more, has workers finish what there is until the deadline, and then ends what is left. Returns when all
     /// workers have gone.
     pub fn drain(&self, deadline: Deadline) -> Result<()> {
+        if attendant::is_of(self) {
+            let text = "a callback of a call cannot wait for the end of the pool that calls it back";
+            return Err(Failure::new(Status::Deadlock, text));
+        }
         self.close(false);
         match self.ended.wait(deadline) {
             Ended::Fired(_) => return Ok(()),

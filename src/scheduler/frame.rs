@@ -154,8 +154,8 @@ pub fn under<R>(token: Token, body: impl FnOnce() -> R) -> R {
     impl Drop for Leave {
         fn drop(&mut self) {
             with_innermost(|innermost| {
-                // SAFETY: all that is further in was entered by the body. In a forked child there is nothing.
                 while innermost.get() != self.0 && !innermost.get().is_null() {
+                    // SAFETY: all that is further in was entered by the body. In a forked child there is nothing.
                     unsafe { pop(innermost) };
                 }
                 innermost.set(self.1);

@@ -8,7 +8,8 @@
 //!
 //! [`mutex::Mutex`] is the program's; [`waits`] knows who waits for whom, and finds rings.
 //!
-//! [`asymmetric`] moves a fence from those who pass often to those who pass rarely.
+//! [`asymmetric`] moves a fence from those who pass often to those who pass rarely;
+//! [`slip`] keeps two sides of a queue out of each other's cache.
 //!
 //! [`atomic`] is the facade that lets loom check the very code that ships.
 
@@ -26,6 +27,7 @@ pub mod outside;
 pub mod park;
 pub mod select;
 pub mod semaphore;
+pub mod slip;
 pub mod spin;
 pub mod tokens;
 pub mod turn;

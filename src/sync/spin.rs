@@ -9,6 +9,10 @@
 #[cfg(not(weft_loom))]
 const BUDGET: u32 = 1000;
 
+/// Pauses between two tries at most.
+#[cfg(not(weft_loom))]
+const LONGEST: u32 = 256;
+
 /// What is done at once is not worth the system call.
 #[cfg(not(weft_loom))]
 const AT_ONCE: [u32; 8] = [2, 3, 4, 6, 8, 10, 12, 16];
@@ -72,6 +76,29 @@ pub fn until(ready: impl Fn() -> bool) -> bool {
     false
 }
 
+/// Tries again and again for what another thread has at the moment, and will want again: each try takes its cache line from that
+/// thread, so the pauses between them get longer until it gets on undisturbed. Whether `try_it` came to something.
+#[cfg(not(weft_loom))]
+pub fn back_off(try_it: impl Fn() -> bool) -> bool {
+    let mut pauses = 8;
+    while pauses <= LONGEST {
+        pause(pauses);
+        if try_it() {
+            return true;
+        }
+        pauses *= 2;
+    }
+    if !cpu_is_wanted() {
+        for _ in 0..BUDGET / LONGEST {
+            if try_it() {
+                return true;
+            }
+            pause(LONGEST);
+        }
+    }
+    try_it()
+}
+
 /// Lets others use this CPU for some turns, or until `ready`, or until one of them has used it for long, be it since `began_ns`, when
 /// this wait began: the next one may do so, too, while who sleeps is got up at once.
 #[cfg(not(weft_loom))]
@@ -95,6 +122,12 @@ pub fn take_turns(began_ns: i64, ready: impl Fn() -> bool) {
 #[cfg(weft_loom)]
 pub fn until(ready: impl Fn() -> bool) -> bool {
     ready()
+}
+
+/// As above.
+#[cfg(weft_loom)]
+pub fn back_off(try_it: impl Fn() -> bool) -> bool {
+    try_it()
 }
 
 /// Under loom, no turn.

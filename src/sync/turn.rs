@@ -1,8 +1,12 @@
 //! A value that one thread at a time uses, for as long as it likes: it may wait while it has its turn. So those who want
 //! it wait by the one protocol, with deadlines, and can be cancelled and interrupted.
 //!
-//! The word is FREE, HELD or CONTENDED: held, and somebody may be in the list. Free of others a turn costs two exchanges. Who
-//! leaves a contended turn tells the first in the list to try; those who come meanwhile may be faster, and then it queues
+//! The word is FREE or HELD. Whoever comes takes it by an exchange; who leaves frees it by a plain store and looks at the flags
+//! afterwards: WAITERS says that somebody may be in the list. Who queues sets that flag, runs a barrier on all threads
+//! ([`asymmetric::heavy`]) and looks at the word once more: one of the two sees the other. So a turn that nobody waits for costs
+//! one exchange, and those who wait pay for it. (Where the system has no such barrier, FENCED sends all who leave by a fence.)
+//!
+//! Who leaves and sees WAITERS tells the first in the list to try; those who come meanwhile may be faster, and then it queues
 //! again. Whoever was told tries, or passes that on ([`Turn::pass_on`]); so no turn is free while somebody waits who knows nothing
 //! of it.
 
@@ -10,13 +14,19 @@
 use std::ops::{Deref, DerefMut};
 use std::ptr;
 
-use super::atomic::{AtomicU32, Ordering, UnsafeCell};
+use super::atomic::{AtomicU32, Ordering, UnsafeCell, fence};
 use super::wait::{Ended, WaitList, WaitNode, Waiter};
-use super::{Deadline, Lock, park, spin};
+use super::{Deadline, Lock, asymmetric, park, spin};
 
 const FREE: u32 = 0;
 const HELD: u32 = 1;
-const CONTENDED: u32 = 2;
+
+/// Somebody may be in the list. Changed with the list's lock.
+const WAITERS: u32 = 1;
+/// Who leaves needs a fence.
+const FENCED: u32 = 2;
+/// Whoever leaves has seen FENCED.
+const ALL_FENCED: u32 = 4;
 
 /// The outcome of waits that are to try.
 pub const TRY: u32 = 0;
@@ -24,6 +34,7 @@ pub const TRY: u32 = 0;
 /// A value for one thread at a time.
 pub struct Turn<T> {
     word: AtomicU32,
+    flags: AtomicU32,
     waits: Lock<WaitList>,
     value: UnsafeCell<T>,
 }
@@ -39,7 +50,13 @@ pub struct InTurn<'a, T>(&'a Turn<T>);
 impl<T> Turn<T> {
     /// Nobody's turn.
     pub fn new(value: T) -> Self {
-        Turn { word: AtomicU32::new(FREE), waits: Lock::default(), value: UnsafeCell::new(value) }
+        let flags = if asymmetric::is_available() { 0 } else { FENCED | ALL_FENCED };
+        Turn {
+            word: AtomicU32::new(FREE),
+            flags: AtomicU32::new(flags),
+            waits: Lock::default(),
+            value: UnsafeCell::new(value),
+        }
     }
 
     /// Takes it if it is free.
@@ -96,17 +113,22 @@ impl<T> Turn<T> {
     /// # Safety
     /// As for [`WaitList::push`], and [`Turn::let_go`] unlinks the node.
     pub unsafe fn take_or_queue(&self, node: *mut WaitNode) -> Option<InTurn<'_, T>> {
-        let mut waits = self.waits.lock();
-        if self.word.swap(CONTENDED, Ordering::Acquire) == FREE {
-            if waits.is_empty() {
-                // Nobody queues without the lock.
-                self.word.store(HELD, Ordering::Relaxed);
-            }
-            return Some(InTurn(self));
+        if let Some(turn) = self.try_take() {
+            return Some(turn);
         }
+        let mut waits = self.waits.lock();
         // SAFETY: promised by the caller.
         unsafe { waits.push(node) };
-        None
+        // Where the flag is set, whoever set it has run the barrier before this thread got the lock.
+        if self.flags.load(Ordering::Relaxed) & WAITERS == 0 {
+            self.flags.fetch_or(WAITERS, Ordering::Relaxed);
+            self.barrier();
+        }
+        let turn = self.try_take()?;
+        // SAFETY: just queued, and nobody else takes nodes out without the lock.
+        unsafe { waits.unlink(node) };
+        self.unless_anybody_waits(&waits);
+        Some(turn)
     }
 
     /// Takes a node out, if it is still in.
@@ -120,27 +142,62 @@ impl<T> Turn<T> {
 
     /// Whoever was told to try will not.
     pub fn pass_on(&self) {
-        let waits = self.waits.lock();
-        // Acquire, as it is a turn for a moment.
-        if !waits.is_empty() && self.word.swap(CONTENDED, Ordering::Acquire) == FREE {
-            drop(waits);
-            self.leave();
-        }
+        self.tell_first(false);
     }
 
     #[inline(always)]
     fn leave(&self) {
         // Release pairs with the Acquire of who takes it next.
-        if self.word.swap(FREE, Ordering::Release) == CONTENDED {
+        self.word.store(FREE, Ordering::Release);
+        // Pairs with `barrier` in who has queued.
+        asymmetric::light();
+        if self.flags.load(Ordering::Relaxed) != 0 {
             self.tell();
         }
     }
 
     #[cold]
     fn tell(&self) {
-        let claimed = self.waits.lock().claim_first();
+        // In the place of `light` where FENCED is set.
+        fence(Ordering::SeqCst);
+        if self.flags.load(Ordering::Relaxed) & WAITERS != 0 {
+            self.tell_first(true);
+        }
+    }
+
+    fn tell_first(&self, even_if_held: bool) {
+        let mut waits = self.waits.lock();
+        // Relaxed: the lock brings what those in the list have seen of the word after their barrier. Whoever holds it since then,
+        // or still, will see their flag and tell.
+        if !even_if_held && self.word.load(Ordering::Relaxed) != FREE {
+            return;
+        }
+        let claimed = waits.claim_first();
+        self.unless_anybody_waits(&waits);
+        drop(waits);
         if let Some(claimed) = claimed {
             claimed.finish(TRY);
+        }
+    }
+
+    fn unless_anybody_waits(&self, waits: &WaitList) {
+        if waits.is_empty() {
+            self.flags.fetch_and(!WAITERS, Ordering::Relaxed);
+        }
+    }
+
+    /// Between the flag and the last look at the word.
+    #[cold]
+    fn barrier(&self) {
+        if self.flags.load(Ordering::Relaxed) & ALL_FENCED != 0 {
+            return fence(Ordering::SeqCst);
+        }
+        asymmetric::heavy();
+        if !asymmetric::is_available() {
+            // Taken away from the process meanwhile.
+            self.flags.fetch_or(FENCED, Ordering::SeqCst);
+            asymmetric::heavy();
+            self.flags.fetch_or(ALL_FENCED, Ordering::SeqCst);
         }
     }
 }
@@ -174,8 +231,17 @@ impl<T> DerefMut for InTurn<'_, T> {
 #[cfg(all(test, weft_loom))]
 mod models {
     use super::*;
+    use crate::sync::asymmetric::modelled::set_available;
     use crate::sync::model;
     use loom::sync::Arc;
+
+    fn on_both_systems(preemptions: usize, f: impl Fn() + Send + Sync + Clone + 'static) {
+        for available in [true, false] {
+            set_available(available);
+            model(preemptions, f.clone());
+        }
+        set_available(true);
+    }
 
     fn count(turn: &InTurn<'_, u32>) -> u32 {
         turn.0.value.with_mut(|value| unsafe {
@@ -188,7 +254,7 @@ mod models {
     #[test]
     fn loom_turn_goes_to_one_by_one() {
         for threads in [1, 2] {
-            model(if threads == 1 { 4 } else { 2 }, move || {
+            on_both_systems(if threads == 1 { 4 } else { 2 }, move || {
                 let turn = Arc::new(Turn::new(0));
                 let others: Vec<_> = (0..threads)
                     .map(|_| {
@@ -208,7 +274,7 @@ mod models {
     /// One that gives up, and one that was told and passes it on, swallow nobody's turn.
     #[test]
     fn loom_turn_is_passed_on() {
-        model(2, || {
+        on_both_systems(2, || {
             let turn = Arc::new(Turn::new(0));
             let held = turn.try_take().unwrap();
             let patient = {

@@ -38,11 +38,14 @@ using sender_handle = handle<weft_sender, weft_sender_retain, weft_sender_releas
 using receiver_handle = handle<weft_receiver, weft_receiver_retain, weft_receiver_release>;
 using cancel_handle = handle<weft_cancel_token, weft_cancel_token_retain, weft_cancel_token_release>;
 using breaker_handle = handle<weft_breaker, weft_breaker_retain, weft_breaker_release>;
+using link_handle = handle<weft_link, weft_link_retain, weft_link_release>;
 using process_pool_handle = handle<weft_process_pool, weft_process_pool_retain, weft_process_pool_release>;
 using mutex_handle = handle<weft_mutex, weft_mutex_retain, weft_mutex_release>;
 using watch_handle = handle<weft_watch, weft_watch_retain, weft_watch_release>;
 using timer_handle = handle<weft_timer, weft_timer_retain, weft_timer_release>;
 using thread_handle = handle<weft_thread, weft_thread_retain, weft_thread_release>;
+using context_handle = handle<weft_context, weft_context_retain, weft_context_release>;
+using context_pool_handle = handle<weft_context_pool, weft_context_pool_retain, weft_context_pool_release>;
 using bytes_handle = handle<weft_bytes, weft_bytes_retain, weft_bytes_release>;
 
 } // namespace detail

@@ -21,6 +21,7 @@ const ONES: u32 = 4;
 const RARELY: u32 = 127;
 
 /// What one side has seen of the other.
+#[derive(Default)]
 pub struct Slip {
     /// Less than this is close. 0: the queue is too short to be far apart in.
     close: u32,
@@ -35,8 +36,34 @@ pub struct Slip {
 impl Slip {
     /// For a queue that holds so many.
     pub fn new(capacity: usize) -> Slip {
+        Slip { close: Self::close(capacity), ones: 0, skip: 0, skipped: 0 }
+    }
+
+    /// How many elements apart is close in a queue that holds so many.
+    fn close(capacity: usize) -> u32 {
         let close = FAR.min(capacity / 4);
-        Slip { close: if close < 2 * STREAM { 0 } else { close as u32 }, ones: 0, skip: 0, skipped: 0 }
+        if close < 2 * STREAM { 0 } else { close as u32 }
+    }
+
+    /// The same for a queue whose elements take `bytes` of its `capacity`, this time. `load`: how many bytes there are.
+    #[inline(always)]
+    pub fn look_at_bytes<E>(
+        &mut self,
+        bytes: usize,
+        capacity: usize,
+        load: impl Fn() -> Result<usize, E>,
+    ) -> Result<usize, E> {
+        let elements = |loaded: usize| loaded.div_ceil(bytes);
+        let seen = load()?;
+        let passed = elements(seen);
+        self.close = Self::close(capacity / bytes);
+        if !self.lets_pass(passed) {
+            pause();
+            let now = load()?;
+            self.learn(elements(now.saturating_sub(seen)));
+            return Ok(now);
+        }
+        Ok(seen)
     }
 
     /// Has `other` become what `load` says of the other side's index, after a wait if that is worth it.
@@ -45,9 +72,7 @@ impl Slip {
         let passed = seen.wrapping_sub(*other);
         *other = seen;
         if !self.lets_pass(passed) {
-            for _ in 0..PAUSES {
-                std::hint::spin_loop();
-            }
+            pause();
             *other = load();
             self.learn(other.wrapping_sub(seen));
         }
@@ -73,6 +98,12 @@ impl Slip {
     fn learn(&mut self, came: usize) {
         self.skipped = if came < STREAM { (2 * self.skipped + 1).min(RARELY) } else { 0 };
         self.skip = self.skipped;
+    }
+}
+
+fn pause() {
+    for _ in 0..PAUSES {
+        std::hint::spin_loop();
     }
 }
 
@@ -120,6 +151,30 @@ mod tests {
         assert_eq!(waits(&mut slip, 128 * 10, 2, 7), 10);
         // A stream is noticed at the next try.
         assert_eq!(waits(&mut slip, 128 + 99, 2, 8), 100);
+    }
+
+    /// Blocks of 88 bytes: a stream of them, and one at a time with nothing in between.
+    #[test]
+    fn bytes_count_as_blocks_of_the_last_size() {
+        for (first, waits) in [(5 * 88, 100), (300 * 88, 0), (88, 97), (0, 0)] {
+            let (mut slip, mut seen) = (Slip::default(), 0);
+            for _ in 0..100 {
+                let calls = Cell::new(0);
+                let load = || {
+                    calls.set(calls.get() + 1);
+                    Ok::<_, ()>(if calls.get() == 1 { first } else { first + 60 * 88 })
+                };
+                assert_eq!(
+                    slip.look_at_bytes(88, 1 << 20, load),
+                    Ok(if calls.get() == 1 { first } else { first + 5280 })
+                );
+                seen += calls.get() - 1;
+            }
+            assert_eq!(seen, waits);
+        }
+        // Too few of them fit in to be far apart.
+        assert_eq!(Slip::default().look_at_bytes(4096, 1 << 14, || Err(())), Err(()));
+        assert_eq!(Slip::default().look_at_bytes(88, 4096, || Ok::<_, ()>(440)), Ok(440));
     }
 
     #[test]
