@@ -83,10 +83,10 @@ pub unsafe extern "C-unwind" fn weft_process_no_fork(_fd: i32, _arg: *mut c_void
     -1
 }
 
-/// As weft_process_pool_tend, for hosts that fork without being called: waits until a worker is due. WEFT_OK: *out is one
-/// reference to its birth. Then fork; in the child, call weft_after_fork, and serve at weft_process_birth_fd, with
-/// weft_serve or a weft_server, and end; in the parent, weft_process_birth_end. Failures as for weft_process_pool_tend, and
-/// WEFT_OS: there is no descriptor or no memory for a link. Blocks.
+/// As weft_process_pool_tend, for hosts that fork without being called: waits until a worker is due. WEFT_OK: *out is
+/// one reference to its birth. Then fork; in the child, call weft_after_fork, and serve at weft_process_birth_fd, with
+/// weft_serve or a weft_server, and end; in the parent, weft_process_birth_end. Failures as for weft_process_pool_tend,
+/// and WEFT_OS: there is no descriptor or no memory for a link. Blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_process_birth_begin(
     pool: *mut weft_process_pool,
@@ -103,17 +103,17 @@ pub unsafe extern "C" fn weft_process_birth_begin(
     })
 }
 
-/// The descriptor that the worker serves at. Ask on the thread that forks, right before it does. In the parent it is the library's, until
-/// weft_process_birth_end. -1 on a bad handle. Never blocks.
+/// The descriptor that the worker serves at. Ask on the thread that forks, right before it does. In the parent it is
+/// the library's, until weft_process_birth_end. -1 on a bad handle. Never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_process_birth_fd(birth: *const weft_process_birth) -> i32 {
     // SAFETY: a handle by contract.
     boundary_value(-1, || Ok(unsafe { Handle::<Begun>::get(birth, "birth") }?.fd()))
 }
 
-/// Says what came of it, once: the child's number; or less than 1: there is none, and the pool asks again after a pause.
-/// From now on the child is the pool's to watch, end and reap. WEFT_BUSY: that was said before. WEFT_OS: it is no child
-/// of this process. WEFT_FAILED: pid is less than 1. Never blocks.
+/// Says what came of it, once: the child's number; or less than 1: there is none, and the pool asks again after a
+/// pause. From now on the child is the pool's to watch, end and reap. WEFT_BUSY: that was said before. WEFT_OS: it is
+/// no child of this process. WEFT_FAILED: pid is less than 1. Never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_process_birth_end(birth: *mut weft_process_birth, pid: i32) -> weft_status {
     boundary(|| {
@@ -142,8 +142,9 @@ pub unsafe extern "C" fn weft_process_pool_close(pool: *mut weft_process_pool) {
     });
 }
 
-/// What weft_serve does, for hosts that ask for calls instead of being called. `fd` as there, and the failures. From now on
-/// the pool counts this process as a worker that serves. One thread at a time uses a server: others get WEFT_BUSY.
+/// What weft_serve does, for hosts that ask for calls instead of being called. `fd` as there, and the failures. From
+/// now on the pool counts this process as a worker that serves. One thread at a time uses a server: others get
+/// WEFT_BUSY.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_server_new(fd: i32, out: *mut *mut weft_server) -> weft_status {
     boundary(|| {
@@ -161,10 +162,10 @@ pub unsafe extern "C" fn weft_server_new(fd: i32, out: *mut *mut weft_server) ->
     })
 }
 
-/// The next call, in *call one reference to what was sent; it is to be answered before the next one is asked for. WEFT_CLOSED:
-/// that was all, the pool has told the worker to leave, or has ended; WEFT_DIED: the pool's process has died. Then the
-/// process is to end. WEFT_BUSY: a call is not answered yet. WEFT_TIMEOUT, WEFT_WOULD_BLOCK, WEFT_INTERRUPTED, WEFT_CANCELLED,
-/// WEFT_NOMEM: there was none; ask again. Blocks.
+/// The next call, in *call one reference to what was sent; it is to be answered before the next one is asked for.
+/// WEFT_CLOSED: that was all, the pool has told the worker to leave, or has ended; WEFT_DIED: the pool's process has
+/// died. Then the process is to end. WEFT_BUSY: a call is not answered yet. WEFT_TIMEOUT, WEFT_WOULD_BLOCK,
+/// WEFT_INTERRUPTED, WEFT_CANCELLED, WEFT_NOMEM: there was none; ask again. Blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_server_next(
     server: *mut weft_server,
@@ -188,9 +189,10 @@ pub unsafe extern "C" fn weft_server_next(
     })
 }
 
-/// Answers the call with a result: a copy of `len` bytes at `data` (NULL if there are none). WEFT_INVALID: there is no call.
-/// WEFT_TIMEOUT, WEFT_WOULD_BLOCK, WEFT_INTERRUPTED, WEFT_CANCELLED: the call is not answered yet. An answer that is too long
-/// becomes a failure, WEFT_TOO_LARGE. WEFT_DIED, WEFT_CLOSED: the pool has gone. Blocks while the link is full.
+/// Answers the call with a result: a copy of `len` bytes at `data` (NULL if there are none). WEFT_INVALID: there is no
+/// call. WEFT_TIMEOUT, WEFT_WOULD_BLOCK, WEFT_INTERRUPTED, WEFT_CANCELLED: the call is not answered yet. An answer that
+/// is too long becomes a failure, WEFT_TOO_LARGE. WEFT_DIED, WEFT_CLOSED: the pool has gone. Blocks while the link is
+/// full.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_server_reply(
     server: *mut weft_server,
@@ -207,8 +209,9 @@ pub unsafe extern "C" fn weft_server_reply(
     })
 }
 
-/// Answers the call with a failure, as weft_handler_fail does: `status` (WEFT_OK is none: WEFT_INVALID), `message`, `backtrace` and
-/// `payload`, each of which may be NULL, come back with the error of the call's future. Otherwise as weft_server_reply.
+/// Answers the call with a failure, as weft_handler_fail does: `status` (WEFT_OK is none: WEFT_INVALID), `message`,
+/// `backtrace` and `payload`, each of which may be NULL, come back with the error of the call's future. Otherwise as
+/// weft_server_reply.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_server_fail(
     server: *mut weft_server,
@@ -235,8 +238,8 @@ pub unsafe extern "C" fn weft_server_fail(
     })
 }
 
-/// As weft_serve_cancelled, of the call that is being answered. False on a bad handle, and while another thread uses the
-/// server. Never blocks.
+/// As weft_serve_cancelled, of the call that is being answered. False on a bad handle, and while another thread uses
+/// the server. Never blocks.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_server_cancelled(server: *mut weft_server) -> bool {
     // SAFETY: a handle by contract.

@@ -1,4 +1,5 @@
-//! Workers that a host forks without being called for it: it takes a birth up, forks by its own means, and says what came of it.
+//! Workers that a host forks without being called for it: it takes a birth up, forks by its own means, and says what
+//! came of it.
 //!
 //! Virtual machines want no frames of other languages below the code that runs in the child, and between theirs.
 
@@ -14,7 +15,8 @@ use crate::platform::fork;
 use crate::sync::{Deadline, Lock};
 
 thread_local! {
-    /// In which process, and for a worker at which descriptor, this thread is about to fork; and what it had open when it said so.
+    /// In which process, and for a worker at which descriptor, this thread is about to fork; and what it had open when
+    /// it said so.
     static ABOUT: RefCell<Option<(u32, RawFd, Inherited)>> = const { RefCell::new(None) };
 }
 

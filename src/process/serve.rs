@@ -117,11 +117,7 @@ impl Service {
                 }
             };
             match frame.head.kind {
-                wire::REQUEST => {
-                    if self.begin(&frame, patience)? {
-                        return Ok(Some(frame.bytes));
-                    }
-                }
+                wire::REQUEST if self.begin(&frame, patience)? => return Ok(Some(frame.bytes)),
                 wire::HEARTBEAT => self.logs.set(forward_log(&self.link, frame.head.flags as i32)),
                 wire::SHUTDOWN => {
                     return self.over(Failure::new(Status::Closed, "the pool has told the worker to leave"));

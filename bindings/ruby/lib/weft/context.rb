@@ -55,10 +55,16 @@ module Weft
         return kind if place.there?
         raise UnsupportedError, "there is no #{kind} here" if exact
 
-        INSTEAD.fetch(kind).tap do |instead|
-          # Said once.
-          $stderr.write("weft: there is no #{kind} here, #{instead} takes its place\n") if @told.size < @told.update(kind => 1).size
-        end
+        INSTEAD.fetch(kind).tap { |instead| tell_once(kind, instead) }
+      end
+
+      private
+
+      def tell_once(kind, instead)
+        return if @told[kind]
+
+        @told[kind] = true
+        $stderr.write("weft: there is no #{kind} here, #{instead} takes its place\n")
       end
     end
 

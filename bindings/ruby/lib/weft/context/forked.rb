@@ -44,10 +44,9 @@ module Weft
           @lock = ::Mutex.new
           @pid = fork_here { give(writer) { block.call(*arguments, **keywords) } }
           @unbegun.pop
-          [["reap", -> { reap(gone) }], ["collect", -> { collect(reader, done) }], ["heed", @parent && -> { heed }]].each do |name, work|
-            Wait.thread("weft.#{name}", &work) if work
-          end
-          [reader, done, gone].clear
+          Wait.thread("weft.reap") { reap(gone) }
+          Wait.thread("weft.collect") { collect(reader, done) }
+          Wait.thread("weft.heed") { heed } if @parent
         rescue SystemCallError, ThreadError => e
           signal(:KILL) if @pid
           raise SystemError, e.message
