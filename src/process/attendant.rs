@@ -163,6 +163,8 @@ impl<A: Answer> Attendant<A> {
     }
 
     fn end(&self, last: bool) {
+        // The line may have become empty since others were told of the end, and they have nothing that would have them look.
+        self.pool.poke_all();
         // Whoever was told of a call that is overdue was told before.
         self.pool.expire();
         if last {

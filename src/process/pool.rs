@@ -465,7 +465,7 @@ impl<A: Answer> Pool<A> {
         seat.poke();
     }
 
-    fn poke_all(&self) {
+    pub(super) fn poke_all(&self) {
         let seats: Vec<_> = self.state.lock().posts.iter().map(|post| post.seat.clone()).collect();
         seats.iter().for_each(|seat| seat.poke());
     }
