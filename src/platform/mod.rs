@@ -65,6 +65,12 @@ pub fn online_cpus() -> u32 {
     }
 }
 
+/// The CPU that the calling thread runs on at the moment; a negative number where the system does not say.
+pub fn this_cpu() -> i32 {
+    // SAFETY: reads a word of the thread's own.
+    unsafe { libc::sched_getcpu() }
+}
+
 /// Whether the kernel has the private expedited membarrier.
 pub fn has_membarrier() -> bool {
     const QUERY: libc::c_int = 0;

@@ -23,6 +23,7 @@
 //! its own, so there are never more than `limit`. One who comes looks for work first; one who goes has given a turn up, and
 //! looks afterwards.
 
+use crate::platform::this_cpu;
 use crate::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 use crate::sync::tokens::Tokens;
 use crate::sync::wait::Ended;
@@ -116,6 +117,8 @@ pub struct Idle {
     max: u32,
     /// Whether threads are started, or come by themselves.
     starts: bool,
+    /// The CPU of whoever woke a thread last. A hint, which no model needs.
+    woken_from: std::sync::atomic::AtomicI32,
 }
 
 impl Idle {
@@ -131,6 +134,7 @@ impl Idle {
             limit,
             max,
             starts: true,
+            woken_from: Default::default(),
         }
     }
 
@@ -357,7 +361,14 @@ impl Idle {
         Ended::Fired(0)
     }
 
+    /// Whether the calling thread, which has just been woken, shares its CPU with whoever did that.
+    pub fn woken_from_here(&self) -> bool {
+        // Relaxed: a hint.
+        self.woken_from.load(Ordering::Relaxed) == this_cpu()
+    }
+
     fn wake(&self, sleepers: u32) {
+        self.woken_from.store(this_cpu(), Ordering::Relaxed);
         match self.starts {
             true => self.tokens.post(sleepers),
             false => (0..sleepers).for_each(|_| self.beds.post()),

@@ -117,6 +117,8 @@ pub struct Worker {
     spawned_at: Cell<*mut Slot>,
     /// How often a search looks everywhere.
     sweeps: Cell<u32>,
+    /// Whoever woke this thread had its CPU, and wants it back when there is nothing to do.
+    crowded: Cell<bool>,
     /// How many `begin_blocking` have not met their end.
     blocking: Cell<u32>,
     /// Where the thread's stack begins, nearly, and how much of it may be used for running waited-for tasks in place.
@@ -168,6 +170,7 @@ impl Worker {
                 priority: Cell::default(),
                 spawned_at: Cell::new(ptr::null_mut()),
                 sweeps: Cell::new(find::SWEEPS),
+                crowded: Cell::new(false),
                 blocking: Cell::new(0),
                 stack: Cell::new(0),
                 stack_share: Cell::new(0),
@@ -708,6 +711,7 @@ impl Worker {
             Slept::Surplus => Some(Exit::Surplus),
             Slept::Woken if core.idle.is_dismissed() => Some(Exit::Dismissed),
             Slept::Woken => {
+                self.crowded.set(core.idle.woken_from_here());
                 self.counters().wakes.add_one();
                 None
             }

@@ -22,6 +22,8 @@ const TURNS: u32 = 8;
 /// pay makes up to three times as many, which is about what going to sleep and being woken costs.
 pub(super) const SWEEPS: u32 = 8;
 const PATIENT_SWEEPS: u32 = 24;
+/// As many if whoever has the work may be waiting for this CPU.
+const FEW_SWEEPS: u32 = 1;
 const PAUSES: u32 = 32;
 
 impl Worker {
@@ -145,7 +147,7 @@ impl Worker {
 
     /// Looks for work everywhere, a bounded number of times. LOW comes when there is nothing else.
     pub(super) fn search(&self) -> Option<Unit> {
-        let sweeps = self.sweeps.get();
+        let sweeps = if self.crowded.get() { FEW_SWEEPS } else { self.sweeps.get() };
         for sweep in 0..sweeps {
             let found = self.take_urgent().or_else(|| self.take_share()).or_else(|| self.steal());
             if let Some(unit) = found.or_else(|| self.take_one(Priority::Low, self.home())) {
@@ -162,7 +164,9 @@ impl Worker {
                 std::hint::spin_loop();
             }
         }
-        self.sweeps.set((sweeps / 2).max(SWEEPS));
+        if !self.crowded.get() {
+            self.sweeps.set((sweeps / 2).max(SWEEPS));
+        }
         None
     }
 
