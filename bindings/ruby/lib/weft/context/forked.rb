@@ -44,7 +44,7 @@ module Weft
           @lock = ::Mutex.new
           @pid = fork_here { give(writer) { block.call(*arguments, **keywords) } }
           @unbegun.pop
-          Wait.thread("weft.reap") { reap(gone) }
+          @reaper = Wait.thread("weft.reap") { reap(gone) }
           Wait.thread("weft.collect") { collect(reader, done) }
           Wait.thread("weft.heed") { heed } if @parent
         rescue SystemCallError, ThreadError => e
@@ -113,6 +113,8 @@ module Weft
             from.delete(reader) if take(reader, data)
           end
           take(reader, data)
+          # All descriptors are closed when the run is over.
+          @reaper.join
           outcome = understood(data)
         ensure
           [reader, done].each(&:close)
