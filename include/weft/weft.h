@@ -90,6 +90,9 @@ typedef struct weft_link weft_link;
 /* A lock that knows its holder. */
 typedef struct weft_mutex weft_mutex;
 
+/* A worker that is about to be forked. */
+typedef struct weft_process_birth weft_process_birth;
+
 /* Processes that run calls. */
 typedef struct weft_process_pool weft_process_pool;
 
@@ -104,6 +107,9 @@ typedef struct weft_runtime weft_runtime;
 
 /* A counted sending end of a channel. */
 typedef struct weft_sender weft_sender;
+
+/* The calls of a worker process, for whoever answers them. */
+typedef struct weft_server weft_server;
 
 /* A thread, the program's or a worker's. */
 typedef struct weft_thread weft_thread;
@@ -2724,6 +2730,94 @@ weft_process_pool *weft_process_pool_retain(weft_process_pool *pool);
  it: calls that are open fail with WEFT_SHUTDOWN, workers are ended and reaped by the pool's threads. Never blocks.
  */
 void weft_process_pool_release(weft_process_pool *pool);
+
+/* Process pools for hosts that are not called --------------------------------------------------------------------- */
+
+/*
+ For weft_process_pool_options.fork_fn where nobody is to be called: the pool's workers are made with
+ weft_process_birth_begin. Forks nobody, and returns -1.
+ */
+int32_t weft_process_no_fork(int32_t _fd, void *_arg);
+
+/*
+ As weft_process_pool_tend, for hosts that fork without being called: waits until a worker is due. WEFT_OK: *out is
+ one reference to its birth. Then fork; in the child, call weft_after_fork, and serve at weft_process_birth_fd, with
+ weft_serve or a weft_server, and end; in the parent, weft_process_birth_end. Failures as for weft_process_pool_tend,
+ and WEFT_OS: there is no descriptor or no memory for a link. Blocks.
+ */
+weft_status weft_process_birth_begin(weft_process_pool *pool, int64_t timeout_ns, weft_process_birth **out);
+
+/*
+ The descriptor that the worker serves at. Ask on the thread that forks, right before it does. In the parent it is
+ the library's, until weft_process_birth_end. -1 on a bad handle. Never blocks.
+ */
+int32_t weft_process_birth_fd(const weft_process_birth *birth);
+
+/*
+ Says what came of it, once: the child's number; or less than 1: there is none, and the pool asks again after a
+ pause. From now on the child is the pool's to watch, end and reap. WEFT_BUSY: that was said before. WEFT_OS: it is
+ no child of this process. WEFT_FAILED: pid is less than 1. Never blocks.
+ */
+weft_status weft_process_birth_end(weft_process_birth *birth, int32_t pid);
+
+/* One reference less. The last one, without weft_process_birth_end before: as that with -1. Never blocks. */
+void weft_process_birth_release(weft_process_birth *birth);
+
+/*
+ Ends the pool as the last weft_process_pool_release does, while there are references: calls that are open fail with
+ WEFT_SHUTDOWN, workers are ended and reaped by the pool's threads. Again: nothing. Never blocks; any thread.
+ */
+void weft_process_pool_close(weft_process_pool *pool);
+
+/*
+ What weft_serve does, for hosts that ask for calls instead of being called. `fd` as there, and the failures. From
+ now on the pool counts this process as a worker that serves. One thread at a time uses a server: others get
+ WEFT_BUSY.
+ */
+weft_status weft_server_new(int32_t fd, weft_server **out);
+
+/*
+ The next call, in *call one reference to what was sent; it is to be answered before the next one is asked for.
+ WEFT_CLOSED: that was all, the pool has told the worker to leave, or has ended; WEFT_DIED: the pool's process has
+ died. Then the process is to end. WEFT_BUSY: a call is not answered yet. WEFT_TIMEOUT, WEFT_WOULD_BLOCK,
+ WEFT_INTERRUPTED, WEFT_CANCELLED, WEFT_NOMEM: there was none; ask again. Blocks.
+ */
+weft_status weft_server_next(weft_server *server, int64_t timeout_ns, weft_bytes **call);
+
+/*
+ Answers the call with a result: a copy of `len` bytes at `data` (NULL if there are none). WEFT_INVALID: there is no
+ call. WEFT_TIMEOUT, WEFT_WOULD_BLOCK, WEFT_INTERRUPTED, WEFT_CANCELLED: the call is not answered yet. An answer that
+ is too long becomes a failure, WEFT_TOO_LARGE. WEFT_DIED, WEFT_CLOSED: the pool has gone. Blocks while the link is
+ full.
+ */
+weft_status weft_server_reply(weft_server *server, const void *data, size_t len, int64_t timeout_ns);
+
+/*
+ Answers the call with a failure, as weft_handler_fail does: `status` (WEFT_OK is none: WEFT_INVALID), `message`,
+ `backtrace` and `payload`, each of which may be NULL, come back with the error of the call's future. Otherwise as
+ weft_server_reply.
+ */
+weft_status weft_server_fail(weft_server *server,
+                             weft_status status,
+                             const char *message,
+                             const char *backtrace,
+                             weft_bytes *payload,
+                             int64_t timeout_ns);
+
+/*
+ As weft_serve_cancelled, of the call that is being answered. False on a bad handle, and while another thread uses
+ the server. Never blocks.
+ */
+bool weft_server_cancelled(weft_server *server);
+
+/* As weft_serve_attempt, of the call that is being answered. 0: there is none. Never blocks. */
+uint32_t weft_server_attempt(weft_server *server);
+
+/*
+ One reference less. The last one ends the service: a call that was not answered is lost, as if the process had died.
+ Never blocks.
+ */
+void weft_server_release(weft_server *server);
 
 /* Contexts: where something runs ---------------------------------------------------------------------------------- */
 

@@ -35,6 +35,7 @@ pub mod loops;
 pub mod mutex;
 pub mod poll;
 pub mod process;
+pub mod process_host;
 pub mod process_pool;
 pub mod runtime;
 pub mod select;

@@ -15,7 +15,7 @@ use crate::ipc::Link;
 use crate::memory::Bytes;
 use crate::panics;
 use crate::process::wire::Failed;
-use crate::process::{birth, serve};
+use crate::process::{host, serve};
 
 /// Answers a call, in a worker process: WEFT_OK and *reply, whose reference the library takes over (NULL, as it is
 /// before: no bytes); or a failure. To fail with a message: return weft_error_set(...); with more: return
@@ -119,7 +119,7 @@ pub unsafe extern "C" fn weft_serve(fd: i32, handler: weft_handler_fn, arg: *mut
         }
         let served = (|| {
             let fd = if fd == -1 { serve::from_environment()? } else { fd };
-            if !birth::begin_in_child() {
+            if !host::begin_in_child(fd) {
                 return Err(Failure::new(Status::Died, "the process of the pool has died"));
             }
             // SAFETY: the descriptor is the caller's to give, by contract.

@@ -101,6 +101,16 @@ pub struct weft_process_pool {
     _private: [u8; 0],
 }
 
+/// A worker that is about to be forked.
+pub struct weft_process_birth {
+    _private: [u8; 0],
+}
+
+/// The calls of a worker process, for whoever answers them.
+pub struct weft_server {
+    _private: [u8; 0],
+}
+
 /// Where something runs.
 pub struct weft_context {
     _private: [u8; 0],

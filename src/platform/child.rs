@@ -165,13 +165,19 @@ impl Program {
 }
 
 impl Child {
-    /// A child of this process that has not been reaped.
+    /// A child of this process that has not been reaped. Another process is refused: it would be killed one day.
     pub fn of(pid: i32) -> io::Result<Child> {
         // SAFETY: numbers.
-        match unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) } {
-            -1 => Err(io::Error::last_os_error()),
+        let fd = match unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) } {
+            -1 => return Err(io::Error::last_os_error()),
             // SAFETY: just made, and nobody else's.
-            fd => Ok(Child { pid, fd: unsafe { OwnedFd::from_raw_fd(fd as RawFd) } }),
+            fd => unsafe { OwnedFd::from_raw_fd(fd as RawFd) },
+        };
+        let look = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT | libc::__WALL;
+        // SAFETY: all zeros is a value of this struct, and a place for an answer that nobody asks for.
+        match unsafe { libc::waitid(libc::P_PIDFD, fd.as_raw_fd() as libc::id_t, &mut std::mem::zeroed(), look) } {
+            0 => Ok(Child { pid, fd }),
+            _ => Err(io::Error::last_os_error()),
         }
     }
 

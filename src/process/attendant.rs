@@ -169,7 +169,7 @@ impl<A: Answer> Attendant<A> {
         self.pool.expire();
         if last {
             self.pool.fail_rest();
-            self.pool.ended.open();
+            self.pool.all_gone();
         }
     }
 
@@ -404,7 +404,7 @@ impl<A: Answer> Attendant<A> {
         }
     }
 
-    /// A frame from the worker; false: it has answered, and may have done its share.
+    /// A frame from the worker; false: it has answered or begun to serve, and may have done its share.
     fn take(&mut self, link: &Arc<Listed>, child: &Child, Frame { head, bytes }: Frame) -> Result<bool, Nonsense> {
         match head.kind {
             wire::REPLY => self.answered(child, head.id, Ok(bytes)).map(|()| false),
@@ -414,7 +414,8 @@ impl<A: Answer> Attendant<A> {
             }
             wire::HEARTBEAT if head.id == 0 => {
                 self.begin_service(link);
-                Ok(true)
+                // By now there may be nothing left for it: others have taken what it was made for, and the pool ends.
+                Ok(false)
             }
             wire::HEARTBEAT => {
                 let mut state = self.pool.state.lock();

@@ -84,9 +84,22 @@ fn is_final(error: &io::Error) -> bool {
 static NEAR_ENDS: ForkCell<Lock<Vec<RawFd>>> = ForkCell::new();
 
 /// What a forked child has of its parent.
-struct Inherited {
+pub(super) struct Inherited {
     parent: i32,
     sockets: Vec<RawFd>,
+}
+
+impl Inherited {
+    /// By a child that is forked now.
+    pub(super) fn now() -> Self {
+        Inherited { parent: child::own_pid(), sockets: NEAR_ENDS.get().lock().clone() }
+    }
+
+    /// In the child.
+    pub(super) fn begin(&self) -> bool {
+        self.sockets.iter().for_each(|&socket| child::close(socket));
+        child::die_with_parent(self.parent)
+    }
 }
 
 thread_local! {
@@ -98,16 +111,14 @@ thread_local! {
 /// False: that has ended.
 pub fn begin_in_child() -> bool {
     // SAFETY: set by `fork` on this thread, whose frame is still there: it is where this child was forked.
-    let Some(inherited) = (unsafe { TO_CLOSE.replace(ptr::null()).as_ref() }) else { return true };
-    inherited.sockets.iter().for_each(|&socket| child::close(socket));
-    child::die_with_parent(inherited.parent)
+    unsafe { TO_CLOSE.replace(ptr::null()).as_ref() }.is_none_or(Inherited::begin)
 }
 
 /// A link whose end here is in the list, from before there is somebody at its other end.
 pub struct Listed(Link);
 
 impl Listed {
-    fn pair(options: ipc::Options) -> Result<(Listed, OwnedFd)> {
+    pub(super) fn pair(options: ipc::Options) -> Result<(Listed, OwnedFd)> {
         let (near, far) = ipc::pair(options)?;
         NEAR_ENDS.get().lock().push(near.socket());
         Ok((Listed(near), far))
@@ -132,7 +143,7 @@ impl Drop for Listed {
 pub fn fork(fork: &Fork, link: ipc::Options) -> Result<Newborn, Stillbirth> {
     let (near, far) = Listed::pair(link)?;
     let epoch = fork::epoch();
-    let inherited = Inherited { parent: child::own_pid(), sockets: NEAR_ENDS.get().lock().clone() };
+    let inherited = Inherited::now();
     TO_CLOSE.set(&raw const inherited);
     let pid = fork(far.as_raw_fd());
     if fork::epoch() != epoch {

@@ -31,6 +31,8 @@ pub mod birth;
 #[cfg(not(weft_loom))]
 pub mod dispatch;
 #[cfg(not(weft_loom))]
+pub mod host;
+#[cfg(not(weft_loom))]
 pub mod options;
 #[cfg(not(weft_loom))]
 pub mod pool;

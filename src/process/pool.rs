@@ -633,11 +633,16 @@ impl<A: Answer> Pool<A> {
             state.aborting |= abort;
             state.alive == 0
         };
-        self.nursery.close();
         if nobody {
-            self.ended.open();
+            self.all_gone();
         }
         self.poke_all();
+    }
+
+    /// The last worker has gone. Until then there may be a need for more: calls are finished.
+    pub(super) fn all_gone(&self) {
+        self.nursery.close();
+        self.ended.open();
     }
 
     /// What has come of it so far.

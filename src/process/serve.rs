@@ -20,6 +20,8 @@ use crate::platform::clock::now_ns;
 /// How often a worker tells how it is, if it is asked anything.
 const TELL_NS: i64 = 1_000_000_000;
 
+const WITHDRAWN: &str = "cancelled before the worker had begun it";
+
 /// The way to the pool, and what has come by it and has not been run.
 pub struct Service {
     link: Arc<Link>,
@@ -34,6 +36,8 @@ pub struct Service {
     told_ns: Cell<i64>,
     /// The log goes to the pool.
     logs: Cell<bool>,
+    /// All is said.
+    left: Cell<bool>,
 }
 
 thread_local! {
@@ -61,76 +65,100 @@ pub fn from_environment() -> Result<RawFd> {
 
 /// Serves until the pool says that it is enough, or has gone: then the failure that says so.
 pub fn serve(link: Link, handler: &mut dyn FnMut(&[u8]) -> Result<Bytes, Failed>) -> Result<()> {
-    let service = Service {
-        link: Arc::new(link),
-        waiting: RefCell::default(),
-        current: Cell::new(0),
-        attempt: Cell::new(0),
-        stopped: Cell::new(false),
-        gone: RefCell::new(None),
-        stats: Cell::default(),
-        told_ns: Cell::new(now_ns()),
-        logs: Cell::new(false),
-    };
-    service.send(wire::HEARTBEAT, 0, &[])?;
-    let served = service.serve(handler);
-    if service.logs.get() {
-        // What was logged so far goes out before the link does.
-        let _ = observe::set_outlet(Outlet::Silence);
+    let service = Service::new(link)?;
+    loop {
+        let Some(bytes) = service.next(&Patience::new(i64::MAX))? else { return Ok(()) };
+        HERE.set(&service);
+        let outcome = handler(bytes.as_slice());
+        HERE.set(std::ptr::null());
+        if let Err(failure) = service.answer_current(&outcome, &Patience::new(i64::MAX)) {
+            service.end();
+            return Err(failure);
+        }
     }
-    service.tell();
-    served
 }
 
 impl Service {
-    fn send(&self, kind: u32, id: u64, data: &[u8]) -> Result<()> {
-        self.link.send(Head { kind, flags: 0, id }, data, &Patience::new(i64::MAX))
+    /// One that is ready for calls.
+    pub fn new(link: Link) -> Result<Service> {
+        let service = Service {
+            link: Arc::new(link),
+            waiting: RefCell::default(),
+            current: Cell::new(0),
+            attempt: Cell::new(0),
+            stopped: Cell::new(false),
+            gone: RefCell::new(None),
+            stats: Cell::default(),
+            told_ns: Cell::new(now_ns()),
+            logs: Cell::new(false),
+            left: Cell::new(false),
+        };
+        service.send(wire::HEARTBEAT, 0, &[], &Patience::new(i64::MAX))?;
+        Ok(service)
     }
 
-    fn serve(&self, handler: &mut dyn FnMut(&[u8]) -> Result<Bytes, Failed>) -> Result<()> {
+    fn send(&self, kind: u32, id: u64, data: &[u8], patience: &Patience<'_>) -> Result<()> {
+        self.link.send(Head { kind, flags: 0, id }, data, patience)
+    }
+
+    /// The next call, to be answered before the next but one is asked for. None: that was all. Of the failures, the pool's end is one
+    /// for good; an interrupted wait loses nothing.
+    pub fn next(&self, patience: &Patience<'_>) -> Result<Option<Bytes>> {
         loop {
             let next = self.waiting.borrow_mut().pop_front();
             let frame = match next {
                 Some(frame) => frame,
-                None => match self.gone.take() {
-                    Some(gone) => return over(gone),
-                    None => match self.link.receive(&Patience::new(i64::MAX)) {
+                None => {
+                    let gone = self.gone.borrow().clone();
+                    match gone.map_or_else(|| self.link.receive(patience), Err) {
                         Ok(frame) => frame,
-                        Err(failure) => return over(failure),
-                    },
-                },
+                        Err(failure) => return self.over(failure),
+                    }
+                }
             };
             match frame.head.kind {
-                wire::REQUEST => self.run(frame, handler)?,
+                wire::REQUEST if self.begin(&frame, patience)? => return Ok(Some(frame.bytes)),
                 wire::HEARTBEAT => self.logs.set(forward_log(&self.link, frame.head.flags as i32)),
-                wire::SHUTDOWN => return Ok(()),
+                wire::SHUTDOWN => {
+                    return self.over(Failure::new(Status::Closed, "the pool has told the worker to leave"));
+                }
                 _ => {}
             }
         }
     }
 
-    fn run(&self, Frame { head, bytes }: Frame, handler: &mut dyn FnMut(&[u8]) -> Result<Bytes, Failed>) -> Result<()> {
-        self.current.set(head.id);
-        self.attempt.set(head.flags & !wire::TELL);
+    /// Whether the call is to be run. A failure leaves it in line.
+    fn begin(&self, frame: &Frame, patience: &Patience<'_>) -> Result<bool> {
+        let Head { id, flags, .. } = frame.head;
+        self.current.set(id);
+        self.attempt.set(flags & !wire::TELL);
         self.stopped.set(false);
-        let outcome = if head.flags & wire::TELL != 0 && self.is_stopped() {
-            let message = "cancelled before the worker had begun it".into();
-            Err(Failed { status: Status::Cancelled as i32, message, ..Failed::default() })
+        if flags & wire::TELL == 0 {
+            return Ok(true);
+        }
+        let told = if self.is_stopped() {
+            let failed = Failed { status: Status::Cancelled as i32, message: WITHDRAWN.into(), ..Failed::default() };
+            self.answer(id, &Err(failed), patience).map(|()| false)
         } else {
-            if head.flags & wire::TELL != 0 {
-                self.send(wire::HEARTBEAT, head.id, &[])?;
-            }
-            HERE.set(self);
-            let outcome = handler(bytes.as_slice());
-            HERE.set(std::ptr::null());
-            let mut stats = self.stats.get();
-            stats.calls += 1;
-            stats.failed += u64::from(outcome.is_err());
-            self.stats.set(stats);
-            outcome
+            self.send(wire::HEARTBEAT, id, &[], patience).map(|()| true)
         };
+        if !matches!(told, Ok(true)) {
+            self.current.set(0);
+        }
+        if told.is_err() {
+            self.waiting.borrow_mut().push_front(Frame { head: frame.head, bytes: frame.bytes.clone() });
+        }
+        told
+    }
+
+    /// Answers the call that runs. Interrupted, it has not.
+    pub fn answer_current(&self, outcome: &Result<Bytes, Failed>, patience: &Patience<'_>) -> Result<()> {
+        self.answer(self.current.get(), outcome, patience)?;
         self.current.set(0);
-        self.answer(head.id, outcome)?;
+        let mut stats = self.stats.get();
+        stats.calls += 1;
+        stats.failed += u64::from(outcome.is_err());
+        self.stats.set(stats);
         let now = now_ns();
         if now.saturating_sub(self.told_ns.get()) >= TELL_NS {
             self.told_ns.set(now);
@@ -139,19 +167,47 @@ impl Service {
         Ok(())
     }
 
-    fn answer(&self, id: u64, outcome: Result<Bytes, Failed>) -> Result<()> {
-        let refused = match outcome {
-            Ok(bytes) => match self.send(wire::REPLY, id, bytes.as_slice()) {
-                Err(failure) if failure.is(Status::TooLarge) => failure,
-                sent => return sent,
-            },
-            Err(failed) => match self.send(wire::ERROR, id, &failed.to_bytes()) {
-                Err(failure) if failure.is(Status::TooLarge) => failure,
-                sent => return sent,
-            },
+    /// Whether a call runs.
+    pub fn is_at_work(&self) -> bool {
+        self.current.get() != 0
+    }
+
+    /// The pool wants no more, or a failure.
+    fn over(&self, failure: Failure) -> Result<Option<Bytes>> {
+        let is_final = [Status::Closed, Status::Died, Status::Protocol].iter().any(|&status| failure.is(status));
+        if !is_final {
+            return Err(failure);
+        }
+        *self.gone.borrow_mut() = Some(failure.clone());
+        self.end();
+        // An orderly end of the pool's process is as good as a word.
+        if failure.is(Status::Closed) { Ok(None) } else { Err(failure) }
+    }
+
+    /// Says what there is left to say.
+    fn end(&self) {
+        if self.left.replace(true) {
+            return;
+        }
+        if self.logs.replace(false) {
+            // What was logged so far goes out before the link does.
+            let _ = observe::set_outlet(Outlet::Silence);
+        }
+        self.tell();
+    }
+
+    fn answer(&self, id: u64, outcome: &Result<Bytes, Failed>, patience: &Patience<'_>) -> Result<()> {
+        let sent = match outcome {
+            Ok(bytes) => self.send(wire::REPLY, id, bytes.as_slice(), patience),
+            Err(failed) => self.send(wire::ERROR, id, &failed.to_bytes(), patience),
+        };
+        let refused = match sent {
+            Err(failure) if failure.is(Status::TooLarge) => failure,
+            sent => return sent,
         };
         let message = format!("the answer: {}", refused.message);
-        self.send(wire::ERROR, id, &Failed { status: refused.status, message, ..Failed::default() }.to_bytes())
+        let failed = Failed { status: refused.status, message, ..Failed::default() };
+        self.send(wire::ERROR, id, &failed.to_bytes(), patience)
     }
 
     /// How this process is, for whoever counts.
@@ -183,14 +239,14 @@ impl Service {
         let is_it = |frame: &Frame| frame.head.kind == wire::REQUEST && frame.head.id == id;
         let withdrawn = {
             let mut waiting = self.waiting.borrow_mut();
-            let before = waiting.len();
-            waiting.retain(|frame| !is_it(frame));
-            waiting.len() < before
+            waiting.iter().position(is_it).and_then(|at| waiting.remove(at))
         };
-        if withdrawn {
-            let message = "cancelled before the worker had begun it".into();
-            let failed = Failed { status: Status::Cancelled as i32, message, ..Failed::default() };
-            let _ = self.send(wire::ERROR, id, &failed.to_bytes());
+        if let Some(frame) = withdrawn {
+            let failed = Failed { status: Status::Cancelled as i32, message: WITHDRAWN.into(), ..Failed::default() };
+            if self.send(wire::ERROR, id, &failed.to_bytes(), &Patience::new(i64::MAX)).is_err() {
+                // Somebody has to answer it.
+                self.waiting.borrow_mut().push_back(frame);
+            }
         }
     }
 
@@ -198,11 +254,6 @@ impl Service {
     pub fn attempt(&self) -> u32 {
         self.attempt.get()
     }
-}
-
-fn over(failure: Failure) -> Result<()> {
-    // An orderly end of the pool's process is as good as a word.
-    if failure.is(Status::Closed) { Ok(()) } else { Err(failure) }
 }
 
 /// Has this process' log go to the pool's, from this level on; 0: nobody wants it. Whether it does.

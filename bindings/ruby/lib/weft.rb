@@ -31,6 +31,12 @@ require_relative "weft/breaker"
 require_relative "weft/native_function"
 require_relative "weft/runtime"
 require_relative "weft/pool"
+require_relative "weft/remote"
+require_relative "weft/child"
+require_relative "weft/server"
+require_relative "weft/process_pool"
+require_relative "weft/context"
+require_relative "weft/context_pool"
 require_relative "weft/fork"
 
 module Weft
@@ -66,6 +72,24 @@ module Weft
     # @return [Boolean] whether what the calling thread goes by has been triggered: for code that runs long without waiting
     def cancelled?
       Native.weft_cancelled(nil)
+    end
+
+    # What a program does that a pool of processes has started ({ProcessPool#initialize}, `argv:`): has the block answer calls,
+    # one after the other on the calling thread, until the pool needs it no more. Ctrl-C is ignored meanwhile and after.
+    #
+    # @param trusted [Boolean] as the pool has it
+    # @param codec [#dump, #load, nil] as the pool has it
+    # @yieldparam request [Object]
+    # @yieldreturn [Object] the reply; an exception goes to who asked, except SystemExit and signals
+    # @return [nil] then the program is to end
+    # @raise [InvalidError] no pool has started this process
+    def serve(trusted: true, codec: nil, &handler)
+      raise ArgumentError, "no block given" unless handler
+
+      codec = Remote.codec(codec, trusted)
+      trap("INT", "IGNORE")
+      @server = Server.new(-1, codec, trusted)
+      @server.run(&handler)
     end
 
     # @return [Pool] the pool that {async} uses; made on first use, and anew in a forked child

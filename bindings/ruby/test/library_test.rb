@@ -57,7 +57,7 @@ class LibraryTest < WeftTest::Case
   def test_structs_are_laid_out_as_in_c
     library = FFI::DynamicLibrary.open(ENV.fetch("WEFT_FIXTURE"), FFI::DynamicLibrary::RTLD_NOW)
     %w[RuntimeOptions RuntimeStats LaneStats WorkerStats SpawnOptions ChannelOptions LogRecord BreakerOptions
-       BreakerStats Permit].each do |name|
+       BreakerStats Permit ProcessLimit ProcessPoolOptions ProcessCallOptions ProcessPoolStats].each do |name|
       struct = WeftTest::Native.const_get(name)
       variable = library.find_variable("fixture_layout_#{name.gsub(/(?<=.)[A-Z]/) { "_#{_1}" }.downcase}")
       in_c = variable.read_array_of_uint64(struct.members.size + 1)

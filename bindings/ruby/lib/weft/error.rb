@@ -139,6 +139,19 @@ module Weft
     STATUS = 60
   end
 
+  # A worker process failed with an exception whose class is not known here, or is not to be made by a worker.
+  class RemoteError < FailedError
+    # @return [String] the class's name there
+    attr_reader :class_name
+
+    # @param message [String]
+    # @param class_name [String]
+    def initialize(message, class_name:)
+      @class_name = class_name
+      super(message)
+    end
+  end
+
   # A native function written in Rust panicked.
   class PanicError < Error
     STATUS = 61
@@ -152,6 +165,21 @@ module Weft
   # The process on the other side died.
   class DiedError < Error
     STATUS = 63
+
+    # @return [Integer, nil] the process
+    def pid
+      origin&.slice(/\Aprocess (\d+)/, 1)&.to_i
+    end
+
+    # @return [Integer, nil] the signal that killed it
+    def signal
+      origin&.slice(/\Aprocess \d+, signal (\d+)/, 1)&.to_i
+    end
+
+    # @return [Integer, nil] what it exited with
+    def exit_status
+      origin&.slice(/\Aprocess \d+, status (\d+)/, 1)&.to_i
+    end
   end
 
   # The other side broke the protocol.

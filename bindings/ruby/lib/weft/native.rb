@@ -25,7 +25,11 @@ module Weft
     CLOSED = 5
     REJECTED = 6
     NOT_FOUND = 24
+    OUT_OF_MEMORY = 40
+    SYSTEM = 41
     FAILED = 60
+    DIED = 63
+    PROTOCOL = 64
 
     PRIORITIES = { low: -1, normal: 0, high: 1, critical: 2 }.freeze
     SHUTDOWN_MODES = { drain: 0, discard: 1 }.freeze
@@ -147,6 +151,35 @@ module Weft
       layout :op, :int32, :status, :int32, :handle, :pointer, :elem, :pointer, :arg, :int64, :reserved, [:pointer, 2]
     end
 
+    # struct weft_process_limit
+    class ProcessLimit < FFI::Struct
+      layout :resource, :int32, :reserved, :int32, :soft, :uint64, :hard, :uint64
+    end
+
+    # struct weft_process_pool_options
+    class ProcessPoolOptions < FFI::Struct
+      layout :size, :size_t, :name, :pointer, :workers, :uint32, :window, :uint32, :argv, :pointer, :env, :pointer,
+             :directory, :pointer, :title, :pointer, :nice, :int32, :fork_anywhere, :int32, :limits, :pointer,
+             :limits_len, :size_t, :fork_fn, :pointer, :fork_arg, :pointer, :call_timeout_ns, :int64,
+             :max_waiting, :size_t, :max_calls, :uint64, :max_rss, :size_t, :attempts, :uint32,
+             :restart_limit, :uint32, :reserved, :uint32, :restart_window_ns, :int64, :backoff_ns, :int64,
+             :backoff_max_ns, :int64, :start_timeout_ns, :int64, :grace_ns, :int64, :ring_size, :size_t,
+             :max_frame, :size_t
+    end
+
+    # struct weft_process_call_options
+    class ProcessCallOptions < FFI::Struct
+      layout :size, :size_t, :timeout_ns, :int64, :cancel, :pointer, :attempts, :uint32, :reserved, :uint32
+    end
+
+    # struct weft_process_pool_stats
+    class ProcessPoolStats < FFI::Struct
+      layout :size, :size_t, :workers, :size_t, :ready, :size_t, :waiting, :size_t, :outstanding, :size_t,
+             :calls, :uint64, :succeeded, :uint64, :failed, :uint64, :died, :uint64, :timed_out, :uint64,
+             :cancelled, :uint64, :closed, :uint64, :refused, :uint64, :sent_again, :uint64, :late, :uint64,
+             :born, :uint64, :deaths, :uint64, :left, :uint64, :resident, :uint64
+    end
+
     attach_function :weft_abi_version, [], :uint32
     if weft_abi_version != ABI_VERSION
       raise LoadError,
@@ -180,6 +213,8 @@ module Weft
     attach_function :weft_cancelled, [:pointer], :bool
 
     attach_function :weft_bytes_new, %i[pointer size_t pointer], :status
+    attach_function :weft_bytes_data, [:pointer], :pointer
+    attach_function :weft_bytes_len, [:pointer], :size_t
     attach_function :weft_bytes_release, [:pointer], :void
 
     attach_function :weft_error_status, [:pointer], :status
@@ -269,6 +304,31 @@ module Weft
     attach_function :weft_breaker_retain, [:pointer], :pointer
     attach_function :weft_breaker_release, [:pointer], :void
 
+    attach_function :weft_process_pool_options_init, %i[pointer size_t], :status
+    attach_function :weft_process_call_options_init, %i[pointer size_t], :status
+    attach_function :weft_process_pool_new, %i[pointer pointer], :status
+    attach_function :weft_process_pool_call, %i[pointer buffer_in size_t pointer pointer], :status
+    attach_function :weft_process_call_attempts, [:pointer], :uint32
+    attach_function :weft_process_pool_resize, %i[pointer uint32], :status
+    attach_function :weft_process_pool_stats_get, %i[pointer pointer], :status
+    attach_function :weft_process_pool_close, [:pointer], :void
+    attach_function :weft_process_pool_retain, [:pointer], :pointer
+    attach_function :weft_process_pool_release, [:pointer], :void
+    attach_function :weft_process_birth_begin, %i[pointer int64 pointer], :status
+    attach_function :weft_process_birth_fd, [:pointer], :int32
+    attach_function :weft_process_birth_end, %i[pointer int32], :status
+    attach_function :weft_process_birth_release, [:pointer], :void
+    attach_function :weft_server_new, %i[int32 pointer], :status
+    attach_function :weft_server_next, %i[pointer int64 pointer], :status
+    attach_function :weft_server_reply, %i[pointer pointer size_t int64], :status
+    attach_function :weft_server_fail, %i[pointer status string string pointer int64], :status
+    attach_function :weft_server_cancelled, [:pointer], :bool
+    attach_function :weft_server_attempt, [:pointer], :uint32
+    attach_function :weft_server_release, [:pointer], :void
+
+    # For ProcessPoolOptions: an address, never called from here.
+    NO_FORK = ffi_libraries.first.find_function("weft_process_no_fork")
+
     # The functions that can wait, with the VM lock released.
     module Blocking
       extend FFI::Library
@@ -285,6 +345,11 @@ module Weft
       attach_function :weft_channel_send_batch, %i[pointer pointer size_t int64 pointer], :int32, blocking: true
       attach_function :weft_mutex_lock, %i[pointer int64], :int32, blocking: true
       attach_function :weft_select, %i[pointer size_t int64 pointer], :int32, blocking: true
+      attach_function :weft_process_pool_drain, %i[pointer int64], :int32, blocking: true
+      attach_function :weft_process_birth_begin, %i[pointer int64 pointer], :int32, blocking: true
+      attach_function :weft_server_next, %i[pointer int64 pointer], :int32, blocking: true
+      attach_function :weft_server_reply, %i[pointer pointer size_t int64], :int32, blocking: true
+      attach_function :weft_server_fail, %i[pointer int32 string string pointer int64], :int32, blocking: true
 
       # Does nothing in the library: any call with the lock released is a point where Ruby delivers
       # interrupts, those too that Thread.handle_interrupt holds back until the thread blocks.
@@ -299,6 +364,13 @@ module Weft
       out = FFI::MemoryPointer.new(:pointer)
       Error.check(yield(out))
       out.read_pointer
+    end
+
+    # @param bytes [FFI::Pointer] of the library's
+    # @return [String] a copy, binary
+    def self.bytes(bytes)
+      size = weft_bytes_len(bytes)
+      size.zero? ? String.new : weft_bytes_data(bytes).read_bytes(size)
     end
 
     # @return [FFI::MemoryPointer, nil] a C string that lives as long as the returned object

@@ -30,6 +30,10 @@ extern const size_t fixture_layout_breaker_options[];
 extern const size_t fixture_layout_breaker_stats[];
 extern const size_t fixture_layout_breaker_event[];
 extern const size_t fixture_layout_permit[];
+extern const size_t fixture_layout_process_limit[];
+extern const size_t fixture_layout_process_pool_options[];
+extern const size_t fixture_layout_process_call_options[];
+extern const size_t fixture_layout_process_pool_stats[];
 
 /* Squares the number at arg in place and gives arg back. */
 weft_status fixture_square(weft_worker *worker, void *arg, void **result)
@@ -251,4 +255,42 @@ const size_t fixture_layout_breaker_event[] = {
 };
 const size_t fixture_layout_permit[] = {
     sizeof(weft_permit), offsetof(weft_permit, word)
+};
+const size_t fixture_layout_process_limit[] = {
+    sizeof(weft_process_limit), offsetof(weft_process_limit, resource), offsetof(weft_process_limit, reserved),
+    offsetof(weft_process_limit, soft), offsetof(weft_process_limit, hard)
+};
+const size_t fixture_layout_process_pool_options[] = {
+    sizeof(weft_process_pool_options), offsetof(weft_process_pool_options, size),
+    offsetof(weft_process_pool_options, name), offsetof(weft_process_pool_options, workers),
+    offsetof(weft_process_pool_options, window), offsetof(weft_process_pool_options, argv),
+    offsetof(weft_process_pool_options, env), offsetof(weft_process_pool_options, directory),
+    offsetof(weft_process_pool_options, title), offsetof(weft_process_pool_options, nice),
+    offsetof(weft_process_pool_options, fork_anywhere), offsetof(weft_process_pool_options, limits),
+    offsetof(weft_process_pool_options, limits_len), offsetof(weft_process_pool_options, fork_fn),
+    offsetof(weft_process_pool_options, fork_arg), offsetof(weft_process_pool_options, call_timeout_ns),
+    offsetof(weft_process_pool_options, max_waiting), offsetof(weft_process_pool_options, max_calls),
+    offsetof(weft_process_pool_options, max_rss), offsetof(weft_process_pool_options, attempts),
+    offsetof(weft_process_pool_options, restart_limit), offsetof(weft_process_pool_options, reserved),
+    offsetof(weft_process_pool_options, restart_window_ns), offsetof(weft_process_pool_options, backoff_ns),
+    offsetof(weft_process_pool_options, backoff_max_ns), offsetof(weft_process_pool_options, start_timeout_ns),
+    offsetof(weft_process_pool_options, grace_ns), offsetof(weft_process_pool_options, ring_size),
+    offsetof(weft_process_pool_options, max_frame)
+};
+const size_t fixture_layout_process_call_options[] = {
+    sizeof(weft_process_call_options), offsetof(weft_process_call_options, size),
+    offsetof(weft_process_call_options, timeout_ns), offsetof(weft_process_call_options, cancel),
+    offsetof(weft_process_call_options, attempts), offsetof(weft_process_call_options, reserved)
+};
+const size_t fixture_layout_process_pool_stats[] = {
+    sizeof(weft_process_pool_stats), offsetof(weft_process_pool_stats, size),
+    offsetof(weft_process_pool_stats, workers), offsetof(weft_process_pool_stats, ready),
+    offsetof(weft_process_pool_stats, waiting), offsetof(weft_process_pool_stats, outstanding),
+    offsetof(weft_process_pool_stats, calls), offsetof(weft_process_pool_stats, succeeded),
+    offsetof(weft_process_pool_stats, failed), offsetof(weft_process_pool_stats, died),
+    offsetof(weft_process_pool_stats, timed_out), offsetof(weft_process_pool_stats, cancelled),
+    offsetof(weft_process_pool_stats, closed), offsetof(weft_process_pool_stats, refused),
+    offsetof(weft_process_pool_stats, sent_again), offsetof(weft_process_pool_stats, late),
+    offsetof(weft_process_pool_stats, born), offsetof(weft_process_pool_stats, deaths),
+    offsetof(weft_process_pool_stats, left), offsetof(weft_process_pool_stats, resident)
 };
