@@ -3,7 +3,7 @@
 SHELL = /bin/bash
 .SHELLFLAGS = -euo pipefail -c
 .DEFAULT_GOAL = help
-.PHONY: help setup-demo setup-test setup-bench configure build demo test soak bench bench-channels install clean
+.PHONY: help setup-demo setup-test setup-bench configure build demo test soak bench bench-channels bench-links install clean
 
 BUILD = target/cmake
 PREFIX ?= /usr/local
@@ -20,6 +20,7 @@ help:
 	@echo 'make soak             install what is missing, and mix everything at random for SOAK_SECONDS (600), and attack and fuzz links'
 	@echo 'make bench            install what is missing, build, and run the benchmarks'
 	@echo 'make bench-channels   of these, channels and futures beside their peers (WEFT_BENCH_QUICK=1: a quick look)'
+	@echo 'make bench-links      of these, links and process pools beside their peers, in about a minute'
 	@echo 'make build            build libweft.so and libweft.a in $(BUILD) (BUILD_TYPE=Debug for a debug build)'
 	@echo 'make install PREFIX=  install headers, libraries, CMake package and weft.pc (default /usr/local; DESTDIR= too)'
 	@echo 'make clean            remove everything that was built (target/)'
@@ -55,7 +56,7 @@ soak: setup-demo
 
 bench: setup-bench
 	@$(CONFIGURE) >/dev/null
-	@cmake --build $(BUILD) --target bench_abi bench_breaker bench_idle bench_memory bench_link bench_context bench_process bench_forkjoin bench_instructions bench_tbb
+	@cmake --build $(BUILD) --target bench_abi bench_breaker bench_idle bench_memory bench_link bench_context bench_forkjoin bench_instructions bench_tbb
 	@cargo build --locked --release --package weft-peers --features channels,breakers
 	@$(BUILD)/benches/bench_abi
 	@$(BUILD)/benches/bench_breaker
@@ -65,13 +66,12 @@ bench: setup-bench
 	@$(BUILD)/benches/bench_memory
 	@$(BUILD)/benches/bench_link
 	@$(BUILD)/benches/bench_context
-	@$(BUILD)/benches/bench_process
 	@for program in $(BUILD)/benches/forkjoin_*_*; do echo "$${program##*/}"; $$program; done
 	@target/release/forkjoin
 	@$(BUILD)/benches/bench_tbb
 	@benches/instructions.sh $(BUILD)/benches/instructions_{gcc,clang}_{inline,called}
 	@cargo bench --locked --workspace --features weft-peers/channels
-	@$(MAKE) --no-print-directory bench-channels
+	@$(MAKE) --no-print-directory bench-channels bench-links
 
 # Go's channels take part where there is a Go compiler.
 bench-channels: setup-bench
@@ -80,6 +80,14 @@ bench-channels: setup-bench
 	@cargo build --locked --release --package weft-peers --features channels --bin channels --bin futures
 	@target/release/channels $(BUILD)/libweft.so $$(compgen -G '$(BUILD)/benches/channels_*' || true)
 	@target/release/futures $(BUILD)/libweft.so
+
+# iceoryx2's crate needs libclang.
+bench-links: setup-bench
+	@$(CONFIGURE) >/dev/null
+	@cmake --build $(BUILD) --target weft_shared bench_links bench_process
+	@cargo build --locked --release --package weft-peers --features links --bin links
+	@target/release/links $(BUILD)/libweft.so $$(compgen -G '$(BUILD)/benches/liblinks_*.so' || true)
+	@$(BUILD)/benches/bench_process
 
 # Does not build when there is a build: `sudo make install` need not know the user's Rust toolchain.
 install:

@@ -83,6 +83,12 @@ probe_each() {
         need libtbb-dev found_pc tbb
         need libconcurrentqueue-dev found_header concurrentqueue/blockingconcurrentqueue.h
         need valgrind has valgrind
+        need libnng-dev found_header nng/nng.h
+        need libzmq3-dev found_pc libzmq
+        need libboost-dev found_header boost/interprocess/ipc/message_queue.hpp
+        need libclang-dev found_libclang
+        need ruby has ruby
+        need python3 has python3
     fi
     [ "$profile" = test ] || return 0
     need g++ compiles_cxx

@@ -16,11 +16,16 @@ pub type CallFn = unsafe extern "C" fn(worker: Object, arg: *mut c_void, result:
 /// `weft_then_fn`
 pub type ThenFn =
     unsafe extern "C" fn(worker: Object, source: Object, arg: *mut c_void, result: *mut *mut c_void) -> Status;
+/// `weft_handler_fn`
+pub type HandlerFn =
+    unsafe extern "C" fn(data: *const c_void, len: usize, reply: *mut Object, arg: *mut c_void) -> Status;
 
 /// WEFT_OK
 pub const OK: Status = 0;
 /// WEFT_CLOSED
 pub const CLOSED: Status = 5;
+/// WEFT_DIED
+pub const DIED: Status = 63;
 /// WEFT_FOREVER
 pub const FOREVER: i64 = i64::MAX;
 /// WEFT_UNBOUNDED
@@ -114,6 +119,30 @@ pub struct SelectCase {
     pub reserved: [*mut c_void; 2],
 }
 
+/// `weft_frame`
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Frame {
+    /// Which.
+    pub kind: u32,
+    /// The sender's.
+    pub flags: u32,
+    /// The sender's.
+    pub id: u64,
+    /// What it carries.
+    pub data: *const c_void,
+    /// How much.
+    pub len: usize,
+    /// What that is in.
+    pub bytes: Object,
+}
+
+impl Default for Frame {
+    fn default() -> Self {
+        Frame { kind: 0, flags: 0, id: 0, data: null_mut(), len: 0, bytes: null_mut() }
+    }
+}
+
 /// # Safety
 /// What the library at hand has under `name` must be a function of type `F`, which has `count` parameters.
 unsafe fn symbol<F: Copy>(library: *mut c_void, name: &str, count: usize) -> Option<F> {
@@ -182,6 +211,24 @@ functions! {
     breaker_force = "weft_breaker_force"(Object, i32) -> Status;
     breaker_release = "weft_breaker_release"(Object);
     future_then = "weft_future_then"(Object, Object, ThenFn, *mut c_void, *const c_void, *mut Object) -> Status;
+    link_options_init = "weft_link_options_init"(*mut c_void, usize) -> Status;
+    link_pair = "weft_link_pair"(*const c_void, *mut Object, *mut i32) -> Status;
+    link_adopt = "weft_link_adopt"(i32, *mut Object) -> Status;
+    link_send = "weft_link_send"(Object, u32, u32, u64, *const c_void, usize, i64) -> Status;
+    link_recv = "weft_link_recv"(Object, i64, *mut Frame) -> Status;
+    link_peek = "weft_link_peek"(Object, i64, *mut Frame) -> Status;
+    link_consume = "weft_link_consume"(Object) -> Status;
+    link_release = "weft_link_release"(Object);
+    bytes_new = "weft_bytes_new"(*const c_void, usize, *mut Object) -> Status;
+    bytes_data = "weft_bytes_data"(Object) -> *const c_void;
+    bytes_len = "weft_bytes_len"(Object) -> usize;
+    bytes_release = "weft_bytes_release"(Object);
+    serve = "weft_serve"(i32, HandlerFn, *mut c_void) -> Status;
+    process_pool_options_init = "weft_process_pool_options_init"(*mut c_void, usize) -> Status;
+    process_pool_new = "weft_process_pool_new"(*const c_void, *mut Object) -> Status;
+    process_pool_call = "weft_process_pool_call"(Object, *const c_void, usize, *const c_void, *mut Object) -> Status;
+    process_pool_drain = "weft_process_pool_drain"(Object, i64) -> Status;
+    process_pool_release = "weft_process_pool_release"(Object);
     ]
 }
 
@@ -231,6 +278,28 @@ pub fn new_channel(elem_size: usize, capacity: usize, single: bool) -> Option<Ob
     // SAFETY: options, and a place for the handle.
     check(unsafe { (weft().channel_new)(options.pointer(), &mut channel) });
     Some(channel)
+}
+
+/// One end of a link, and the descriptor that the other process is to adopt.
+pub fn link_pair(transport: &str, trusted: bool) -> (Object, i32) {
+    let mut options = Options::new("weft_link_options", weft().link_options_init.expect("links"));
+    assert!(options.set("transport", constant(transport).expect("a transport")));
+    assert!(!trusted || options.set("trusted", constant("WEFT_ON").expect("on")));
+    let (mut link, mut far) = (null_mut(), -1);
+    // SAFETY: options, and places for the handle and the descriptor.
+    check(unsafe { weft().link_pair.expect("links")(options.pointer(), &mut link, &mut far) });
+    (link, far)
+}
+
+/// A pool of processes, each of which executes `argv`, which is ended by NULL.
+pub fn process_pool(workers: u32, argv: &[*const c_char]) -> Object {
+    assert!(argv.last().is_some_and(|last| last.is_null()));
+    let mut options = Options::new("weft_process_pool_options", weft().process_pool_options_init.expect("pools"));
+    assert!(options.set("workers", workers) && options.set("argv", argv.as_ptr()));
+    let mut pool = null_mut();
+    // SAFETY: options, whose arguments are copied, and a place for the handle.
+    check(unsafe { weft().process_pool_new.expect("pools")(options.pointer(), &mut pool) });
+    pool
 }
 
 /// Makes a link of a chain; `None` if the library has none.
