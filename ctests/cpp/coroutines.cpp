@@ -154,4 +154,15 @@ TEST(dropped_it_is_destroyed) {
     CHECK_STATUS(WEFT_INVALID, weft::start(std::move(moved)));
 }
 
+TEST(children_that_end_at_once_use_no_stack) {
+    constexpr int many = 200'000;
+    const auto one = [](int value) -> weft::co<int> { co_return value; };
+    const auto all = [&]() -> weft::co<int> {
+        int sum = 0;
+        for (int i = 0; i < many; i++) sum += co_await one(1);
+        co_return sum;
+    };
+    CHECK_EQ(weft::start(all()).get(), many);
+}
+
 #endif

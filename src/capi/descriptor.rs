@@ -83,7 +83,7 @@ impl OnReady for Told {
 ///
 /// *out is for weft_watch_off, which takes the callback back as long as it has not begun, also if it waits in a queue;
 /// it is written before the callback is called. NULL out: none. drop(ctx, arg) is called instead of fn when fn will
-/// never be called; may be NULL. The task carries the cancel token of whoever made the watch; triggered, the token takes
+/// never be called, on the thread that has it so: who takes it back, or shuts down; may be NULL. The task carries the cancel token of whoever made the watch; triggered, the token takes
 /// the watch back, and the drop runs on a worker. A shutdown of either kind takes the runtime's watches back and waits
 /// for none; what was ready by then is a queued task, which runs or, by a discarding one, is dropped. At the exit of the
 /// process the default runtime's end like that; those of others are neither called nor dropped.

@@ -110,6 +110,21 @@ class MutexTest < WeftTest::Case
     second = Weft::Runtime.default.async_native(lock_both, pass.(right, left, *channels.reverse), name: "second")
   RUBY
 
+  def test_a_forked_child_holds_nothing
+    mutex = Weft::Mutex.new
+    mutex.synchronize do
+      child = fork do
+        held = mutex.owned?
+        mutex.lock(timeout: 0)
+      rescue Weft::ForkedError
+        exit!(held ? 1 : 0)
+      ensure
+        exit!(2)
+      end
+      assert_equal 0, Process.wait2(child)[1].exitstatus
+    end
+  end
+
   def test_deadlocks_are_told_by_the_log
     output, status = ruby(<<~RUBY)
       Weft::Log.level = :error

@@ -34,13 +34,25 @@ struct co_context {
     /// Whether that one need not wait any longer; null: it does not wait.
     bool (*ready)(void *waiting, const waker &lent) = nullptr;
     void *waiting = nullptr;
+    /// Another one is to go on.
+    bool passed = false;
 
     /// Goes on as far as it gets.
     void poll(const waker &from) {
         lent = &from;
         if (ready && !ready(waiting, from)) return;
         ready = nullptr;
-        current.resume();
+        // Not from one to the next: where the compiler makes a call of that, children that end at once would use up the stack.
+        do {
+            passed = false;
+            current.resume();
+        } while (passed);
+    }
+
+    /// Has another one go on, when the one that calls this has been suspended.
+    void pass_to(std::coroutine_handle<> next) noexcept {
+        current = next;
+        passed = true;
     }
 };
 
@@ -52,11 +64,9 @@ struct co_promise_base {
     struct back {
         bool await_ready() const noexcept { return false; }
         template <class Promise>
-        std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> ended) const noexcept {
+        void await_suspend(std::coroutine_handle<Promise> ended) const noexcept {
             const co_promise_base &promise = ended.promise();
-            if (!promise.continuation) return std::noop_coroutine();
-            promise.context->current = promise.continuation;
-            return promise.continuation;
+            if (promise.continuation) promise.context->pass_to(promise.continuation);
         }
         void await_resume() const noexcept {}
     };
@@ -210,12 +220,11 @@ public:
 
         bool await_ready() const noexcept { return false; }
         template <class Promise>
-        std::coroutine_handle<> await_suspend(std::coroutine_handle<Promise> parent) const noexcept {
+        void await_suspend(std::coroutine_handle<Promise> parent) const noexcept {
             promise_type &promise = child_.coroutine_.promise();
             promise.context = parent.promise().context;
             promise.continuation = parent;
-            promise.context->current = child_.coroutine_;
-            return child_.coroutine_;
+            promise.context->pass_to(child_.coroutine_);
         }
         T await_resume() const { return child_.coroutine_.promise().take(); }
 

@@ -79,7 +79,8 @@ module Weft
 
     # @return [Boolean] whether the calling thread holds it
     def owned?
-      @owner.equal?(::Thread.current)
+      # The thread that forked goes on in the child, where the mutex is nobody's.
+      @owner.equal?(::Thread.current) && @pid == ::Process.pid
     end
 
     # @api private
@@ -104,7 +105,7 @@ module Weft
     # An exception may hide that it was locked.
     def locked(mutex, status)
       case status
-      when Native::OK then @owner = ::Thread.current
+      when Native::OK then @owner, @pid = ::Thread.current, ::Process.pid
       when nil then Native.weft_mutex_unlock(mutex)
       end
     end

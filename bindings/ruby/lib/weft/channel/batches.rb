@@ -6,7 +6,8 @@ module Weft
     module Batches
       # Puts objects into the channel, in their order, waiting for room. Objects of other senders may come in between.
       #
-      # An interrupt takes back what nobody has received yet, as with {Channel#send}.
+      # An interrupt takes back what nobody has received yet, as with {Channel#send}; the places in the channel stay taken until a
+      # receiver comes by, who does not see them.
       #
       # @param objects [#to_a]
       # @param timeout [Numeric, nil] seconds to wait for room in all; nil: for ever; 0: do not wait
