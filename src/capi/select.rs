@@ -320,12 +320,12 @@ const NONE_READY: Failure = Failure::new(Status::WouldBlock, "no case is ready")
 
 /// Waits until one of the n cases can be done, does it, and writes its index into *fired and how it ended into its
 /// status. Exactly one is done; of several that are ready, one at random. A channel may be in several cases, in both
-/// directions: a select never meets itself. Selects that face each other at a rendezvous meet. The array is the
-/// caller's; a loop may use it again and again. Blocks as weft_channel_recv does. Any thread. On failure no case was
-/// done and all elements are the caller's: WEFT_WOULD_BLOCK, WEFT_TIMEOUT, WEFT_INTERRUPTED, WEFT_CANCELLED,
-/// WEFT_SHUTDOWN; WEFT_INVALID: n is 0, or a case is wrong, which the message names. A thread that waits for a token as
-/// a case and goes by the same token may get either. The protocol with rendezvous is that of Go's select: their locks
-/// in the order of addresses.
+/// directions: a select never meets itself. Whoever selects holds a reference to each handle until it returns. Selects
+/// that face each other at a rendezvous meet. The array is the caller's; a loop may use it again and again. Blocks as
+/// weft_channel_recv does. Any thread. On failure no case was done and all elements are the caller's: WEFT_WOULD_BLOCK,
+/// WEFT_TIMEOUT, WEFT_INTERRUPTED, WEFT_CANCELLED, WEFT_SHUTDOWN; WEFT_INVALID: n is 0, or a case is wrong, which the
+/// message names. A thread that waits for a token as a case and goes by the same token may get either. The protocol
+/// with rendezvous is that of Go's select: their locks in the order of addresses.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn weft_select(
     cases: *mut weft_select_case,
