@@ -29,7 +29,7 @@ set(WEFT_C_TESTS
     breaker breaker_callbacks
     link link_waits link_death
     process process_ends process_births process_hostile process_faults
-    context context_fork context_kinds context_pool context_process
+    context context_fork context_fork_fails context_kinds context_pool context_process
     fork fork_waits ending scarcity misuse stress)
 set(WEFT_C_EXTRA_timers ticks.c)
 set(WEFT_C_EXTRA_timer_ends ticks.c)
@@ -42,6 +42,7 @@ set(WEFT_C_EXTRA_misuse misuse_values.c misuse_runtime.c misuse_kinds.c misuse_t
     misuse_channels.c misuse_select.c misuse_breaker.c misuse_link.c misuse_process.c misuse_context.c)
 set(WEFT_C_EXTRA_context contexts.c)
 set(WEFT_C_EXTRA_context_fork contexts.c)
+set(WEFT_C_EXTRA_context_fork_fails contexts.c)
 set(WEFT_C_EXTRA_context_kinds contexts.c)
 set(WEFT_C_EXTRA_context_pool contexts.c)
 set(WEFT_C_EXTRA_context_process processes.c)

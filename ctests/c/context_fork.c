@@ -7,7 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -497,38 +496,3 @@ TEST(a_release_leaves_no_zombie)
     }
     CHECK_INT(children_left(), 0);
 }
-
-/* ---- a system that refuses */
-
-CHILD_WITHOUT_LEAK_CHECK(has_no_descriptors)
-{
-    weft_context *context = fork_new();
-    struct rlimit before, none;
-    execute_text(context, echo, "before");
-    check_reply(context, "before");
-    weft_context_release(context);
-    getrlimit(RLIMIT_NOFILE, &before);
-    size_t open = descriptors_open();
-    for (rlim_t room = 0; room < 8; room++) {
-        context = fork_new();
-        none = before;
-        /* Those that are open are the lowest numbers; three are counted that are none of ours. */
-        none.rlim_cur = (rlim_t)open - 3 + room;
-        setrlimit(RLIMIT_NOFILE, &none);
-        weft_status status = weft_context_execute(context, echo, NULL, NULL, NULL, "little", 6);
-        setrlimit(RLIMIT_NOFILE, &before);
-        if (status == WEFT_OK) {
-            check_reply(context, "little");
-        } else {
-            CHECK_INT(status, WEFT_OS);
-            CHECK_STATUS(weft_context_wait(context, 0, NULL), WEFT_INVALID);
-            execute_text(context, echo, "again");
-            check_reply(context, "again");
-        }
-        weft_context_release(context);
-        CHECK_INT(children_left(), 0);
-    }
-    CHECK_INT(descriptors_open(), open);
-}
-
-TEST(without_descriptors_nothing_is_begun) { child_succeeds("has_no_descriptors"); }

@@ -5,6 +5,9 @@
 //! the child has ended, by whatever means, the reactor is told by the pidfd, reaps it and takes over the parcel: small ones are
 //! copied; large ones are sealed, so that nothing that the child has left behind can change them, and mapped.
 //!
+//! The child waits at a [`Gate`] until its end is watched for: if that, or anything before it, fails, it is killed there, and
+//! has called nothing. So a failed execute leaves all as it was.
+//!
 //! The header is written last. A child without one has not come to the end of its function; it died, and how is known.
 //! What is in the parcel is checked as if a stranger had written it.
 //!
@@ -12,18 +15,21 @@
 //! its parent, if that dies, until its function returns.
 
 use std::ffi::c_void;
+use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::kind::Start;
-use super::run::{Job, Means, Outcome, Ticket};
+use super::run::{Job, Means, Outcome};
 use crate::error::{Error, Failure, Status, c_string};
 use crate::memory::Bytes;
 use crate::observe;
 use crate::platform::clock::now_ns;
 use crate::platform::fork as forks;
 use crate::platform::forking::{self, End, Pid, Reaped};
+use crate::platform::gate::Gate;
 use crate::platform::parcel::{self, Parcel};
+use crate::sync::Lock;
 use crate::sync::cancel::Token;
 use crate::time;
 use crate::time::reactor::{self, Interest};
@@ -46,6 +52,8 @@ const MAGIC: u64 = u64::from_le_bytes(*b"Wresult1");
 const HEAD: usize = size_of::<Head>();
 /// Larger replies are mapped.
 const COPIED: usize = 64 << 10;
+/// The status of a child that could not leave what came of its function.
+const NOT_LEFT: i32 = 71;
 /// No text of a failure is longer.
 const TEXT: usize = 1 << 20;
 
@@ -90,6 +98,16 @@ impl Child {
     }
 }
 
+/// Where the one who starts a run and the one who learns of its child's end meet: the later of the two ends the run, so nobody
+/// is told of it before the function has been let go of.
+#[derive(Default)]
+struct Meeting {
+    /// From the one who starts.
+    job: Option<Job>,
+    /// The child has ended.
+    over: bool,
+}
+
 /// Forks.
 pub(super) fn start(mut job: Job) -> Start {
     if job.handle().token.is_triggered() {
@@ -99,63 +117,77 @@ pub(super) fn start(mut job: Job) -> Start {
     }
     let os = |what: &str, error: std::io::Error| Failure::with(Status::Os, format!("{what}: {error}"));
     let prepared = time::prepare()
-        .and_then(|_| Parcel::new().map_err(|error| os("no memory file for the result of a fork", error)));
+        .and_then(|_| Parcel::new().map_err(|error| os("no memory file for the result of a fork", error)))
+        .and_then(|parcel| match Gate::of(parcel.as_fd()).shut() {
+            Ok(()) => Ok(parcel),
+            Err(error) => Err(os("no lock on the memory file for the result of a fork", error)),
+        });
     let parcel = match prepared {
         Ok(parcel) => parcel,
         Err(failure) => return Err((failure, Some(job))),
     };
-    let forked = forking::fork(|| run_in_child(&mut job, &parcel));
-    let (number, pid) = match forked {
-        Ok(forked) => forked,
+    let pid = match forking::fork(&Gate::of(parcel.as_fd()), || run_in_child(&mut job, &parcel)) {
+        Ok(pid) => pid,
         Err(error) => return Err((os("cannot fork", error), Some(job))),
     };
-    job.let_go_of_function();
-    let Some(pid) = pid else {
-        let reaped = Reaped { end: End::Unknown, peak_rss: 0 };
-        let outcome = outcome(&job, &parcel, number, reaped.end, false);
-        job.finish(outcome);
-        return Ok(());
-    };
     let (child, run) = (Arc::new(Child { pid, parcel, signalled: AtomicBool::new(false) }), job.handle().clone());
-    let ticket = Arc::new(Ticket::new(job));
     run.set_means(child.clone());
+    let meeting = Arc::new(Lock::new(Meeting::default()));
     let call = {
-        let (ticket, child) = (ticket.clone(), child.clone());
+        let (meeting, child) = (meeting.clone(), child.clone());
         Box::new(move |_| {
-            if let Some(job) = ticket.take() {
+            let job = {
+                let mut meeting = meeting.lock();
+                meeting.over = true;
+                meeting.job.take()
+            };
+            if let Some(job) = job {
                 ended(job, child);
             }
         })
     };
     let readable = Interest { readable: true, writable: false };
     match reactor::watch(child.pid.fd(), readable, call) {
-        Ok(watch) => {
-            watch.leave();
-            Ok(())
-        }
+        Ok(watch) => watch.leave(),
         Err(failure) => {
             child.pid.signal(libc::SIGKILL);
             child.pid.reap(true);
-            Err((failure, ticket.take()))
+            return Err((failure, Some(job)));
         }
     }
+    // From here on there is a run. What is the program's is called under no lock, and before the child can end by itself.
+    job.let_go_of_function();
+    if Gate::of(child.parcel.as_fd()).open().is_err() {
+        // No memory for a lock: the run says that its process was killed.
+        child.pid.signal(libc::SIGKILL);
+    }
+    let over = {
+        let mut meeting = meeting.lock();
+        if meeting.over { Some(job) } else { meeting.job.replace(job) }
+    };
+    if let Some(job) = over {
+        ended(job, child);
+    }
+    Ok(())
 }
 
-/// What the child does.
-fn run_in_child(job: &mut Job, parcel: &Parcel) {
+/// What the child does. Its status.
+fn run_in_child(job: &mut Job, parcel: &Parcel) -> i32 {
     // This process may make objects of its own: the reply, to begin with.
     forks::admit();
     observe::after_fork();
     let began_ns = now_ns();
     // A token of its own: locks of the parent's may be held by threads that are not here.
     let outcome = job.call(&Token::new([None, None]));
-    if let Err(error) = leave(parcel, began_ns, &outcome) {
+    let left = leave(parcel, began_ns, &outcome).or_else(|error| {
         // No room: there may be some for the reason.
         let failure = Failure::with(Status::NoMemory, format!("no memory for the result of a fork: {error}"));
-        let _ = leave(parcel, began_ns, &Err(job.error(&failure)));
-    }
+        parcel.is_there().then(|| parcel.clear()).transpose()?;
+        leave(parcel, began_ns, &Err(job.error(&failure)))
+    });
     // It belongs to the parent's memory as well, and what its drops do has been done there, or will be.
     std::mem::forget(outcome);
+    if left.is_ok() { 0 } else { NOT_LEFT }
 }
 
 fn leave(parcel: &Parcel, began_ns: i64, outcome: &Outcome) -> std::io::Result<()> {
@@ -166,6 +198,9 @@ fn leave(parcel: &Parcel, began_ns: i64, outcome: &Outcome) -> std::io::Result<(
             (error.status, cut(error.text.as_bytes()), cut(error.backtrace.as_bytes()), payload)
         }
     };
+    if !parcel.is_there() {
+        return Err(std::io::Error::from_raw_os_error(libc::EBADF));
+    }
     let mut at = HEAD as u64;
     for part in [body, backtrace, payload] {
         parcel.write(part, at)?;
@@ -210,6 +245,13 @@ fn outcome(job: &Job, parcel: &Parcel, number: i32, end: End, asked: bool) -> Ou
                 error(Status::Cancelled, format!("cancelled: process {number} was ended by signal {signal}"))
             }
             End::Killed(signal) => error(Status::Died, format!("process {number} died by signal {signal}")),
+            End::Exited(NOT_LEFT) => error(
+                Status::Died,
+                format!(
+                    "process {number} exited with status {NOT_LEFT}, as it does if what came of its function cannot be \
+                     handed over: has it closed descriptors that are not its own?"
+                ),
+            ),
             End::Exited(status) => error(
                 Status::Died,
                 format!("process {number} exited with status {status} before its function had returned"),

@@ -4,6 +4,7 @@
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
+use super::gate::Gate;
 use super::signals::Blocked;
 
 /// How a child has ended.
@@ -23,6 +24,9 @@ pub struct Pid {
     fd: OwnedFd,
 }
 
+/// The status of a child whose parent has gone before it could begin: for nobody.
+const UNWANTED: i32 = 1;
+
 /// A child that has ended.
 #[derive(Clone, Copy, Debug)]
 pub struct Reaped {
@@ -32,24 +36,29 @@ pub struct Reaped {
     pub peak_rss: u64,
 }
 
-/// Forks, and runs `child` in the child, which ends by _exit when that returns. The child begins with the caller's signal mask,
-/// with SIGTERM let through and as the system has it by default, whatever the program made of it: so that it can be ended.
-/// None: the child has ended and gone before it was known.
-pub fn fork(child: impl FnOnce()) -> io::Result<(libc::pid_t, Option<Pid>)> {
+/// Forks, and runs `child` in the child when it has passed the gate, which has been shut; it ends by _exit with what that
+/// returns. The child begins with the caller's signal mask, with SIGTERM let through and as the system has it by default,
+/// whatever the program made of it: so that it can be ended, also at the gate. On failure it has not begun, and is gone.
+pub fn fork(gate: &Gate, child: impl FnOnce() -> i32) -> io::Result<Pid> {
     // No handler of the program's runs in the child before the mask is restored.
     let before = Blocked::current();
     Blocked::all().apply();
     // SAFETY: the handlers that are registered run. What the child may do is the caller's business.
     let number = unsafe { libc::fork() };
     if number == 0 {
-        // SAFETY: sets a disposition, and lets one signal through.
+        // SAFETY: sets a disposition.
         unsafe {
             libc::signal(libc::SIGTERM, libc::SIG_DFL);
-            before.without(libc::SIGTERM).apply();
         }
-        child();
+        Blocked::all().without(libc::SIGTERM).apply();
+        let status = if gate.pass() {
+            before.without(libc::SIGTERM).apply();
+            child()
+        } else {
+            UNWANTED
+        };
         // SAFETY: ends the process without running what the parent registered.
-        unsafe { libc::_exit(0) };
+        unsafe { libc::_exit(status) };
     }
     let error = io::Error::last_os_error();
     before.apply();
@@ -60,16 +69,18 @@ pub fn fork(child: impl FnOnce()) -> io::Result<(libc::pid_t, Option<Pid>)> {
     let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, number, 0) } as libc::c_int;
     if fd >= 0 {
         // SAFETY: just made, and nobody else's.
-        return Ok((number, Some(Pid { number, fd: unsafe { OwnedFd::from_raw_fd(fd) } })));
+        return Ok(Pid { number, fd: unsafe { OwnedFd::from_raw_fd(fd) } });
     }
     let error = io::Error::last_os_error();
-    if error.raw_os_error() == Some(libc::ESRCH) {
-        return Ok((number, None));
-    }
-    // SAFETY: the child has not been reaped, see above.
-    unsafe {
-        libc::kill(number, libc::SIGKILL);
-        libc::waitpid(number, std::ptr::null_mut(), 0);
+    // Else somebody has killed and reaped it, and the number may be another's.
+    if error.raw_os_error() != Some(libc::ESRCH) {
+        // SAFETY: the child waits at the gate, see above; nothing is asked of how it has ended.
+        unsafe {
+            libc::kill(number, libc::SIGKILL);
+            while libc::waitpid(number, std::ptr::null_mut(), 0) < 0
+                && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
+            {}
+        }
     }
     Err(error)
 }

@@ -13,6 +13,8 @@ pub mod fork;
 pub mod forking;
 pub mod futex;
 #[cfg(not(weft_loom))]
+pub mod gate;
+#[cfg(not(weft_loom))]
 pub mod local;
 pub mod membarrier;
 #[cfg(not(weft_loom))]

@@ -3,14 +3,24 @@
 
 use std::ffi::c_void;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::ptr;
 
 /// Nobody can change what is in it any more.
 const SEALS: libc::c_int = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
 
 /// The file.
-pub struct Parcel(OwnedFd);
+pub struct Parcel {
+    fd: OwnedFd,
+    /// What tells it from every other file.
+    identity: (libc::dev_t, libc::ino_t),
+}
+
+impl AsFd for Parcel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
 
 impl Parcel {
     /// An empty one. Closed on exec.
@@ -21,14 +31,31 @@ impl Parcel {
             return Err(io::Error::last_os_error());
         }
         // SAFETY: just made, and nobody else's.
-        Ok(Parcel(unsafe { OwnedFd::from_raw_fd(fd) }))
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        let facts = facts(&fd)?;
+        Ok(Parcel { fd, identity: (facts.st_dev, facts.st_ino) })
+    }
+
+    /// Whether its descriptor still leads to it. The program may have closed all that there were, and the number may be
+    /// another file's by now, which must not be written to.
+    pub fn is_there(&self) -> bool {
+        facts(&self.fd).is_ok_and(|facts| (facts.st_dev, facts.st_ino) == self.identity)
+    }
+
+    /// Empties it.
+    pub fn clear(&self) -> io::Result<()> {
+        // SAFETY: a descriptor and a number.
+        match unsafe { libc::ftruncate(self.fd.as_raw_fd(), 0) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
     }
 
     /// Writes all of it at this place.
     pub fn write(&self, mut bytes: &[u8], mut at: u64) -> io::Result<()> {
         while !bytes.is_empty() {
             // SAFETY: reads a slice.
-            let n = unsafe { libc::pwrite(self.0.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), at as libc::off_t) };
+            let n = unsafe { libc::pwrite(self.fd.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), at as libc::off_t) };
             match n {
                 1.. => {
                     bytes = &bytes[n as usize..];
@@ -51,7 +78,7 @@ impl Parcel {
         while !bytes.is_empty() {
             // SAFETY: writes to a slice.
             let n =
-                unsafe { libc::pread(self.0.as_raw_fd(), bytes.as_mut_ptr().cast(), bytes.len(), at as libc::off_t) };
+                unsafe { libc::pread(self.fd.as_raw_fd(), bytes.as_mut_ptr().cast(), bytes.len(), at as libc::off_t) };
             match n {
                 1.. => {
                     bytes = &mut bytes[n as usize..];
@@ -67,11 +94,7 @@ impl Parcel {
 
     /// How long it is.
     pub fn len(&self) -> u64 {
-        // SAFETY: all zeros is a value of this struct; an open descriptor and a place for the facts.
-        unsafe {
-            let mut facts: libc::stat = std::mem::zeroed();
-            if libc::fstat(self.0.as_raw_fd(), &mut facts) == 0 { facts.st_size as u64 } else { 0 }
-        }
+        facts(&self.fd).map_or(0, |facts| facts.st_size as u64)
     }
 
     /// Whether there is nothing in it.
@@ -83,7 +106,7 @@ impl Parcel {
     /// size.
     pub fn map(&self, len: usize) -> Option<Mapped> {
         // SAFETY: an open descriptor and numbers.
-        if unsafe { libc::fcntl(self.0.as_raw_fd(), libc::F_ADD_SEALS, SEALS) } != 0
+        if unsafe { libc::fcntl(self.fd.as_raw_fd(), libc::F_ADD_SEALS, SEALS) } != 0
             || self.len() != len as u64
             || len == 0
         {
@@ -91,8 +114,18 @@ impl Parcel {
         }
         // SAFETY: a mapping of its own.
         let base =
-            unsafe { libc::mmap(ptr::null_mut(), len, libc::PROT_READ, libc::MAP_PRIVATE, self.0.as_raw_fd(), 0) };
+            unsafe { libc::mmap(ptr::null_mut(), len, libc::PROT_READ, libc::MAP_PRIVATE, self.fd.as_raw_fd(), 0) };
         if base == libc::MAP_FAILED { None } else { Some(Mapped { base, len }) }
+    }
+}
+
+fn facts(fd: &OwnedFd) -> io::Result<libc::stat> {
+    // SAFETY: all zeros is a value of this struct.
+    let mut facts: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: a number, and a place for the facts.
+    match unsafe { libc::fstat(fd.as_raw_fd(), &mut facts) } {
+        0 => Ok(facts),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 
