@@ -3,11 +3,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* ---- no descriptors */
@@ -106,6 +109,40 @@ CHILD_WITHOUT_LEAK_CHECK(has_few_descriptors)
 }
 
 TEST(without_descriptors_nothing_is_begun) { child_succeeds("has_few_descriptors"); }
+
+/* ---- a parent that dies between its fork and all that there has to be before the child may begin */
+
+static void die(void) { raise(SIGKILL); }
+
+static weft_status tell(const void *data, size_t len, weft_bytes **reply, void *arg)
+{
+    (void)data, (void)len, (void)reply;
+    return write(*(int *)arg, "x", 1) == 1 ? WEFT_OK : WEFT_OS;
+}
+
+CHILD_WITHOUT_LEAK_CHECK(has_a_child_that_dies_when_it_has_forked)
+{
+    int ends[2], status = 0;
+    char byte;
+    REQUIRE(pipe(ends) == 0);
+    pid_t parent = fork();
+    REQUIRE(parent >= 0);
+    if (parent == 0) {
+        OK(weft_after_fork());
+        REQUIRE(pthread_atfork(NULL, die, NULL) == 0);
+        weft_context *context = context_new(WEFT_CONTEXT_FORK, "orphan");
+        (void)weft_context_execute(context, tell, &ends[1], NULL, NULL, NULL, 0);
+        _exit(1);
+    }
+    close(ends[1]);
+    /* The orphan has the last of the other ends: it has gone, and called nothing. */
+    CHECK_INT(read(ends[0], &byte, 1), 0);
+    CHECK_INT(waitpid(parent, &status, 0), parent);
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    close(ends[0]);
+}
+
+TEST(an_orphan_does_not_wait_to_begin) { child_succeeds("has_a_child_that_dies_when_it_has_forked"); }
 
 /* ---- children that close what is not theirs */
 

@@ -43,6 +43,9 @@ static weft_status acquire_strictly(weft_context_pool *pool, int32_t priority, i
 
 struct crowd {
     atomic_int inside, most, calls;
+    struct tally present;
+    /* Those inside stay until it is closed; NULL: they do not. */
+    weft_channel *closing;
 };
 
 static weft_status count_inside(const void *data, size_t len, weft_bytes **reply, void *arg)
@@ -52,26 +55,41 @@ static weft_status count_inside(const void *data, size_t len, weft_bytes **reply
     while (now > most && !atomic_compare_exchange_weak(&crowd->most, &most, now))
         ;
     weft_status status = weft_bytes_new(data, len, reply);
-    weft_sleep(100000);
+    tally_add(&crowd->present, 1);
+    uint64_t element;
+    if (crowd->closing != NULL)
+        CHECK_STATUS(weft_channel_recv(crowd->closing, &element, WEFT_FOREVER), WEFT_CLOSED);
     atomic_fetch_sub(&crowd->inside, 1);
     atomic_fetch_add(&crowd->calls, 1);
     return status;
 }
 
-/* A hundred contexts of a pool of ten: all are acquired, then executed, then waited for. */
+/* A hundred contexts of a pool of ten: all are acquired, then executed, then waited for. Ten are inside at once, and stay until
+ * an eleventh has been refused. */
 TEST(a_hundred_contexts_of_a_pool_of_ten)
 {
     static const int32_t kinds[] = {WEFT_CONTEXT_THREAD, WEFT_CONTEXT_TASK, WEFT_CONTEXT_INLINE};
     for (int k = 0; k < 3; k++) {
         weft_context_pool *pool = pool_new(kinds[k], 10);
         weft_context *contexts[100];
-        struct crowd crowd = {0};
+        struct crowd crowd = {.present = TALLY_INIT, .closing = channel_new(sizeof(uint64_t), 1)};
+        const int together = kinds[k] == WEFT_CONTEXT_INLINE ? 1 : 10;
+        if (together == 1)
+            weft_channel_close(crowd.closing);
         for (int i = 0; i < 100; i++)
             contexts[i] = acquire(pool, NULL);
         CHECK_INT(stats_of(pool).out, 100);
         CHECK_INT(stats_of(pool).active, 0);
-        for (int i = 0; i < 100; i++)
+        for (int i = 0; i < 100; i++) {
             OK(weft_context_execute(contexts[i], count_inside, &crowd, NULL, NULL, &i, sizeof i));
+            if (i == 9 && together == 10) {
+                weft_context *eleventh = SENTINEL;
+                tally_wait(&crowd.present, 10);
+                CHECK_INT(stats_of(pool).active, 10);
+                CHECK_STATUS(acquire_strictly(pool, WEFT_PRIORITY_NORMAL, 0, &eleventh), WEFT_WOULD_BLOCK);
+                weft_channel_close(crowd.closing);
+            }
+        }
         for (int i = 0; i < 100; i++) {
             weft_bytes *reply = NULL;
             OK(weft_context_wait(contexts[i], WEFT_FOREVER, &reply));
@@ -80,12 +98,13 @@ TEST(a_hundred_contexts_of_a_pool_of_ten)
             weft_context_release(contexts[i]);
         }
         weft_context_pool_stats stats = stats_of(pool);
-        CHECK(crowd.most >= 1 && crowd.most <= 10);
-        CHECK(stats.peak >= 1 && stats.peak <= 10);
+        CHECK_INT(crowd.most, together);
+        CHECK_INT(stats.peak, together);
         CHECK(stats.max == 10 && stats.active == 0 && stats.waiting == 0 && stats.out == 0);
         CHECK(stats.acquired == 100 && stats.executed == 100 && stats.failed == 0);
         OK(weft_context_pool_wait_all(pool, WEFT_FOREVER, NULL, NULL));
         weft_context_pool_release(pool);
+        weft_channel_release(crowd.closing);
     }
 }
 
@@ -548,7 +567,7 @@ TEST(many_threads_share_a_pool)
 {
     static const int32_t kinds[] = {WEFT_CONTEXT_THREAD, WEFT_CONTEXT_TASK, WEFT_CONTEXT_INLINE};
     for (int i = 0; i < 3; i++) {
-        struct many many = {.pool = pool_new(kinds[i], 3)};
+        struct many many = {.pool = pool_new(kinds[i], 3), .crowd.present = TALLY_INIT};
         threads_together(6, use_the_pool, &many);
         OK(weft_context_pool_wait_all(many.pool, WEFT_FOREVER, NULL, NULL));
         CHECK(many.crowd.most <= 3);
