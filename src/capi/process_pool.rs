@@ -497,6 +497,10 @@ pub unsafe extern "C" fn weft_process_pool_call(
         let call = pool.prepare(attempts, Settle(promise));
         let made = Arc::new(Made { pool: Arc::downgrade(pool), call: call.clone() });
         let future = future.with_origin(made.clone());
+        if token.is_some_and(Token::is_triggered) {
+            // Noted before the call is made: it is not sent.
+            let _ = call.stop();
+        }
         pool.call(&call, data, timeout)?;
         if let Some(token) = token {
             watch(token, &made);

@@ -55,9 +55,9 @@ pub const WEFT_FAILED: weft_status = 60;
 pub const WEFT_PANIC: weft_status = 61;
 /// Other side: the promise was released unsettled.
 pub const WEFT_BROKEN: weft_status = 62;
-/// Other side: the other process died. Kept for processes; nothing returns it yet.
+/// Other side: the other process died.
 pub const WEFT_DIED: weft_status = 63;
-/// Other side: the other process sent nonsense. Kept for processes; nothing returns it yet.
+/// Other side: the other process sent nonsense.
 pub const WEFT_PROTOCOL: weft_status = 64;
 
 status_constants! {

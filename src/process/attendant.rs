@@ -13,7 +13,7 @@ use super::pool::{self, Answer, Death, Pool, Seat, State};
 use super::restarts::{Next, Restarts};
 use super::wire::{self, Failed, Log};
 use crate::error::{Failure, Result, Status};
-use crate::ipc::frame::Nonsense;
+use crate::ipc::frame::{HEADER, Nonsense};
 use crate::ipc::{Frame, Head, Patience};
 use crate::memory::Bytes;
 use crate::observe::{self, Level, Origin};
@@ -26,6 +26,12 @@ use crate::time::reactor::{self, Interest};
 
 /// How often the memory of a worker that is at work is looked at, if there is a limit.
 const LOOK_NS: i64 = 20_000_000;
+
+/// What is taken for the size of a link's ring at least: a socket alone holds as much.
+const LEAST_RING: usize = 1 << 20;
+
+/// What a worker has done whose link is at its end though nobody has seen it die.
+const CLOSED: &str = "closed its link";
 
 thread_local! {
     /// The pool that the thread is of.
@@ -232,6 +238,8 @@ impl<A: Answer> Attendant<A> {
             desk.open = false;
             (desk.answered > 0, desk.outstanding.len())
         };
+        // A worker that says only now that it serves gets nothing.
+        self.ready = true;
         let (in_order, gone) = match over {
             Over::Leaves => {
                 self.see_off(&link, &child, false);
@@ -249,7 +257,7 @@ impl<A: Answer> Attendant<A> {
         let end = child.reap();
         drop(watch);
         let death = self.death(&child, end, gone, given);
-        let fallen = {
+        let (fallen, ends) = {
             let mut state = self.pool.state.lock();
             let fallen = state.books.worker_gone(index);
             state.stats.again += fallen.again as u64;
@@ -257,26 +265,28 @@ impl<A: Answer> Attendant<A> {
             state.stats.recycled += u64::from(in_order);
             let post = &mut state.posts[index];
             (post.worker, post.death) = (None, Some(death.clone()));
-            fallen
+            (fallen, state.closing)
         };
-        if in_order {
+        if !in_order {
+            self.log(Level::Warn, format_args!("{}", death.text));
+        }
+        if in_order && ends {
             // What it had was to end with it.
             let all = fallen.lost.iter().chain(&fallen.stopped);
             all.for_each(|call| self.pool.fail(call, |stats| &mut stats.closed, pool::ended));
-            self.pool.pump();
         } else {
-            self.log(Level::Warn, format_args!("{}", death.text));
             self.pool.see_to(fallen, Some(&death));
         }
+        self.pool.pump();
         Life { in_order, had_answered, text: death.text }
     }
 
     /// Receives until there is nothing more to receive, or the worker is to go.
     fn listen(&mut self, link: &Arc<Listed>, child: &Child) -> Over {
-        let begun_ns = now_ns();
+        let (begun_ns, mut last_words) = (now_ns(), self.last_words());
         loop {
             if (self.look() || !self.ready)
-                && let Some(over) = self.orders(link)
+                && let Some(over) = self.orders(link, child)
             {
                 return over;
             }
@@ -284,7 +294,8 @@ impl<A: Answer> Attendant<A> {
             let wait = self.patience(begun_ns);
             let ended = self.seat.ended.load(Ordering::Acquire);
             match link.receive(&Patience::new(if ended { 0 } else { wait })) {
-                Ok(frame) => match self.take(link, child, frame) {
+                Ok(_) if ended && last_words == 0 => return Over::Gone(Status::Died, String::new()),
+                Ok(frame) => match self.take_last(ended, &mut last_words, link, child, frame) {
                     Ok(true) => {}
                     Ok(false) => {
                         if let Some(over) = self.is_done() {
@@ -309,9 +320,34 @@ impl<A: Answer> Attendant<A> {
                 Err(failure) if failure.is(Status::NoMemory) => {
                     return Over::Gone(Status::NoMemory, "was killed: no memory for its answer".into());
                 }
+                // It lives, or has just ended: how, tells which (see `death`).
+                Err(failure) if failure.is(Status::Closed) => return Over::Gone(Status::Died, CLOSED.into()),
                 Err(_) => return Over::Gone(Status::Died, String::new()),
             }
         }
+    }
+
+    /// How many bytes a worker that has ended may have left in its link. Somebody else may have the link, and go on.
+    fn last_words(&self) -> usize {
+        // What may be in the ring, or in the socket if there is none; the frame that was begun before; what senders have taken in.
+        let link = &self.pool.options.link;
+        link.ring.max(LEAST_RING).saturating_mul(4).saturating_add(link.backlog)
+    }
+
+    /// A frame, which counts if the worker has `ended`.
+    fn take_last(
+        &mut self,
+        ended: bool,
+        left: &mut usize,
+        link: &Arc<Listed>,
+        child: &Child,
+        frame: Frame,
+    ) -> Result<bool, Nonsense> {
+        if ended {
+            let most = self.pool.options.link.ring.max(LEAST_RING);
+            *left = left.saturating_sub(HEADER + frame.bytes.as_slice().len().min(most));
+        }
+        self.take(link, child, frame)
     }
 
     /// How long to wait for the next frame.
@@ -358,49 +394,74 @@ impl<A: Answer> Attendant<A> {
     }
 
     /// What the seat was poked for, as far as it concerns the worker.
-    fn orders(&self, link: &Arc<Listed>) -> Option<Over> {
+    fn orders(&self, link: &Arc<Listed>, child: &Child) -> Option<Over> {
         let index = self.seat.index;
+        let mut pause = LOOK_NS;
         loop {
-            let (unsent, stops) = {
+            let (unsent, stop) = {
                 let mut state = self.pool.state.lock();
                 if state.aborting {
                     return Some(Over::Aborted);
                 }
-                let closing = state.closing && state.books.waiting() == 0;
-                let desk = &mut state.books.desks[index];
-                if desk.leaving || closing {
-                    desk.open &= !desk.leaving;
-                    if desk.outstanding.is_empty() {
-                        desk.open = false;
-                        return Some(Over::Leaves);
-                    }
+                if let Some(over) = self.leaves(&mut state) {
+                    return Some(over);
                 }
-                (desk.unsent.first().cloned(), std::mem::take(&mut desk.stops))
+                let desk = &state.books.desks[index];
+                (desk.unsent.first().cloned(), desk.stops.first().copied())
             };
-            for id in stops {
-                let _ = link.send(Head { kind: wire::CANCEL, flags: 0, id }, &[], &Patience::new(i64::MAX));
+            // A worker that has ended reads nothing, although somebody else may keep its link open.
+            if self.seat.ended.load(Ordering::Acquire) {
+                return None;
             }
-            let call = unsent?;
-            let request = call.request.lock().clone();
-            let sent = match &request {
-                Some(request) => self.pool.send(link, &call, request.as_slice(), i64::MAX),
-                // It is over, and what it carried has gone.
-                None => {
-                    let mut state = self.pool.state.lock();
-                    state.books.desks[index].unsent.retain(|one| !Arc::ptr_eq(one, &call));
-                    state.books.take_back(index, &call);
-                    continue;
+            let wait = self.patience_to_send(pause);
+            let sent = match (stop, &unsent) {
+                (Some(id), _) => link.send(Head { kind: wire::CANCEL, flags: 0, id }, &[], &Patience::new(wait)),
+                (None, None) => return None,
+                (None, Some(call)) => {
+                    let request = call.request.lock().clone();
+                    let Some(request) = request else {
+                        self.pool.withdrawn(index, call);
+                        self.pool.pump();
+                        continue;
+                    };
+                    self.pool.send(link, call, request.as_slice(), wait)
                 }
             };
-            if sent.as_ref().is_err_and(|failure| failure.is(Status::Interrupted)) {
+            if let Err(failure) = &sent
+                && (failure.is(Status::Interrupted) || failure.is(Status::Timeout))
+            {
+                if failure.is(Status::Timeout) {
+                    pause = pause.saturating_mul(2);
+                }
                 self.look();
+                self.check_overdue();
+                self.weigh(child);
                 continue;
             }
-            self.pool.state.lock().books.desks[index].unsent.retain(|one| !Arc::ptr_eq(one, &call));
-            match sent {
-                Ok(()) => self.pool.has_gone_out(index, link, &call),
-                Err(failure) => self.pool.not_sent(index, link, &call, failure),
+            pause = LOOK_NS;
+            if let Some(id) = stop {
+                self.pool.state.lock().books.desks[index].stops.retain(|&one| one != id);
+            } else if let Some(call) = &unsent {
+                self.pool.state.lock().books.desks[index].unsent.retain(|one| !Arc::ptr_eq(one, call));
+                let is_out = match sent {
+                    Ok(()) => self.pool.has_gone_out(index, link, call),
+                    Err(failure) => self.pool.not_sent(index, link, call, failure),
+                };
+                if !is_out {
+                    self.pool.pump();
+                }
             }
+        }
+    }
+
+    /// How long to send, until something else is to be looked at. A call of which a part has gone out is sent again from its beginning
+    /// after that, so each pause is longer than the one before: in the end it goes out.
+    fn patience_to_send(&self, pause: i64) -> i64 {
+        let look = if self.pool.options.most_resident != usize::MAX { pause } else { i64::MAX };
+        // Relaxed: see where it is set.
+        match self.seat.overdue.load(Ordering::Relaxed) {
+            i64::MAX => look,
+            overdue => overdue.saturating_sub(now_ns()).max(pause).min(look),
         }
     }
 
@@ -440,7 +501,7 @@ impl<A: Answer> Attendant<A> {
             {
                 let mut state = self.pool.state.lock();
                 let desk = &mut state.books.desks[self.seat.index];
-                (desk.link, desk.open) = (Some(link.clone()), !desk.leaving);
+                (desk.link, desk.open) = (Some(link.clone()), true);
             }
             self.pool.pump();
         }
@@ -452,9 +513,7 @@ impl<A: Answer> Attendant<A> {
         let (entry, next) = {
             let mut state = self.pool.state.lock();
             let desk = &mut state.books.desks[self.seat.index];
-            if too_large {
-                (desk.open, desk.retired) = (false, true);
-            }
+            desk.retired |= too_large;
             let Some(entry) = state.books.answered(self.seat.index, id) else {
                 return Err("an answer to a call that it does not have");
             };
@@ -485,12 +544,14 @@ impl<A: Answer> Attendant<A> {
 
     /// Whether the worker has done its share, now that it has answered.
     fn is_done(&self) -> Option<Over> {
-        let mut state = self.pool.state.lock();
-        let closing = state.closing && state.books.waiting() == 0;
-        let desk = &mut state.books.desks[self.seat.index];
-        let done = closing || desk.leaving || desk.retired;
-        let leaves = done && desk.outstanding.is_empty();
-        desk.open &= !leaves;
+        self.leaves(&mut self.pool.state.lock())
+    }
+
+    /// Whether the worker leaves: from then on it gets nothing.
+    fn leaves(&self, state: &mut State<A>) -> Option<Over> {
+        let ends = state.closing && state.books.waiting() == 0;
+        let leaves = state.books.is_free(self.seat.index, ends);
+        state.books.desks[self.seat.index].open &= !leaves;
         leaves.then_some(Over::Leaves)
     }
 
@@ -537,8 +598,12 @@ impl<A: Answer> Attendant<A> {
             }
         }
         // What it had said before it left.
-        while talks && let Ok(frame) = link.receive(&Patience::new(0)) {
-            talks = self.take(link, child, frame).is_ok();
+        let mut left = self.last_words();
+        while talks
+            && left > 0
+            && let Ok(frame) = link.receive(&Patience::new(0))
+        {
+            talks = self.take_last(true, &mut left, link, child, frame).is_ok();
         }
     }
 
@@ -548,6 +613,8 @@ impl<A: Answer> Attendant<A> {
         let killed = self.pool.state.lock().posts[self.seat.index].killed.take();
         let (status, ours) = match (gone, killed) {
             (_, Some(why)) => (Status::Died, format!("was killed by the pool: {why}")),
+            // What the pool has done to it because it had closed its link is no news; an end of its own is.
+            (Some((status, text)), None) if text == CLOSED && end != End::Signalled(libc::SIGKILL) => (status, String::new()),
             (Some((status, text)), None) => (status, text),
             (None, None) => (Status::Died, String::new()),
         };

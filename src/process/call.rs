@@ -203,6 +203,11 @@ impl<A, R> Call<A, R> {
         false
     }
 
+    /// Whether it has been asked to stop.
+    pub fn is_to_stop(&self) -> bool {
+        self.word.load(Ordering::Acquire) & STOP != 0
+    }
+
     /// Asks it to stop.
     pub fn stop(&self) -> Stop {
         let mut word = self.word.load(Ordering::Relaxed);

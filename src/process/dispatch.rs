@@ -21,7 +21,7 @@ pub struct Entry<A, R> {
 pub struct Desk<A, R, L> {
     /// The worker's link, from when it is ready until it is gone.
     pub link: Option<L>,
-    /// Whether it gets calls.
+    /// Whether it is there for calls; what else keeps it from getting them is told by `takes`.
     pub open: bool,
     /// What it has not answered, in the order in which it was given.
     pub outstanding: VecDeque<Entry<A, R>>,
@@ -33,7 +33,7 @@ pub struct Desk<A, R, L> {
     pub given: u64,
     /// See above.
     pub answered: u64,
-    /// This worker is to leave when it has answered what it has.
+    /// This worker is to leave when it has answered what it has, though it has not been given all that it may.
     pub retired: bool,
     /// Why there will be no further worker.
     pub down: Option<String>,
@@ -111,11 +111,24 @@ impl<A, R, L: Clone> Books<A, R, L> {
         self.desks.iter().map(|desk| desk.outstanding.len()).sum()
     }
 
+    fn takes(&self, desk: &Desk<A, R, L>) -> bool {
+        desk.open && !desk.leaving && !self.is_done(desk) && desk.outstanding.len() < self.window
+    }
+
+    fn is_done(&self, desk: &Desk<A, R, L>) -> bool {
+        desk.retired || desk.given >= self.most_calls
+    }
+
+    /// Whether the seat's worker has nothing and gets nothing any more, be it that `nobody` does.
+    pub fn is_free(&self, seat: usize, nobody: bool) -> bool {
+        let desk = &self.desks[seat];
+        (nobody || desk.leaving || self.is_done(desk)) && desk.outstanding.is_empty()
+    }
+
     fn least(&self) -> Option<usize> {
-        let free = |desk: &&Desk<A, R, L>| desk.open && desk.outstanding.len() < self.window;
         let mut best = None;
         for (seat, desk) in self.desks.iter().enumerate() {
-            if free(&desk) && best.is_none_or(|best: usize| desk.outstanding.len() < self.desks[best].outstanding.len())
+            if self.takes(desk) && best.is_none_or(|best: usize| desk.outstanding.len() < self.desks[best].outstanding.len())
             {
                 best = Some(seat);
             }
@@ -139,9 +152,6 @@ impl<A, R, L: Clone> Books<A, R, L> {
             return None;
         }
         desk.given += 1;
-        if desk.given >= self.most_calls {
-            (desk.open, desk.retired) = (false, true);
-        }
         desk.outstanding.push_back(Entry { call: call.clone(), begun: false });
         Some(Dispatch { seat, link, call })
     }
@@ -221,9 +231,14 @@ impl<A, R, L: Clone> Books<A, R, L> {
         })
     }
 
-    /// A call that has not gone out is nobody's any more.
+    /// A call that has not gone out, as if it had never been given. There is room for another: whoever does this sends it, and has
+    /// the seat look whether it goes.
     pub fn take_back(&mut self, seat: usize, call: &Arc<Call<A, R>>) {
-        self.desks[seat].outstanding.retain(|entry| !Arc::ptr_eq(&entry.call, call));
+        let desk = &mut self.desks[seat];
+        desk.unsent.retain(|unsent| !Arc::ptr_eq(unsent, call));
+        let before = desk.outstanding.len();
+        desk.outstanding.retain(|entry| !Arc::ptr_eq(&entry.call, call));
+        desk.given -= (before - desk.outstanding.len()) as u64;
     }
 
     /// A call has lost its worker; `begun` if it may have begun.

@@ -161,6 +161,18 @@ impl<A: Answer> State<A> {
         }
     }
 
+    /// What becomes of a call that has lost its worker while it was being sent; None: the pool has ended meanwhile, and nobody looks
+    /// into the line any more.
+    fn fall(&mut self, call: &Arc<Call<A>>, begun: bool) -> Option<Fallen<A, Bytes>> {
+        if self.aborting || (self.closing && self.alive == 0) {
+            return None;
+        }
+        let mut fallen = Fallen::default();
+        self.books.fallen(call.clone(), begun, &mut fallen);
+        self.stats.again += fallen.again as u64;
+        Some(fallen)
+    }
+
     fn admit(&self) -> Result<()> {
         if self.closing {
             return Err(Failure::new(Status::Closed, "the pool has been told to end"));
@@ -231,7 +243,13 @@ impl<A: Answer> Pool<A> {
     pub fn call(self: &Arc<Self>, call: &Arc<Call<A>>, data: &[u8], timeout_ns: Option<i64>) -> Result<()> {
         let made = self.accept(call, data, timeout_ns.unwrap_or(self.options.timeout_ns));
         if made.is_err() {
+            let is_over = call.take().is_none();
             call.let_go();
+            if is_over {
+                // Its time, or a request to stop, came first: it has been answered, and counted.
+                self.state.lock().stats.calls += 1;
+                return Ok(());
+            }
         }
         made
     }
@@ -241,7 +259,16 @@ impl<A: Answer> Pool<A> {
             let text = format!("the call is longer than {} bytes", self.options.link.max);
             return Err(Failure::with(Status::TooLarge, text));
         }
-        self.state.lock().admit()?;
+        {
+            let mut state = self.state.lock();
+            state.admit()?;
+            if call.is_to_stop() {
+                state.stats.calls += 1;
+                drop(state);
+                self.fail(call, |stats| &mut stats.cancelled, cancelled);
+                return Ok(());
+            }
+        }
         if timeout_ns != i64::MAX {
             self.watch_time(call, timeout_ns)?;
         }
@@ -301,22 +328,42 @@ impl<A: Answer> Pool<A> {
 
     /// Sends a call to the worker that it has been given to, without waiting. `data` is what it carries; None: it is kept.
     pub(super) fn deliver(&self, dispatch: Dispatch<A, Bytes, Arc<Listed>>, data: Option<&[u8]>) {
-        let Dispatch { seat, link, call } = dispatch;
+        if !self.hand_over(dispatch, data) {
+            self.pump();
+        }
+    }
+
+    /// False: it has not gone out, or has lost its worker meanwhile. Then there may be something to send again.
+    fn hand_over(&self, Dispatch { seat, link, call }: Dispatch<A, Bytes, Arc<Listed>>, data: Option<&[u8]>) -> bool {
         let kept = if data.is_none() { call.request.lock().clone() } else { None };
         let Some(data) = data.or(kept.as_ref().map(Bytes::as_slice)) else {
-            // It is over, and what it carried has gone.
-            self.state.lock().books.take_back(seat, &call);
-            return self.pump();
+            self.withdrawn(seat, &call);
+            return false;
         };
-        match self.send(&link, &call, data, 0) {
+        let is_out = match self.send(&link, &call, data, 0) {
             Ok(()) => self.has_gone_out(seat, &link, &call),
-            Err(failure) if failure.is(Status::WouldBlock) => self.leave_to_seat(seat, &link, &call, data),
-            Err(failure) => self.not_sent(seat, &link, &call, failure),
-        }
+            Err(failure) => {
+                // It goes by somebody else's hand, or into the line: from here on it carries its own data.
+                let lacks = call.request.lock().is_none();
+                match if lacks { keep(&call, data) } else { Ok(()) } {
+                    Ok(()) if failure.is(Status::WouldBlock) => self.leave_to_seat(seat, &link, &call),
+                    Ok(()) => self.not_sent(seat, &link, &call, failure),
+                    Err(failure) => self.not_sent(seat, &link, &call, failure),
+                }
+            }
+        };
         if self.options.most_resident != usize::MAX {
             // From now on it looks at the worker's memory.
             self.poke(seat);
         }
+        is_out
+    }
+
+    /// A call that was to be sent is over, and what it carried has gone.
+    pub(super) fn withdrawn(&self, seat: usize, call: &Arc<Call<A>>) {
+        debug_assert!(call.is_over(), "a call that is not over has lost what it carries");
+        self.state.lock().books.take_back(seat, call);
+        self.poke(seat);
     }
 
     /// Sends a call.
@@ -327,12 +374,7 @@ impl<A: Answer> Pool<A> {
     }
 
     /// The link has no room. The thread of the seat waits for it.
-    fn leave_to_seat(&self, seat: usize, link: &Arc<Listed>, call: &Arc<Call<A>>, data: &[u8]) {
-        if call.request.lock().is_none()
-            && let Err(failure) = keep(call, data)
-        {
-            return self.not_sent(seat, link, call, failure);
-        }
+    fn leave_to_seat(&self, seat: usize, link: &Arc<Listed>, call: &Arc<Call<A>>) -> bool {
         let left = {
             let mut state = self.state.lock();
             let desk = &mut state.books.desks[seat];
@@ -345,52 +387,65 @@ impl<A: Answer> Pool<A> {
         match left {
             true => self.poke(seat),
             // The worker has died, and the call has been left to us.
-            false => self.not_sent(seat, link, call, Failure::new(Status::Died, "")),
+            false => return self.not_sent(seat, link, call, Failure::new(Status::Died, "")),
         }
+        true
     }
 
-    /// A call has gone out; what has come up meanwhile is seen to.
-    pub(super) fn has_gone_out(&self, seat: usize, link: &Arc<Listed>, call: &Arc<Call<A>>) {
+    /// A call has gone out; what has come up meanwhile is seen to. False: it has lost its worker.
+    pub(super) fn has_gone_out(&self, seat: usize, link: &Arc<Listed>, call: &Arc<Call<A>>) -> bool {
         match call.sent() {
             Sent::Done => {}
             Sent::Stop => self.tell_to_stop(seat, link, call.id),
-            Sent::Orphaned { begun } => self.fallen(seat, call, begun),
+            Sent::Orphaned { begun } => {
+                self.fallen(seat, call, begun);
+                return false;
+            }
         }
+        true
     }
 
-    /// A call has not gone out, and will not.
-    pub(super) fn not_sent(&self, seat: usize, link: &Arc<Listed>, call: &Arc<Call<A>>, failure: Failure) {
+    /// A call has not gone out, and will not, by this way. There is room for another: the caller pumps. Always false.
+    pub(super) fn not_sent(&self, seat: usize, link: &Arc<Listed>, call: &Arc<Call<A>>, failure: Failure) -> bool {
         let is_its_own = failure.is(Status::TooLarge) || failure.is(Status::NoMemory);
-        {
-            let mut state = self.state.lock();
-            state.books.take_back(seat, call);
-            let desk = &mut state.books.desks[seat];
-            if !is_its_own && desk.link.as_ref().is_some_and(|there| Arc::ptr_eq(there, link)) {
-                desk.open = false;
-            }
+        if is_its_own {
+            let why = || Error::new(failure.status, &failure.message, "process pool");
+            self.fail(call, |stats| &mut stats.refused, why);
+            self.state.lock().books.take_back(seat, call);
+        } else {
+            let fallen = {
+                let mut state = self.state.lock();
+                state.books.take_back(seat, call);
+                let desk = &mut state.books.desks[seat];
+                if desk.link.as_ref().is_some_and(|there| Arc::ptr_eq(there, link)) {
+                    desk.open = false;
+                }
+                state.fall(call, false)
+            };
+            self.settle_fallen(seat, call, fallen);
         }
-        match is_its_own {
-            true => {
-                let why = || Error::new(failure.status, &failure.message, "process pool");
-                self.fail(call, |stats| &mut stats.refused, why);
-            }
-            false => self.fallen(seat, call, false),
-        }
+        // It may go, now that it has one call less.
+        self.poke(seat);
+        false
     }
 
     /// A call whose worker has died while it was being sent.
     fn fallen(&self, seat: usize, call: &Arc<Call<A>>, begun: bool) {
-        let mut fallen = Fallen::default();
-        let death = {
-            let mut state = self.state.lock();
-            state.books.fallen(call.clone(), begun, &mut fallen);
-            state.stats.again += fallen.again as u64;
-            state.posts[seat].death.clone()
-        };
-        self.see_to(fallen, death.as_ref());
+        let fallen = self.state.lock().fall(call, begun);
+        self.settle_fallen(seat, call, fallen);
     }
 
-    /// What becomes of calls that have lost their worker.
+    fn settle_fallen(&self, seat: usize, call: &Arc<Call<A>>, fallen: Option<Fallen<A, Bytes>>) {
+        match fallen {
+            None => self.fail(call, |stats| &mut stats.closed, ended),
+            Some(fallen) => {
+                let death = self.state.lock().posts[seat].death.clone();
+                self.see_to(fallen, death.as_ref());
+            }
+        }
+    }
+
+    /// What becomes of calls that have lost their worker. Some may wait again: the caller pumps.
     pub(super) fn see_to(&self, fallen: Fallen<A, Bytes>, death: Option<&Death>) {
         for call in fallen.lost {
             let attempts = call.attempts();
@@ -413,7 +468,6 @@ impl<A: Answer> Pool<A> {
             self.fail(&call, |stats| &mut stats.cancelled, cancelled);
         }
         if fallen.again > 0 {
-            self.pump();
             self.fail_if_hopeless();
         }
     }
@@ -423,9 +477,9 @@ impl<A: Answer> Pool<A> {
         loop {
             let next = self.state.lock().books.give_first();
             match next {
-                Some(dispatch) => self.deliver(dispatch, None),
+                Some(dispatch) => self.hand_over(dispatch, None),
                 None => return,
-            }
+            };
         }
     }
 
@@ -583,6 +637,8 @@ impl<A: Answer> Pool<A> {
             }
         }
         self.poke_all();
+        // Seats that were to leave may stay.
+        self.pump();
         started
     }
 

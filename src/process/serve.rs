@@ -16,6 +16,7 @@ use crate::memory::Bytes;
 use crate::observe::{self, Level, Outlet};
 use crate::platform::child::{die_with_parent, own_resident};
 use crate::platform::clock::now_ns;
+use crate::platform::fork;
 
 /// How often a worker tells how it is, if it is asked anything.
 const TELL_NS: i64 = 1_000_000_000;

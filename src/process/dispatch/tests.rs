@@ -58,11 +58,12 @@ fn a_worker_gets_so_many_calls_in_its_life() {
     let mut books = books(1, 4);
     books.most_calls = 2;
     assert_eq!((put(&mut books, 1).1, put(&mut books, 2).1, put(&mut books, 3).1), (Some(0), Some(0), None));
-    assert!(books.desks[0].retired && !books.desks[0].open);
-    assert!(books.answered(0, 1).is_some() && books.answered(0, 2).is_some());
+    assert!(books.answered(0, 1).is_some() && !books.is_free(0, false));
+    assert!(books.answered(0, 2).is_some() && books.is_free(0, false));
     assert!(books.give_first().is_none());
     assert_eq!(books.worker_gone(0).again, 0);
-    assert!(!books.desks[0].retired);
+    (books.desks[0].link, books.desks[0].open) = (Some(0), true);
+    assert_eq!(books.give_first().unwrap().call.id, 3);
 }
 
 #[test]
@@ -168,4 +169,36 @@ fn those_who_leave_the_line_are_not_counted_and_not_sent() {
     assert_eq!(rest.iter().filter(|call| !call.is_over()).count(), 9);
     rest.iter().for_each(|call| books.is_stale(call));
     assert_eq!(books.waiting(), 0);
+}
+
+#[test]
+fn what_is_taken_back_was_never_given() {
+    let mut books = books(1, 2);
+    books.most_calls = 2;
+    let first = put(&mut books, 1).0;
+    let second = put(&mut books, 2).0;
+    books.desks[0].unsent.push(second.clone());
+    put(&mut books, 3);
+    assert!(books.give_first().is_none());
+    books.take_back(0, &second);
+    books.take_back(0, &second);
+    assert!(books.desks[0].unsent.is_empty());
+    assert_eq!(books.give_first().unwrap().call.id, 3);
+    assert!(books.give_first().is_none());
+    assert!(books.answered(0, 3).is_some() && !books.is_free(0, false));
+    // Once nothing is left, the worker that has had its share goes, and one that has not does not.
+    books.take_back(0, &first);
+    assert!(!books.is_free(0, false) && books.is_free(0, true));
+}
+
+#[test]
+fn a_seat_that_is_to_leave_gets_nothing_until_it_may_stay() {
+    let mut books = books(1, 1);
+    books.desks[0].leaving = true;
+    assert!(books.is_free(0, false));
+    assert_eq!(put(&mut books, 1).1, None);
+    assert!(books.give_first().is_none());
+    books.desks[0].leaving = false;
+    assert!(!books.is_free(0, false));
+    assert_eq!(books.give_first().unwrap().call.id, 1);
 }
