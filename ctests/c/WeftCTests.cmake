@@ -28,7 +28,7 @@ set(WEFT_C_TESTS
     channel_batches channel_counted channel_fd select select_poll
     breaker breaker_callbacks
     link link_waits link_death
-    process process_ends process_births process_hostile process_faults
+    process process_lost process_ends process_births process_hostile process_faults
     context context_fork context_fork_fails context_kinds context_pool context_process
     fork fork_waits ending scarcity misuse stress)
 set(WEFT_C_EXTRA_timers ticks.c)
@@ -51,6 +51,7 @@ set(WEFT_C_EXTRA_link_waits links.c)
 set(WEFT_C_EXTRA_link_death links.c)
 set(WEFT_C_EXTRA_process processes.c)
 set(WEFT_C_EXTRA_process_ends processes.c)
+set(WEFT_C_EXTRA_process_lost processes.c)
 set(WEFT_C_EXTRA_process_births processes.c)
 set(WEFT_C_EXTRA_process_hostile processes.c)
 set(WEFT_C_EXTRA_process_faults processes.c)

@@ -2,6 +2,7 @@
 #include "processes.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -327,6 +328,59 @@ TEST(a_fork_that_fails_is_told)
         CHECK_STATUS(status, WEFT_DIED);
     CHECK_INT(asked, 3);
     pool_end(pool);
+}
+
+/* The number of a process that is not the function's own child. */
+static int32_t tell_a_stranger(int32_t fd, void *arg)
+{
+    (void)fd;
+    return *(pid_t *)arg;
+}
+
+TEST(a_stranger_is_left_alone)
+{
+    int ends[2];
+    pid_t stranger = -1;
+    REQUIRE(pipe(ends) == 0);
+    pid_t pid = fork();
+    REQUIRE(pid >= 0);
+    if (pid == 0) {
+        /* Its child is nobody's here. It has the end of the pipe for as long as it lives. */
+        stranger = fork();
+        if (stranger == 0) {
+            stranger = getpid();
+            REQUIRE(write(ends[1], &stranger, sizeof stranger) == sizeof stranger);
+            alarm(300);
+            for (;;)
+                pause();
+        }
+        _exit(stranger > 0 ? 0 : 1);
+    }
+    REQUIRE(waitpid(pid, NULL, 0) == pid);
+    REQUIRE(read(ends[0], &stranger, sizeof stranger) == sizeof stranger);
+    close(ends[1]);
+    weft_process_pool_options options = pool_options(1);
+    options.argv = NULL;
+    options.fork_fn = tell_a_stranger;
+    options.fork_arg = &stranger;
+    options.fork_anywhere = WEFT_ON;
+    options.restart_limit = 1;
+    weft_process_pool *pool = pool_with(&options);
+    weft_future *future = NULL;
+    weft_status status = weft_process_pool_call(pool, "e", 1, NULL, &future);
+    if (status == WEFT_OK)
+        fails(future, WEFT_DIED, "is no child");
+    else
+        CHECK_STATUS(status, WEFT_DIED);
+    pool_end(pool);
+    /* A zombie is there as well: who has closed the pipe has ended. */
+    char byte;
+    REQUIRE(fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0);
+    CHECK(read(ends[0], &byte, 1) == -1 && errno == EAGAIN);
+    kill(stranger, SIGKILL);
+    REQUIRE(fcntl(ends[0], F_SETFL, 0) == 0);
+    CHECK(read(ends[0], &byte, 1) == 0);
+    close(ends[0]);
 }
 
 /* A program that reaps all children takes away how they ended, and nothing else. */

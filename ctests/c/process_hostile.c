@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* The way to the pool, as a worker that does by itself what weft_serve does. */
@@ -181,36 +182,128 @@ TEST(a_worker_that_closes_its_link_is_killed)
     options.restart_limit = UINT32_MAX;
     weft_process_pool *pool = pool_with(&options);
     for (int i = 0; i < 3; i++)
-        fails(ask(pool, 'x'), WEFT_DIED, "during a call");
+        fails(ask(pool, 'x'), WEFT_DIED, "closed its link during a call");
     options.grace_ns = 10000000;
     pool_end(pool);
     no_children();
 }
 
-/* One whose child keeps its socket: its end shows all the same. */
+/* One whose child keeps its socket, until the pipe of keep_pipe is closed here: its end shows all the same. */
+enum { KEEP_FD = 103 };
+
+static int keep_pipe(void)
+{
+    int ends[2];
+    REQUIRE(pipe(ends) == 0);
+    REQUIRE(dup2(ends[0], KEEP_FD) == KEEP_FD);
+    close(ends[0]);
+    REQUIRE(fcntl(ends[1], F_SETFD, FD_CLOEXEC) == 0);
+    return ends[1];
+}
+
+static void keep_end(int end)
+{
+    close(end);
+    close(KEEP_FD);
+}
+
 CHILD_WITHOUT_LEAK_CHECK(leaves_its_socket_to_a_child)
 {
-    alarm(0);
     int keep = dup(atoi(getenv("WEFT_LINK_FD")));
     weft_link *link = link_to_pool();
     char what;
-    next_call(link, &what);
-    fcntl(keep, F_SETFD, 0);
-    int ends[2];
-    REQUIRE(pipe(ends) == 0);
-    if (fork() == 0) {
-        close(ends[1]);
-        read(ends[0], &what, 1);
-        sleep(2);
-        _exit(0);
-    }
+    if (next_call(link, &what) == 0)
+        return;
+    REQUIRE(keep >= 0);
+    pid_t pid = fork();
+    REQUIRE(pid >= 0);
+    if (pid == 0)
+        _exit(read(KEEP_FD, &what, 1) == 0 ? 0 : 1);
     kill(getpid(), SIGKILL);
 }
 
 TEST(a_death_shows_although_somebody_has_the_socket)
 {
+    int end = keep_pipe();
     weft_process_pool_options options = pool_options_of("leaves_its_socket_to_a_child", 1);
     weft_process_pool *pool = pool_with(&options);
     fails(ask(pool, 'x'), WEFT_DIED, "signal 9");
+    pool_end(pool);
+    keep_end(end);
+}
+
+/* One whose child has the whole link, and writes to it without end. */
+CHILD_WITHOUT_LEAK_CHECK(leaves_its_link_to_a_child)
+{
+    alarm(0);
+    int fd = atoi(getenv("WEFT_LINK_FD")), ends[2];
+    char byte = 1;
+    REQUIRE(pipe(ends) == 0);
+    pid_t pid = fork();
+    REQUIRE(pid >= 0);
+    if (pid > 0) {
+        /* It writes by now, and does not stop. */
+        close(ends[1]);
+        REQUIRE(read(ends[0], &byte, 1) == 1);
+        kill(getpid(), SIGKILL);
+    }
+    weft_link *link = NULL;
+    OK(weft_after_fork());
+    OK(weft_link_adopt(fd, &link));
+    char what;
+    OK(weft_link_send(link, WEFT_FRAME_HEARTBEAT, 0, 0, NULL, 0, WEFT_FOREVER));
+    if (next_call(link, &what) != 0)
+        REQUIRE(write(ends[1], &byte, 1) == 1);
+    while (weft_link_send(link, WEFT_FRAME_HEARTBEAT, 0, 0, NULL, 0, WEFT_FOREVER) == WEFT_OK)
+        ;
+    weft_link_release(link);
+}
+
+TEST(a_death_shows_although_somebody_writes_without_end)
+{
+    weft_process_pool_options options = pool_options_of("leaves_its_link_to_a_child", 1);
+    options.restart_limit = 0;
+    weft_process_pool *pool = pool_with(&options);
+    fails(ask(pool, 'x'), WEFT_DIED, "signal 9");
+    pool_end(pool);
+}
+
+/* A handler that forks: its child has the link, too, and does not get to answer. */
+static weft_status forks_and_returns(const void *data, size_t len, weft_bytes **reply, void *arg)
+{
+    (void)arg;
+    pid_t self = getpid(), pid = len > 0 && *(const char *)data == 'f' ? fork() : self;
+    REQUIRE(pid >= 0);
+    if (pid > 0 && pid != self) {
+        int status = 0;
+        REQUIRE(waitpid(pid, &status, 0) == pid);
+        return weft_bytes_new(&status, sizeof status, reply);
+    }
+    return weft_bytes_new(data, len, reply);
+}
+
+CHILD_WITHOUT_LEAK_CHECK(forks_in_its_handler)
+{
+    alarm(0);
+    CHECK_STATUS(weft_serve(-1, forks_and_returns, NULL), WEFT_OK);
+}
+
+TEST(a_handlers_child_does_not_answer)
+{
+    weft_process_pool_options options = pool_options_of("forks_in_its_handler", 1);
+    weft_process_pool *pool = pool_with(&options);
+    for (int i = 0; i < 3; i++) {
+        void *bytes = NULL;
+        weft_future *future = ask(pool, 'f');
+        if (CHECK_STATUS(weft_future_get(future, WEFT_FOREVER, &bytes), WEFT_OK)) {
+            int status;
+            REQUIRE(weft_bytes_len(bytes) == sizeof status);
+            memcpy(&status, weft_bytes_data(bytes), sizeof status);
+            CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 70);
+        }
+        weft_future_release(future);
+        answers(ask(pool, 'x'), "x", 1);
+    }
+    CHECK_INT(pool_stats(pool).deaths, 0);
     pool_end(pool);
 }

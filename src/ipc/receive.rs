@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 
-use super::frame::{Assembly, Frame, Frames, Refusal, Sink, Step};
+use super::frame::{Assembly, Frame, Frames, HEADER, Refusal, Sink, Step};
 use super::link::{Link, Patience, failure, gone};
 use super::sleep::{RECEIVER, SENDER, spin};
 use super::view::Viewed;
@@ -17,6 +17,9 @@ use crate::sync::turn::InTurn;
 
 /// So many pieces without a frame, and whoever reads them looks at what would end its call: a peer can send them without end.
 const PIECES: u32 = 4096;
+
+/// More than a socket holds.
+const SOCKET: usize = 4 << 20;
 
 pub(super) const EMPTY: &str = "nothing has come over the link";
 
@@ -96,6 +99,15 @@ impl Link {
                 None => self.wait_for_data(inward, patience)?,
             }
         }
+    }
+
+    /// How many bytes of frames there may be at most of what has been sent by now, each with its header and not more of its data than
+    /// this: of a peer that has ended, and whose socket somebody else goes on with, no more need be received.
+    pub fn most_left(&self) -> (usize, usize) {
+        let ring = self.wire.segment().map_or(SOCKET, |segment| segment.ring());
+        let taken_in = self.inward.take(|| Deadline::Never).map_or(0, |turn| turn.cost);
+        // The ring, the frame whose beginning has left it, and one that the caller may just have received.
+        (3 * (ring + HEADER) + taken_in, ring)
     }
 
     /// The next frame from the wire, if it is there; or pieces of it, and `goes_on` if that was not all.

@@ -14,7 +14,7 @@ use super::restarts::{Next, Restarts};
 use super::wire::{self, Failed, Log};
 use crate::error::{Failure, Result, Status};
 use crate::ipc::frame::{HEADER, Nonsense};
-use crate::ipc::{Frame, Head, Patience};
+use crate::ipc::{Frame, Head, Link, Patience};
 use crate::memory::Bytes;
 use crate::observe::{self, Level, Origin};
 use crate::platform::child::{Child, End, signal_name};
@@ -26,9 +26,6 @@ use crate::time::reactor::{self, Interest};
 
 /// How often the memory of a worker that is at work is looked at, if there is a limit.
 const LOOK_NS: i64 = 20_000_000;
-
-/// What is taken for the size of a link's ring at least: a socket alone holds as much.
-const LEAST_RING: usize = 1 << 20;
 
 /// What a worker has done whose link is at its end though nobody has seen it die.
 const CLOSED: &str = "closed its link";
@@ -73,6 +70,27 @@ enum Over {
     Aborted,
     /// It is gone, or will be.
     Gone(Status, String),
+}
+
+/// What a worker that has ended may have left in its link. A descendant of its that has the link may go on without end.
+struct Rest {
+    bytes: usize,
+    most: usize,
+}
+
+impl Rest {
+    fn of(link: &Link) -> Rest {
+        let (bytes, most) = link.most_left();
+        Rest { bytes, most }
+    }
+
+    /// Whether the frame may be of it.
+    fn has(&mut self, frame: &Frame) -> bool {
+        let bytes = HEADER + frame.bytes.as_slice().len().min(self.most);
+        let has = bytes <= self.bytes;
+        self.bytes = self.bytes.saturating_sub(bytes);
+        has
+    }
 }
 
 /// What has become of a worker.
@@ -283,7 +301,7 @@ impl<A: Answer> Attendant<A> {
 
     /// Receives until there is nothing more to receive, or the worker is to go.
     fn listen(&mut self, link: &Arc<Listed>, child: &Child) -> Over {
-        let (begun_ns, mut last_words) = (now_ns(), self.last_words());
+        let (begun_ns, mut rest) = (now_ns(), None);
         loop {
             if (self.look() || !self.ready)
                 && let Some(over) = self.orders(link, child)
@@ -294,8 +312,10 @@ impl<A: Answer> Attendant<A> {
             let wait = self.patience(begun_ns);
             let ended = self.seat.ended.load(Ordering::Acquire);
             match link.receive(&Patience::new(if ended { 0 } else { wait })) {
-                Ok(_) if ended && last_words == 0 => return Over::Gone(Status::Died, String::new()),
-                Ok(frame) => match self.take_last(ended, &mut last_words, link, child, frame) {
+                Ok(frame) if ended && !rest.get_or_insert_with(|| Rest::of(link)).has(&frame) => {
+                    return Over::Gone(Status::Died, String::new());
+                }
+                Ok(frame) => match self.take(link, child, frame) {
                     Ok(true) => {}
                     Ok(false) => {
                         if let Some(over) = self.is_done() {
@@ -325,29 +345,6 @@ impl<A: Answer> Attendant<A> {
                 Err(_) => return Over::Gone(Status::Died, String::new()),
             }
         }
-    }
-
-    /// How many bytes a worker that has ended may have left in its link. Somebody else may have the link, and go on.
-    fn last_words(&self) -> usize {
-        // What may be in the ring, or in the socket if there is none; the frame that was begun before; what senders have taken in.
-        let link = &self.pool.options.link;
-        link.ring.max(LEAST_RING).saturating_mul(4).saturating_add(link.backlog)
-    }
-
-    /// A frame, which counts if the worker has `ended`.
-    fn take_last(
-        &mut self,
-        ended: bool,
-        left: &mut usize,
-        link: &Arc<Listed>,
-        child: &Child,
-        frame: Frame,
-    ) -> Result<bool, Nonsense> {
-        if ended {
-            let most = self.pool.options.link.ring.max(LEAST_RING);
-            *left = left.saturating_sub(HEADER + frame.bytes.as_slice().len().min(most));
-        }
-        self.take(link, child, frame)
     }
 
     /// How long to wait for the next frame.
@@ -598,12 +595,12 @@ impl<A: Answer> Attendant<A> {
             }
         }
         // What it had said before it left.
-        let mut left = self.last_words();
+        let mut rest = Rest::of(link);
         while talks
-            && left > 0
             && let Ok(frame) = link.receive(&Patience::new(0))
+            && rest.has(&frame)
         {
-            talks = self.take_last(true, &mut left, link, child, frame).is_ok();
+            talks = self.take(link, child, frame).is_ok();
         }
     }
 
@@ -614,7 +611,9 @@ impl<A: Answer> Attendant<A> {
         let (status, ours) = match (gone, killed) {
             (_, Some(why)) => (Status::Died, format!("was killed by the pool: {why}")),
             // What the pool has done to it because it had closed its link is no news; an end of its own is.
-            (Some((status, text)), None) if text == CLOSED && end != End::Signalled(libc::SIGKILL) => (status, String::new()),
+            (Some((status, text)), None) if text == CLOSED && end != End::Signalled(libc::SIGKILL) => {
+                (status, String::new())
+            }
             (Some((status, text)), None) => (status, text),
             (None, None) => (Status::Died, String::new()),
         };

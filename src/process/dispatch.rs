@@ -128,7 +128,8 @@ impl<A, R, L: Clone> Books<A, R, L> {
     fn least(&self) -> Option<usize> {
         let mut best = None;
         for (seat, desk) in self.desks.iter().enumerate() {
-            if self.takes(desk) && best.is_none_or(|best: usize| desk.outstanding.len() < self.desks[best].outstanding.len())
+            if self.takes(desk)
+                && best.is_none_or(|best: usize| desk.outstanding.len() < self.desks[best].outstanding.len())
             {
                 best = Some(seat);
             }

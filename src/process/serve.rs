@@ -70,7 +70,12 @@ pub fn serve(link: Link, handler: &mut dyn FnMut(&[u8]) -> Result<Bytes, Failed>
     loop {
         let Some(bytes) = service.next(&Patience::new(i64::MAX))? else { return Ok(()) };
         HERE.set(&service);
+        let epoch = fork::epoch();
         let outcome = handler(bytes.as_slice());
+        if fork::epoch() != epoch {
+            // What comes next is for the worker to say, which has this link, too.
+            fork::refuse_to_return();
+        }
         HERE.set(std::ptr::null());
         if let Err(failure) = service.answer_current(&outcome, &Patience::new(i64::MAX)) {
             service.end();
