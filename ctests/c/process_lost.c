@@ -1,7 +1,6 @@
 /* Process pools: no call is lost and no seat stands still, whatever comes between a call's being given to a worker and its going out. */
 #include "processes.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,31 +21,32 @@ static weft_process_pool *stopped_pool(const weft_process_pool_options *options,
 /* With a window of one, a call's data is not kept while it is sent: it has to be when the worker turns out to be gone. */
 struct deaths {
     weft_process_pool *pool;
+    uint64_t seed;
     atomic_bool over;
 };
 
 static void keep_asking(size_t index, void *arg)
 {
     struct deaths *deaths = arg;
-    if (index == 0) {
-        for (int i = 0; i < 150; i++) {
-            void *bytes = NULL;
-            weft_future *future = ask(deaths->pool, PID);
-            pid_t pid = 0;
-            if (weft_future_get(future, WEFT_FOREVER, &bytes) == WEFT_OK) {
-                memcpy(&pid, weft_bytes_data(bytes), sizeof pid);
-                kill(pid, SIGKILL);
-            }
-            weft_future_release(future);
+    struct random random = {deaths->seed + index};
+    for (int i = 0; index == 0 && i < 400; i++) {
+        void *bytes = NULL;
+        weft_future *future = ask(deaths->pool, PID);
+        pid_t pid = 0;
+        if (weft_future_get(future, WEFT_FOREVER, &bytes) == WEFT_OK) {
+            memcpy(&pid, weft_bytes_data(bytes), sizeof pid);
+            kill(pid, SIGKILL);
         }
-        deaths->over = true;
+        weft_future_release(future);
     }
+    deaths->over |= index == 0;
     while (!deaths->over) {
         void *bytes = NULL;
         weft_future *future = call(deaths->pool, "eagain", 6);
         weft_status status = weft_future_get(future, WEFT_FOREVER, &bytes);
         CHECK(status == WEFT_OK || status == WEFT_DIED);
         weft_future_release(future);
+        usleep((useconds_t)random_below(&random, 300)); /* To meet a death at each of its stages. */
     }
 }
 
@@ -55,8 +55,8 @@ TEST(an_idle_worker_that_dies_takes_no_call_with_it)
     weft_process_pool_options options = pool_options(2);
     options.restart_limit = UINT32_MAX;
     options.backoff_ns = 0;
-    struct deaths deaths = {.pool = pool_with(&options)};
-    threads_together(3, keep_asking, &deaths);
+    struct deaths deaths = {.pool = pool_with(&options), .seed = random_seed()};
+    threads_together(4, keep_asking, &deaths);
     pool_end(deaths.pool);
 }
 
@@ -241,16 +241,21 @@ TEST(what_is_refused_is_not_counted)
     weft_future *busy = ask(pool, STOPS);
     begun(1);
     uint64_t made = 1;
-    for (int i = 0; i < 20000; i++) {
+    /* While it is copied, its time is over. */
+    size_t len = 4 << 20;
+    char *data = calloc(1, len);
+    REQUIRE(data != NULL);
+    for (int i = 0; i < 200; i++) {
         weft_future *future = NULL;
         call_options.timeout_ns = 1 + (int64_t)random_below(&random, 60000);
-        weft_status status = weft_process_pool_call(pool, "e", 1, &call_options, &future);
+        weft_status status = weft_process_pool_call(pool, data, len, &call_options, &future);
         made += status == WEFT_OK;
         if (status == WEFT_OK)
             fails(future, WEFT_TIMEOUT, "not answered in time");
         else
             CHECK_STATUS(status, WEFT_REJECTED);
     }
+    free(data);
     CHECK_INT(pool_stats(pool).calls, made);
     weft_future_cancel(busy);
     fails(busy, WEFT_CANCELLED, "it has stopped");

@@ -207,9 +207,9 @@ typedef void (*weft_drop_fn)(void *ctx, void *value);
 #define WEFT_PANIC 61
 /* Other side: the promise was released unsettled. */
 #define WEFT_BROKEN 62
-/* Other side: the other process died. Kept for processes; nothing returns it yet. */
+/* Other side: the other process died. */
 #define WEFT_DIED 63
-/* Other side: the other process sent nonsense. Kept for processes; nothing returns it yet. */
+/* Other side: the other process sent nonsense. */
 #define WEFT_PROTOCOL 64
 
 /*
