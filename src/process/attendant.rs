@@ -416,7 +416,7 @@ impl<A: Answer> Attendant<A> {
                 (None, None) => return None,
                 (None, Some(call)) => {
                     let request = call.request.lock().clone();
-                    let Some(request) = request else {
+                    let Some(request) = request.filter(|_| !call.is_over()) else {
                         self.pool.withdrawn(index, call);
                         self.pool.pump();
                         continue;
@@ -569,9 +569,18 @@ impl<A: Answer> Attendant<A> {
     /// Has the worker leave, and makes it if it does not. Returns when it has ended, or is about to.
     fn see_off(&mut self, link: &Arc<Listed>, child: &Child, abort: bool) {
         let grace = self.pool.options.grace_ns;
-        let _ = link.send(Head { kind: wire::SHUTDOWN, flags: 0, id: 0 }, &[], &Patience::new(0));
         let mut next = libc::SIGTERM;
         let (mut until, mut talks) = (if abort { 0 } else { now_ns().saturating_add(grace) }, true);
+        // What was withdrawn may fill the link, until the worker comes to read it.
+        let shutdown = Head { kind: wire::SHUTDOWN, flags: 0, id: 0 };
+        while let Err(failure) = link.send(shutdown, &[], &Patience::new(until.saturating_sub(now_ns()).max(0)))
+            && failure.is(Status::Interrupted)
+            && !self.seat.ended.load(Ordering::Acquire)
+        {
+            if self.look() && self.pool.state.lock().aborting {
+                until = 0;
+            }
+        }
         while !self.seat.ended.load(Ordering::Acquire) && !child.has_ended() {
             if now_ns() >= until {
                 child.signal(next);
