@@ -15,4 +15,5 @@ test {
     _ = @import("ends.zig");
     _ = @import("select.zig");
     _ = @import("breaker.zig");
+    _ = @import("links.zig");
 }
