@@ -16,4 +16,5 @@ test {
     _ = @import("select.zig");
     _ = @import("breaker.zig");
     _ = @import("links.zig");
+    _ = @import("processes.zig");
 }
