@@ -6,8 +6,8 @@
 //! What holds for everything in here:
 //!
 //! - Handles (`Runtime`, `Future`, `Promise`, `Channel`, `CancelToken`, `Timer`, `Mutex`, `Thread`, `Breaker`, `Link`, `Bytes`,
-//!   `ProcessPool`, `Answer`, `Waker`, `Watch`) are small structs around one reference. `retain()` gives another one to keep, `deinit()`
-//!   gives one back and never blocks; a copy without `retain()` is a borrowed view.
+//!   `ProcessPool`, `Answer`, `Context`, `ContextPool`, `Waker`, `Watch`) are small structs around one reference. `retain()` gives another
+//!   one to keep, `deinit()` gives one back and never blocks; a copy without `retain()` is a borrowed view.
 //! - Callables are functions known at compile time plus a tuple of arguments, which are copied. A function whose first parameter is a
 //!   `Worker` gets the worker it runs on; the tuple does not mention it.
 //! - What can fail returns `Error`, which mirrors the statuses of weft.h; `message()` explains this thread's last failure. Errors that
@@ -53,6 +53,8 @@ pub const Frame = @import("link.zig").Frame;
 pub const FrameHead = @import("link.zig").FrameHead;
 pub const ProcessPool = @import("process.zig").ProcessPool;
 pub const Answer = @import("process.zig").Answer;
+pub const Context = @import("context.zig").Context;
+pub const ContextPool = @import("context.zig").ContextPool;
 pub const serve = @import("process.zig").serve;
 pub const serveCancelled = @import("process.zig").serveCancelled;
 pub const serveAttempt = @import("process.zig").serveAttempt;

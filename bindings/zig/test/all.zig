@@ -17,4 +17,5 @@ test {
     _ = @import("breaker.zig");
     _ = @import("links.zig");
     _ = @import("processes.zig");
+    _ = @import("contexts.zig");
 }

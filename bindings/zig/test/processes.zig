@@ -27,7 +27,7 @@ fn answer(times: u32, data: []const u8) !weft.Bytes {
     return weft.Bytes.init(room[0 .. times * data.len]);
 }
 
-fn poolOf(workers: u32) !weft.ProcessPool {
+pub fn poolOf(workers: u32) !weft.ProcessPool {
     var options = weft.ProcessPool.defaults();
     options.workers = workers;
     return weft.ProcessPool.init(&.{"/proc/self/exe"}, options);
