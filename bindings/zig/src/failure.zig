@@ -85,7 +85,7 @@ pub fn report(err: anyerror) c.weft_status {
     return c.weft_error_set(toStatus(err), @errorName(err).ptr);
 }
 
-/// Why a future failed. Valid while the future lives.
+/// Why a future, or the run of a context, failed. Valid as long as that keeps it: a future while it lives.
 pub const Failure = struct {
     status: c.weft_status,
     text: [:0]const u8,
@@ -95,7 +95,11 @@ pub const Failure = struct {
     backtrace: [:0]const u8,
 
     pub fn of(future: *const c.weft_future) ?Failure {
-        const failure = c.weft_future_error(future) orelse return null;
+        return read(c.weft_future_error(future));
+    }
+
+    pub fn read(reported: ?*const c.weft_error) ?Failure {
+        const failure = reported orelse return null;
         return .{
             .status = c.weft_error_status(failure),
             .text = std.mem.span(@as([*:0]const u8, c.weft_error_text(failure))),

@@ -5,8 +5,9 @@
 //!
 //! What holds for everything in here:
 //!
-//! - Handles (`Runtime`, `Future`, `Promise`, `Channel`, `CancelToken`, `Timer`, `Mutex`, `Thread`, `Breaker`, `Waker`, `Watch`) are small structs around one reference. `retain()` gives another one to keep,
-//!   `deinit()` gives one back and never blocks; a copy without `retain()` is a borrowed view.
+//! - Handles (`Runtime`, `Future`, `Promise`, `Channel`, `CancelToken`, `Timer`, `Mutex`, `Thread`, `Breaker`, `Link`, `Bytes`,
+//!   `ProcessPool`, `Answer`, `Context`, `ContextPool`, `Waker`, `Watch`) are small structs around one reference. `retain()` gives another
+//!   one to keep, `deinit()` gives one back and never blocks; a copy without `retain()` is a borrowed view.
 //! - Callables are functions known at compile time plus a tuple of arguments, which are copied. A function whose first parameter is a
 //!   `Worker` gets the worker it runs on; the tuple does not mention it.
 //! - What can fail returns `Error`, which mirrors the statuses of weft.h; `message()` explains this thread's last failure. Errors that
@@ -46,6 +47,17 @@ pub const Channel = @import("channel.zig").Channel;
 pub const Breaker = @import("breaker.zig").Breaker;
 pub const Permit = @import("breaker.zig").Permit;
 pub const Outcome = @import("breaker.zig").Outcome;
+pub const Bytes = @import("bytes.zig").Bytes;
+pub const Link = @import("link.zig").Link;
+pub const Frame = @import("link.zig").Frame;
+pub const FrameHead = @import("link.zig").FrameHead;
+pub const ProcessPool = @import("process.zig").ProcessPool;
+pub const Answer = @import("process.zig").Answer;
+pub const Context = @import("context.zig").Context;
+pub const ContextPool = @import("context.zig").ContextPool;
+pub const serve = @import("process.zig").serve;
+pub const serveCancelled = @import("process.zig").serveCancelled;
+pub const serveAttempt = @import("process.zig").serveAttempt;
 
 pub const select = @import("select.zig").select;
 pub const Fired = @import("select.zig").Fired;

@@ -15,4 +15,7 @@ test {
     _ = @import("ends.zig");
     _ = @import("select.zig");
     _ = @import("breaker.zig");
+    _ = @import("links.zig");
+    _ = @import("processes.zig");
+    _ = @import("contexts.zig");
 }
