@@ -28,7 +28,7 @@ set(WEFT_C_TESTS
     channel_batches channel_counted channel_fd select select_poll
     breaker breaker_callbacks
     link link_waits link_death
-    process process_lost process_ends process_births process_hostile process_faults
+    process process_lost process_ends process_births process_hostile process_faults process_host
     context context_fork context_fork_fails context_kinds context_pool context_process
     fork fork_waits ending scarcity misuse stress)
 set(WEFT_C_EXTRA_timers ticks.c)
@@ -39,7 +39,7 @@ set(WEFT_C_EXTRA_fd_watch_tasks descriptors.c)
 set(WEFT_C_EXTRA_fork_waits inherited.c descriptors.c)
 set(WEFT_C_EXTRA_misuse misuse_values.c misuse_runtime.c misuse_kinds.c misuse_tasks.c misuse_cancel.c misuse_locks.c misuse_timer.c
     misuse_futures.c misuse_waiting.c
-    misuse_channels.c misuse_select.c misuse_breaker.c misuse_link.c misuse_process.c misuse_context.c)
+    misuse_channels.c misuse_select.c misuse_breaker.c misuse_link.c misuse_process.c misuse_process_host.c misuse_context.c)
 set(WEFT_C_EXTRA_context contexts.c)
 set(WEFT_C_EXTRA_context_fork contexts.c)
 set(WEFT_C_EXTRA_context_fork_fails contexts.c)
@@ -55,6 +55,7 @@ set(WEFT_C_EXTRA_process_lost processes.c)
 set(WEFT_C_EXTRA_process_births processes.c)
 set(WEFT_C_EXTRA_process_hostile processes.c)
 set(WEFT_C_EXTRA_process_faults processes.c)
+set(WEFT_C_EXTRA_process_host processes.c)
 set(WEFT_C_SUPPORT "${WEFT_C_DIRECTORY}/harness.c" "${WEFT_C_DIRECTORY}/support.c")
 set(WEFT_C_OPTIONS -Wall -Wextra -Wpedantic -Werror)
 set(WEFT_C_VALGRIND "--suppressions=${WEFT_C_DIRECTORY}/valgrind.supp"

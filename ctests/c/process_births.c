@@ -33,7 +33,7 @@ static weft_status facts(const void *data, size_t len, weft_bytes **reply, void 
         text[0] = (char)('0' + getpriority(PRIO_PROCESS, 0) - (int)((const char *)data)[1]);
         break;
     case 'l':
-        REQUIRE(getrlimit(RLIMIT_CORE, &limit) == 0);
+        REQUIRE(getrlimit(RLIMIT_MSGQUEUE, &limit) == 0);
         strcpy(text, limit.rlim_cur == 4096 && limit.rlim_max == 8192 ? "limited" : "not");
         break;
     case 't': {
@@ -64,7 +64,7 @@ static void tells(weft_process_pool *pool, const char *what, const char *text)
 TEST(a_program_gets_what_it_is_to_have)
 {
     const char *env[] = {"WEFT_TEST_VALUE=given", "PATH=/usr/bin:/bin", NULL};
-    weft_process_limit limits[] = {{.resource = RLIMIT_CORE, .soft = 4096, .hard = 8192}};
+    weft_process_limit limits[] = {{.resource = RLIMIT_MSGQUEUE, .soft = 4096, .hard = 8192}};
     weft_process_pool_options options = pool_options_of("tells_facts", 1);
     options.env = env;
     options.directory = "/";
@@ -73,7 +73,7 @@ TEST(a_program_gets_what_it_is_to_have)
     options.limits = limits;
     options.limits_len = 1;
     struct rlimit core;
-    REQUIRE(getrlimit(RLIMIT_CORE, &core) == 0);
+    REQUIRE(getrlimit(RLIMIT_MSGQUEUE, &core) == 0);
     signal(SIGUSR1, SIG_IGN);
     weft_process_pool *pool = pool_with(&options);
     char nice[3] = {'n', (char)getpriority(PRIO_PROCESS, 0), 0};
