@@ -211,6 +211,8 @@ TEST(a_large_call_hides_no_worker_that_has_stopped)
 /* The same with its memory. */
 TEST(a_large_call_hides_no_worker_that_is_too_large)
 {
+    if (under_a_tool())
+        return; /* Its own memory is more than ours. */
     begin_pipe();
     weft_process_pool_options options = pool_options(1);
     options.window = 2;
