@@ -10,11 +10,12 @@ use std::{ptr, thread};
 
 use super::birth::{self, Birth, Listed, Newborn, Stillbirth, Wish};
 use super::pool::{self, Answer, Death, Pool, Seat, State};
+use super::rest::Rest;
 use super::restarts::{Next, Restarts};
 use super::wire::{self, Failed, Log};
 use crate::error::{Failure, Result, Status};
-use crate::ipc::frame::{HEADER, Nonsense};
-use crate::ipc::{Frame, Head, Link, Patience};
+use crate::ipc::frame::Nonsense;
+use crate::ipc::{Frame, Head, Patience};
 use crate::memory::Bytes;
 use crate::observe::{self, Level, Origin};
 use crate::platform::child::{Child, End, signal_name};
@@ -70,27 +71,6 @@ enum Over {
     Aborted,
     /// It is gone, or will be.
     Gone(Status, String),
-}
-
-/// What a worker that has ended may have left in its link. A descendant of its that has the link may go on without end.
-struct Rest {
-    bytes: usize,
-    most: usize,
-}
-
-impl Rest {
-    fn of(link: &Link) -> Rest {
-        let (bytes, most) = link.most_left();
-        Rest { bytes, most }
-    }
-
-    /// Whether the frame may be of it.
-    fn has(&mut self, frame: &Frame) -> bool {
-        let bytes = HEADER + frame.bytes.as_slice().len().min(self.most);
-        let has = bytes <= self.bytes;
-        self.bytes = self.bytes.saturating_sub(bytes);
-        has
-    }
 }
 
 /// What has become of a worker.

@@ -37,6 +37,8 @@ pub mod options;
 #[cfg(not(weft_loom))]
 pub mod pool;
 #[cfg(not(weft_loom))]
+mod rest;
+#[cfg(not(weft_loom))]
 pub mod restarts;
 #[cfg(not(weft_loom))]
 pub mod serve;
